@@ -1,0 +1,56 @@
+# A short front to Meson and Ninja. `make help` lists the targets.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BENCH   ?=
+SLICE   ?=
+DEPS     = scripts/install-deps
+
+.DEFAULT_GOAL := all
+.PHONY: all demo check check-all bench mutants install clean format sources help
+
+all: ## build everything into build/
+	@$(DEPS) build
+	@scripts/setup build
+	@ninja -C build
+
+demo: ## run real programs inside memory groups, one of them over its limit
+	@$(DEPS) build demo
+	@scripts/setup build
+	@ninja -C build --quiet
+	@scripts/demo
+
+check: ## every test that a change must pass
+	@$(DEPS) build check demo
+	@scripts/check
+
+check-all: ## make check, then every slow slice (SLICE=name: that one only)
+	@$(DEPS) build check demo bench
+	@scripts/check-all $(SLICE)
+
+bench: ## measure (BENCH='names or options' is passed on)
+	@$(DEPS) build bench
+	@scripts/setup build
+	@ninja -C build --quiet
+	@build/memcg-bench $(BENCH)
+	@[ -n "$(BENCH)" ] || bench/insn.sh
+
+mutants: ## break each rule on purpose; every break must make its test fail
+	@$(DEPS) build check demo
+	@tools/mutants
+
+install: ## install below PREFIX (default /usr/local), staged under DESTDIR
+	@$(DEPS) build
+	@scripts/setup build-install --buildtype=debugoptimized --prefix=$(PREFIX) -Dtests=disabled
+	@DESTDIR=$(DESTDIR) meson install -C build-install
+
+format: ## clang-format over every source file
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+sources: ## bring the list in src/meson.build up to date with the tree
+	@scripts/update-sources
+
+clean: ## remove every build directory
+	rm -rf build build-*
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

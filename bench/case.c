@@ -1,0 +1,150 @@
+/*
+ * case.c - the tables.
+ */
+#include "case.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define PRELOAD "libmemcg-preload.so"
+
+const struct allocator allocators[ALLOCATORS] = {
+	[GLIBC] = {"glibc", NULL, NULL},
+	[JEMALLOC] = {"jemalloc", "libjemalloc.so.2", NULL},
+	[MIMALLOC] = {"mimalloc", "libmimalloc.so.2.0", NULL},
+	[TCMALLOC] = {"tcmalloc", "libtcmalloc_minimal.so.4", NULL},
+	[OWN] = {"own", PRELOAD, NULL},
+	[SHARED] = {"shared", PRELOAD, "MEMCG_PROMOTE=0"},
+	[UNACCOUNTED] = {"unaccounted", PRELOAD, "MEMCG_UNACCOUNTED=1"},
+	[LINKED] = {"linked", NULL, NULL},
+};
+
+#define NS(goal_)                                                                    \
+	{                                                                            \
+		.key = "ns", .unit = "ns", .against = AGAINST_PEERS, .goal = (goal_) \
+	}
+#define OBJECT(name_, ms_, goal_)                                     \
+	{                                                             \
+		.name = (name_), .ms = (ms_), .metric = { NS(goal_) } \
+	}
+#define SIZES(kind, goal_)                                                                         \
+	OBJECT(kind "/16", 8, goal_), OBJECT(kind "/64", 8, goal_), OBJECT(kind "/256", 8, goal_), \
+		OBJECT(kind "/1024", 8, goal_), OBJECT(kind "/2048", 8, goal_),                    \
+		OBJECT(kind "/8192", 8, goal_), OBJECT(kind "/32768", 8, goal_)
+
+/* Memory beside bytes asked for: all that is resident (comparable), and slabs alone (the goal). */
+#define TENANTS(name_, ms_, goal_)                                 \
+	{                                                          \
+		.name = "tenants/" name_, .ms = (ms_), .metric = { \
+			NS(goal_),                                 \
+			{.key = "rss_per_live",                    \
+			 .suffix = "rss-per-live",                 \
+			 .unit = "ratio",                          \
+			 .against = AGAINST_PEERS},                \
+			{.key = "slab_per_live",                   \
+			 .suffix = "slab-per-live",                \
+			 .unit = "ratio",                          \
+			 .against = AGAINST_TARGET,                \
+			 .target = 1,                              \
+			 .goal = 1.3},                             \
+		}                                                  \
+	}
+
+#define LINKED_CASE(name_, ms_, ...)                                                    \
+	{                                                                               \
+		.name = (name_), .linked = true, .ms = (ms_), .metric = { __VA_ARGS__ } \
+	}
+/* The reference is what hosts write by hand: an atomic for each level, limit and peak looked at. */
+#define CHARGE(depth)                   \
+	LINKED_CASE("charge/" depth, 8, \
+		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "naive"})
+#define TARGET(ns_)                                                                              \
+	{                                                                                        \
+		.key = "ns", .unit = "ns", .against = AGAINST_TARGET, .target = (ns_), .goal = 1 \
+	}
+
+const struct bench_case bench_cases[] = {
+	SIZES("pair", 1.15),
+	SIZES("batch", 0),
+	OBJECT("rndwin", 8, 1.15),
+	OBJECT("prodcons/64", 20, 0),
+	OBJECT("prodcons/256", 20, 0),
+	OBJECT("prodcons/1024", 20, 0),
+	OBJECT("two-groups", 20, 0),
+	TENANTS("1/local", 8, 1.15),
+	TENANTS("16/local", 8, 1.15),
+	TENANTS("256/local", 8, 1.5),
+	TENANTS("4096/local", 8, 1.5),
+	TENANTS("1/remote", 20, 1.15),
+	TENANTS("16/remote", 20, 1.15),
+	TENANTS("256/remote", 20, 1.5),
+	TENANTS("4096/remote", 20, 1.5),
+	CHARGE("1"),
+	CHARGE("2"),
+	CHARGE("3"),
+	CHARGE("4"),
+	CHARGE("5"),
+	LINKED_CASE("enter-leave", 8, {.key = "ns", .unit = "ns"}),
+	LINKED_CASE("current", 8, {.key = "ns", .unit = "ns"}),
+	LINKED_CASE("stat", 8, {.key = "ns", .unit = "ns"}),
+	{.name = "create-destroy",
+	 .linked = true,
+	 .repeats = 6,
+	 .metric = {TARGET(5000),
+		    {.key = "last_ns",
+		     .suffix = "last-tenth",
+		     .unit = "ns",
+		     .against = AGAINST_KEY,
+		     .other = "first_ns"},
+		    {.key = "rss_mib",
+		     .suffix = "rss",
+		     .unit = "MiB",
+		     .against = AGAINST_TARGET,
+		     .target = 64,
+		     .goal = 1}}},
+	{.name = "idle-group",
+	 .linked = true,
+	 .repeats = 6,
+	 .metric = {{.key = "bytes",
+		     .unit = "bytes",
+		     .against = AGAINST_TARGET,
+		     .target = 1024,
+		     .goal = 1},
+		    {.key = "rss_bytes", .suffix = "rss", .unit = "bytes"}}},
+};
+const size_t bench_case_count = COUNT(bench_cases);
+
+void case_row_name(const struct bench_case *c, unsigned allocator, const struct metric *m,
+		   char buf[ROW_NAME_MAX])
+{
+	snprintf(buf, ROW_NAME_MAX, "%s%s%s%s%s", c->name, c->linked ? "" : "/",
+		 c->linked ? "" : allocators[allocator].name, m->suffix ? "/" : "",
+		 m->suffix ? m->suffix : "");
+}
+
+bool case_name_covers(const char *name, const char *row)
+{
+	size_t length = strlen(name);
+
+	return !strncmp(name, row, length) && (row[length] == '/' || !row[length]);
+}
+
+static void rows_of(const struct bench_case *c, unsigned allocator, case_each each, void *arg)
+{
+	char name[ROW_NAME_MAX];
+
+	for (unsigned m = 0; m < METRICS_MAX && c->metric[m].key; m++) {
+		case_row_name(c, allocator, &c->metric[m], name);
+		each(c, allocator, m, name, arg);
+	}
+}
+
+void case_rows(case_each each, void *arg)
+{
+	for (size_t i = 0; i < bench_case_count; i++)
+		for (unsigned a = FIRST_OURS; a < ALLOCATORS; a++)
+			if (case_runs_on(&bench_cases[i], a))
+				rows_of(&bench_cases[i], a, each, arg);
+}

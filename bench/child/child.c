@@ -1,0 +1,130 @@
+/*
+ * child.c - clock, CPU, rounds, and what the cases print.
+ */
+#include "child.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t bench_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void bench_die(const char *what)
+{
+	fprintf(stderr, "memcg-bench-child: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+void *bench_need(void *p)
+{
+	if (!p)
+		bench_die("malloc");
+	return p;
+}
+
+void bench_pin(unsigned nth)
+{
+	cpu_set_t may, one;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		bench_die("sched_getaffinity");
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &may) || nth--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one))
+			bench_die("sched_setaffinity");
+		return;
+	}
+	fprintf(stderr, "memcg-bench-child: this case needs one CPU more than there are\n");
+	exit(CHILD_SKIPPED);
+}
+
+/* The thread lives as long as the process: its end is nobody's to measure. */
+void bench_thread(void *(*body)(void *), void *arg)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, body, arg);
+	if (errno)
+		bench_die("pthread_create");
+	pthread_detach(thread);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double timed(bench_run run, void *arg, uint64_t n)
+{
+	uint64_t start = bench_now();
+
+	run(arg, n);
+	return (double)(bench_now() - start);
+}
+
+/* How many operations take a round's time. Doubling until then is the warm-up too. */
+static uint64_t calibrate(const struct bench_time *t, bench_run run, void *arg)
+{
+	double want = t->ms * 1e6;
+
+	for (uint64_t n = 1024;; n *= 2) {
+		double took = timed(run, arg, n);
+
+		if (took >= want)
+			return n;
+		if (took > want / 4)
+			return (uint64_t)((double)n * want / took);
+	}
+}
+
+double bench_measure(const struct bench_time *t, bench_run run, void *arg)
+{
+	double round[CHILD_ROUNDS_MAX];
+	uint64_t n;
+
+	if (t->ops) {
+		run(arg, t->ops);
+		return 0;
+	}
+	n = calibrate(t, run, arg);
+	for (unsigned i = 0; i < t->rounds; i++)
+		round[i] = timed(run, arg, n) / (double)n;
+	qsort(round, t->rounds, sizeof(round[0]), compare);
+	return round[t->rounds / 2];
+}
+
+void bench_print(const char *key, double value)
+{
+	printf("%s %.6g\n", key, value);
+}
+
+uint64_t bench_rss(void)
+{
+	char line[128];
+	unsigned long kb = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		bench_die("/proc/self/status");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %lu", &kb) == 1)
+			break;
+	fclose(f);
+	return kb * 1024;
+}

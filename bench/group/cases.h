@@ -1,0 +1,17 @@
+/*
+ * cases.h - the program that measures what has no peer: charging, groups, statistics. Linked
+ * with the library's own archive, so that charge() is compiled in as it is in the library.
+ */
+#ifndef MEMCG_BENCH_GROUP_CASES_H
+#define MEMCG_BENCH_GROUP_CASES_H
+
+#include "../child/child.h"
+
+void measure_charge(const struct bench_time *t, const char *depth);
+void measure_enter_leave(const struct bench_time *t, const char *arg);
+void measure_current(const struct bench_time *t, const char *arg);
+void measure_stat(const struct bench_time *t, const char *arg);
+void measure_create_destroy(const struct bench_time *t, const char *arg);
+void measure_idle(const struct bench_time *t, const char *arg);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * memcg/alloc.h - charged objects. Include <memcg.h>.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef MEMCG_ALLOC_H
+#define MEMCG_ALLOC_H
+
+#include <memcg/group.h>
+
+MEMCG_BEGIN_DECLS
+
+enum memcg_alloc_flags {
+	MEMCG_ZERO = 1u << 0,	     /**< zeroed */
+	MEMCG_NOWAIT = 1u << 1,	     /**< no reclaim: refuse at once */
+	MEMCG_NOFAIL = 1u << 2,	     /**< charged past max rather than refused */
+	MEMCG_RESERVE = 1u << 3,     /**< may use the reserve kept for reclaim */
+	MEMCG_UNACCOUNTED = 1u << 4, /**< nobody's */
+	MEMCG_ACCOUNT = 1u << 5	     /**< pages: charge the active group */
+};
+
+/**
+ * As malloc(3) and its family, charged to the active group. 16-byte alignment;
+ * a size of 0 gives a block of its own; over PTRDIFF_MAX is ENOMEM; realloc keeps the block's
+ * owner, leaves the block alone when it fails, and frees it when size is 0.
+ */
+MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE(1) void *memcg_malloc(size_t size);
+MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE2(1, 2) void *memcg_calloc(size_t n, size_t size);
+MEMCG_API MEMCG_NODISCARD MEMCG_ALLOC_SIZE(2) void *memcg_realloc(void *p, size_t size);
+MEMCG_API MEMCG_NODISCARD MEMCG_ALLOC_SIZE2(2, 3) void *memcg_reallocarray(void *p, size_t n,
+									   size_t size);
+/** align: a power of two, else EINVAL. */
+MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE(2) void *memcg_aligned_alloc(size_t align, size_t size);
+/** The general form. cg NULL: the active group; align 0: 16; EINVAL for unknown flags. */
+MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE(2) void *memcg_alloc(struct memcg *cg, size_t size,
+							     size_t align, unsigned flags);
+#define memcg_malloc_in(cg, size) memcg_alloc((cg), (size), 0, 0)
+
+/**
+ * Credits the group that pays for the object, from whichever thread. Keeps
+ * errno. A double free, an inner pointer, or a pointer that is not ours ends the
+ * process with one line.
+ */
+MEMCG_API void memcg_free(void *p);
+MEMCG_API void memcg_free_sized(void *p, size_t size); /**< also checks that size fits the block */
+MEMCG_API size_t memcg_usable_size(const void *p);     /**< 0 for NULL */
+
+/**
+ * The online group that pays for the object now; any inner address of an
+ * allocated object. New reference; NULL: not ours, or nobody's.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg *memcg_owner(const void *p);
+MEMCG_API uint64_t memcg_owner_id(const void *p); /**< the same without a reference; 0: none */
+
+/**
+ * Moves the object's charge to `to` (NULL: the root). 0; -ENOMEM over `to`'s max (nothing
+ * changed); -EINVAL when p is not an allocated, owned object. The caller must hold the object:
+ * a recharge that races with its free is the program's error.
+ */
+MEMCG_API int memcg_recharge(void *object, struct memcg *to);
+
+/** Objects of one size, constructed once per slot. */
+struct memcg_cache;
+/** align 0: 16. ctor may be NULL; runs once when a slot's memory is made. EINVAL, ENOMEM. */
+MEMCG_API MEMCG_NODISCARD struct memcg_cache *
+memcg_cache_create(const char *name, size_t size, size_t align, void (*ctor)(void *));
+MEMCG_API MEMCG_MALLOC void *memcg_cache_alloc(struct memcg_cache *cache, unsigned flags);
+MEMCG_API void memcg_cache_free(struct memcg_cache *cache, void *object);
+/** -EBUSY with live objects: logs their count and owners. */
+MEMCG_API int memcg_cache_destroy(struct memcg_cache *cache);
+
+/** Charges memory we did not allocate (cg NULL: active). NULL and ENOMEM over max. */
+struct memcg_charge;
+MEMCG_API MEMCG_NODISCARD struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes);
+/** Credits whoever owns the charge now. Twice ends the process with one line. NULL is allowed. */
+MEMCG_API void memcg_uncharge(struct memcg_charge *charge);
+
+/** A stack of at least size bytes below a guard page; returns its lowest usable address. */
+MEMCG_API MEMCG_MALLOC void *memcg_stack_alloc(size_t size);
+MEMCG_API void memcg_stack_free(void *base);
+
+MEMCG_END_DECLS
+
+#endif

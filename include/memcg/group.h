@@ -1,0 +1,219 @@
+/*
+ * memcg/group.h - groups, limits, usage, and who pays. Include <memcg.h>.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef MEMCG_GROUP_H
+#define MEMCG_GROUP_H
+
+#include <memcg/base.h>
+
+MEMCG_BEGIN_DECLS
+
+/** A memory group: a node of one tree whose root always exists. */
+struct memcg;
+
+/* --- the tree ---------------------------------------------------------- */
+
+/** The root. Borrowed; never goes. */
+MEMCG_API struct memcg *memcg_root(void);
+
+/**
+ * Makes a group below parent (NULL: the root). Returns a new reference.
+ * NULL and errno: EINVAL for an empty name, one with '/' or a control
+ * character, "." or "..", or over 255 bytes; EEXIST; ENODEV when the parent is
+ * offline; EAGAIN past cgroup.max.descendants or cgroup.max.depth; ENOMEM.
+ * Cost: about a microsecond, whatever the number of siblings.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg *memcg_create(struct memcg *parent, const char *name);
+
+/** Finds "/web/tenant-7" ("/" is the root). New reference; NULL and ENOENT or EINVAL. */
+MEMCG_API MEMCG_NODISCARD struct memcg *memcg_lookup(const char *path);
+
+/**
+ * Takes the group offline at once, whatever it owns, and drops the caller's
+ * one reference. Its objects, pages and buffers are the parent's from then on;
+ * a thread whose active group it was charges the nearest online ancestor; the
+ * name is free. 0 also for a group that is offline already. -EBUSY (reference
+ * kept) while it has online children; -EINVAL for NULL and for the root.
+ */
+MEMCG_API int memcg_destroy(struct memcg *cg);
+
+MEMCG_API struct memcg *memcg_get(struct memcg *cg); /**< one more reference; returns cg */
+MEMCG_API void memcg_put(struct memcg *cg);	     /**< drops one; NULL is allowed */
+
+/** New reference to the parent; NULL at the root. */
+MEMCG_API MEMCG_NODISCARD struct memcg *memcg_parent(struct memcg *cg);
+
+/**
+ * Walks the tree below root (NULL: all of it) in pre-order: pass NULL, then
+ * what came back. Returns a new reference and drops prev's; NULL at the end. Groups made or
+ * destroyed during the walk may or may not be seen; the walk ends.
+ */
+MEMCG_API struct memcg *memcg_next(struct memcg *root, struct memcg *prev);
+
+/** The path, "/" for the root, into buf. Length without the NUL, or -ERANGE. */
+MEMCG_API int memcg_path(struct memcg *cg, char *buf, size_t size);
+
+MEMCG_API bool memcg_online(struct memcg *cg);
+MEMCG_API uint64_t memcg_id(struct memcg *cg); /**< never reused; the root's is 1 */
+
+/**
+ * A word of the program's. drop(data) runs when it is replaced, or when the group's last
+ * reference is gone: in a call of this header, never inside an allocation or a free.
+ */
+MEMCG_API void memcg_set_data(struct memcg *cg, void *data, void (*drop)(void *));
+MEMCG_API void *memcg_data(struct memcg *cg);
+
+/* --- limits, usage ------------------------------------------------------ */
+
+/* Passed as unsigned; never renumbered. */
+enum memcg_limit {
+	MEMCG_MIN = 0,
+	MEMCG_LOW = 1,
+	MEMCG_HIGH = 2,
+	MEMCG_MAX = 3,
+	MEMCG_SWAP_HIGH = 4,
+	MEMCG_SWAP_MAX = 5,
+	MEMCG_ZSWAP_MAX = 6
+};
+
+/**
+ * Sets a limit in bytes (rounded down to 4096), MEMCG_UNLIMITED for none.
+ * Lowering max below usage gives back what can be given back, and never refuses. -EINVAL for an
+ * unknown `which`; -EOPNOTSUPP for the swap limits, which have no meaning yet.
+ */
+MEMCG_API int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes);
+MEMCG_API int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes);
+
+MEMCG_API uint64_t memcg_current(struct memcg *cg); /**< at most memcg_slack() above the truth */
+MEMCG_API uint64_t memcg_slack(struct memcg *cg);   /**< charged ahead and held by CPUs */
+MEMCG_API uint64_t memcg_peak(struct memcg *cg);
+MEMCG_API uint64_t memcg_headroom(struct memcg *cg); /**< to the nearest max on the way up */
+
+/**
+ * Of the group and all below it: bytes, and numbers of events where the kernel counts events.
+ * current, then the lines of memory.stat in the kernel's order, then ours. Members without a
+ * comment have no meaning for memory inside a process, and are 0. Passed with its size: it grows
+ * at the end.
+ */
+struct memcg_stat {
+	uint64_t current;
+
+	uint64_t anon, file;
+	uint64_t kernel;       /**< slab + large + buffer + pagetables + kernel_stack */
+	uint64_t kernel_stack; /**< memcg_stack_alloc */
+	uint64_t pagetables;   /**< MEMCG_PAGE_TABLE */
+	uint64_t sec_pagetables;
+	uint64_t percpu, sock, vmalloc, shmem;
+	uint64_t zswap, zswapped, zswap_incomp;
+	uint64_t file_mapped, file_dirty, file_writeback;
+	uint64_t swapcached;
+	uint64_t anon_thp, file_thp, shmem_thp;
+	uint64_t inactive_anon, active_anon, inactive_file, active_file, unevictable;
+	uint64_t slab_reclaimable;
+	uint64_t slab_unreclaimable; /**< all of slab */
+	uint64_t slab;		     /**< objects in slabs, slots and owner entries */
+	uint64_t hugetlb;
+	uint64_t workingset_refault_anon, workingset_refault_file;
+	uint64_t workingset_activate_anon, workingset_activate_file;
+	uint64_t workingset_restore_anon, workingset_restore_file;
+	uint64_t workingset_nodereclaim;
+	uint64_t pgdemote_kswapd, pgdemote_direct, pgdemote_khugepaged, pgdemote_proactive;
+	uint64_t pgsteal_kswapd, pgsteal_direct, pgsteal_khugepaged, pgsteal_proactive;
+	uint64_t pgscan_kswapd, pgscan_direct, pgscan_khugepaged, pgscan_proactive;
+	uint64_t pgrefill, pgpromote_success, pgscan, pgsteal;
+	uint64_t pswpin, pswpout;
+	uint64_t pgfault, pgmajfault;
+	uint64_t pgactivate, pgdeactivate;
+	uint64_t pglazyfree, pglazyfreed;
+	uint64_t swpin_zero, swpout_zero;
+	uint64_t zswpin, zswpout, zswpwb;
+	uint64_t thp_fault_alloc, thp_collapse_alloc, thp_swpout, thp_swpout_fallback;
+	uint64_t numa_pages_migrated, numa_pte_updates, numa_hint_faults;
+
+	uint64_t peak;
+	uint64_t large;	   /**< objects over the largest slab class */
+	uint64_t buffer;   /**< MEMCG_PAGE_BUFFER */
+	uint64_t external; /**< memcg_charge */
+	uint64_t maps;	   /**< private anonymous maps charged by the preload */
+	uint64_t stock;	   /**< charged ahead, owned by no object yet */
+	uint64_t cached;   /**< root only: free pages the library keeps */
+	uint64_t metadata; /**< root only: the library's own structures */
+	uint64_t local;	   /**< what the group itself owns, without its children */
+};
+
+/**
+ * Fills *out (as far as `size` goes; the rest of a larger one is zeroed). Folds
+ * first: exact when nothing is in motion. 0, -EINVAL for a NULL out or size 0.
+ */
+MEMCG_API int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size);
+
+/** Gives back cached memory; 0, or -EAGAIN when it was less than bytes. */
+MEMCG_API int memcg_reclaim(struct memcg *cg, uint64_t bytes);
+
+/**
+ * Reads or writes a file of cgroup v2: memory.current peak min low high max events
+ * events.local stat reclaim, cgroup.stat, cgroup.max.descendants, cgroup.max.depth, memory.slack,
+ * memory.accounting. Length, or -ENOENT, -EINVAL, -ERANGE (buffer too small), -EACCES.
+ * A refused write changes nothing.
+ */
+MEMCG_API ssize_t memcg_read(struct memcg *cg, const char *file, char *buf, size_t size);
+MEMCG_API int memcg_write(struct memcg *cg, const char *file, const void *buf, size_t len);
+
+/* --- who pays ------------------------------------------------------------ */
+
+/**
+ * Makes cg the group this thread allocates for (NULL: the root). Returns the
+ * previous one with its reference, for memcg_leave(). A few nanoseconds; never
+ * allocates, locks or drains.
+ */
+MEMCG_API struct memcg *memcg_enter(struct memcg *cg);
+MEMCG_API void memcg_leave(struct memcg *previous); /**< NULL goes to the root */
+MEMCG_API struct memcg *memcg_active(void);	    /**< borrowed, until this thread leaves */
+
+/** This thread's last refusal. */
+struct memcg_failure {
+	uint64_t group;	 /**< id of the group whose max refused; 0: the system did */
+	uint64_t limit;	 /**< that max */
+	uint64_t wanted; /**< bytes asked for */
+	char path[256];	 /**< its path, cut from the left when longer */
+};
+/** 0; -ENOENT when this thread was never refused; -EINVAL. */
+MEMCG_API int memcg_last_failure(struct memcg_failure *out, size_t size);
+
+#ifndef __cplusplus
+static inline void memcg_scope_end_(struct memcg **previous)
+{
+	memcg_leave(*previous);
+}
+#define MEMCG_SCOPE_NAME_(a, b) a##b
+#define MEMCG_SCOPE_2_(cg, n)                                                               \
+	__attribute__((cleanup(memcg_scope_end_), unused)) struct memcg *MEMCG_SCOPE_NAME_( \
+		memcg_scope_, n) = memcg_enter(cg)
+#define MEMCG_SCOPE(cg) MEMCG_SCOPE_2_(cg, __LINE__) /**< to the end of the block */
+#endif
+
+MEMCG_END_DECLS
+
+#ifdef __cplusplus
+class memcg_scope
+{
+	struct memcg *previous_;
+
+      public:
+	explicit memcg_scope(struct memcg *cg) : previous_(memcg_enter(cg))
+	{
+	}
+	~memcg_scope()
+	{
+		memcg_leave(previous_);
+	}
+	memcg_scope(const memcg_scope &) = delete;
+	memcg_scope &operator=(const memcg_scope &) = delete;
+};
+#define MEMCG_SCOPE_NAME_(a, b) a##b
+#define MEMCG_SCOPE_2_(cg, n)	memcg_scope MEMCG_SCOPE_NAME_(memcg_scope_, n)(cg)
+#define MEMCG_SCOPE(cg)		MEMCG_SCOPE_2_(cg, __LINE__)
+#endif
+
+#endif

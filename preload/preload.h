@@ -1,0 +1,45 @@
+/*
+ * preload.h - what the files of the preload share.
+ *
+ * The preload puts the library under a program that knows nothing of it. It has no state of
+ * its own but what is named here, no thread-local word and no descriptor; the fast
+ * paths are compiled in (alloc/fast.h), everything else is a call into libmemcg.so, partly
+ * through its private version node.
+ *
+ * It is alive from the first call on: bring-up happens in the first allocation's slow
+ * path, which may be the loader's. Nothing here needs its constructor to have run.
+ */
+#ifndef MEMCG_PRELOAD_H
+#define MEMCG_PRELOAD_H
+
+#include "alloc/fast.h"
+
+/* foreign.c: blocks of another malloc, given to the next one. p is not NULL. */
+void foreign_free(void *p);
+void *foreign_realloc(void *p, size_t size);
+size_t foreign_usable_size(void *p);
+
+/* say.c: one line to descriptor 2, prefixed; errno is kept, nothing is allocated. */
+__printf_(1, 2) void say(const char *fmt, ...);
+
+/* copies.c: one line when the process has another copy of the library. */
+void copies_check(void);
+
+/* settings.c */
+struct settings {
+	char slot[64];	   /* where `memcg run` is told; "": nowhere */
+	char report[4096]; /* file to append to at exit; "1": descriptor 2; "": none */
+	char max[32];	   /* as the user wrote it; "": no limit by the environment */
+	bool by_thread;
+	bool no_children;
+};
+void settings_read(struct settings *s); /* of the environment; nothing in secure execution */
+void settings_hide(void);		/* takes them, and us, out of the environment */
+
+/* exec.c: looks up what it hands on to. */
+void exec_start(void);
+
+/* groups.c: a group for each thread. */
+void groups_by_thread(void);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * alloc.c - allocating objects: the way behind the fast path. An object is
+ * charged first, then taken from a slab, then marked with its payer; each step
+ * that fails undoes the ones before.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "alloc/alloc.h"
+
+/* --- own slabs: charged whole -------------------------------------------------- */
+
+static struct page *own_slab_new(struct heap *own, unsigned class)
+{
+	unsigned order = class_order_own(class, own->bin[class].slabs);
+	u32 bytes = (u32)(PAGE_SIZE << order);
+	struct page *pg;
+
+	if (!charge(own->handle, bytes))
+		return NULL;
+	pg = block_alloc(order);
+	if (!pg) {
+		uncharge(own->handle, bytes);
+		return NULL;
+	}
+	slab_make(pg, class_size[class], class, own->tid, true);
+	page_set_objcg(pg, handle_of(own->handle), 0);
+	return pg;
+}
+
+static void *own_alloc(struct heap *own, unsigned class)
+{
+	struct page *pg;
+
+	if (!heap_refill(own, class, slab_drop)) {
+		pg = own_slab_new(own, class);
+		if (!pg)
+			return NULL;
+		/* Charging may have given back what this heap had; it cannot have given it
+		 * anything. */
+		heap_install(own, class, pg);
+	}
+	return heap_take_more(own, class);
+}
+
+/* --- the class path ------------------------------------------------------------- */
+
+static bool slot_used_up(struct thread *t, unsigned class)
+{
+	struct page *pg = t->shared.bin[class].slab;
+
+	return pg && slab_local(pg)->used == pg->slab.capacity;
+}
+
+/* The heap that serves the class for the active group: it has it, or has just earned it. NULL:
+ * shared. */
+static struct heap *own_for(struct thread *t, unsigned class)
+{
+	struct heap *own = t->own_now;
+
+	if (own && own->promoted >> class & 1)
+		return own;
+	return unlikely(slot_used_up(t, class)) ? heap_promote(t, class) : NULL;
+}
+
+/* Where a whole slab does not fit under max any more, a slot may. */
+static void *active_alloc(struct thread *t, unsigned class)
+{
+	struct heap *own = own_for(t, class);
+	void *p = own ? own_alloc(own, class) : NULL;
+
+	return p ? p : shared_alloc(t, class, t->task.handle, 0);
+}
+
+/* What slow paths do now and then, before they touch the heaps. */
+static void thread_chores(struct thread *t)
+{
+	if (unlikely(atomic_load(&t->trim)))
+		thread_trim(t);
+	if (unlikely(t->mode != atomic_load(&accounting_off)))
+		thread_follow_mode(t);
+	page_tick();
+}
+
+/* NULL: no memory for a record, or a signal handler came in while this thread is in a slow path. */
+static struct thread *slow_enter(void)
+{
+	struct thread *t = thread_get();
+
+	if (unlikely(!t || t->task.busy))
+		return NULL;
+	t->task.busy++;
+	thread_chores(t);
+	return t;
+}
+
+static void slow_leave(struct thread *t)
+{
+	t->task.busy--;
+}
+
+static void *class_alloc(u32 handle, unsigned class, unsigned flags)
+{
+	struct thread *t = slow_enter();
+	void *p;
+
+	if (!t)
+		return NULL;
+	if (handle && handle == t->task.handle && !flags)
+		p = active_alloc(t, class);
+	else
+		p = shared_alloc(t, class, handle, flags);
+	slow_leave(t);
+	return p;
+}
+
+void *alloc_slower(size_t size)
+{
+	struct thread *t = thread_get();
+	u32 handle = t && likely(!t->mode) ? t->task.handle : handle_for(NULL);
+	void *p = NULL;
+
+	if (likely(size <= CLASS_MAX_SIZE))
+		p = class_alloc(handle, class_of(size), 0);
+	else
+		p = large_alloc(handle, size, 0, 0);
+	if (unlikely(!p))
+		errno = ENOMEM;
+	return p;
+}
+
+/* The general form: any payer, alignment and flags. */
+void *object_alloc(u32 handle, size_t size, size_t align, unsigned flags)
+{
+	unsigned class = align <= 16 ? CLASS_NR : class_aligned(size, align);
+	unsigned keep = flags & (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE);
+	void *p;
+
+	if (align <= 16 && size <= CLASS_MAX_SIZE)
+		class = class_of(size);
+	if (class < CLASS_NR) {
+		p = class_alloc(handle, class, keep);
+		if (p && flags & MEMCG_ZERO)
+			memset(p, 0, size);
+	} else {
+		p = large_alloc(handle, size, align, keep | (flags & MEMCG_ZERO));
+	}
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+/* --- the public calls -------------------------------------------------------------- */
+
+void *memcg_malloc(size_t size)
+{
+	return alloc_fast(size);
+}
+
+void *memcg_calloc(size_t n, size_t size)
+{
+	size_t bytes;
+	void *p;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (bytes > CLASS_MAX_SIZE)
+		return object_alloc(handle_for(NULL), bytes, 0, MEMCG_ZERO);
+	p = alloc_fast(bytes);
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
+void *memcg_aligned_alloc(size_t align, size_t size)
+{
+	if (!is_pow2(align)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return align <= 16 ? alloc_fast(size) : object_alloc(handle_for(NULL), size, align, 0);
+}
+
+#define ALLOC_FLAGS (MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE | MEMCG_UNACCOUNTED)
+
+void *memcg_alloc(struct memcg *cg, size_t size, size_t align, unsigned flags)
+{
+	u32 handle;
+
+	if (flags & ~(unsigned)ALLOC_FLAGS || (align && !is_pow2(align))) {
+		errno = EINVAL;
+		return NULL;
+	}
+	lib_up();
+	handle = flags & MEMCG_UNACCOUNTED ? 0 : handle_for(cg);
+	return object_alloc(handle, size, align, flags & ~(unsigned)MEMCG_UNACCOUNTED);
+}
+
+/*
+ * A larger block, the old bytes, the old block's payer. The object at p keeps
+ * its handle alive until the copy has its own charge.
+ */
+static void *realloc_move(void *p, size_t old, size_t size)
+{
+	const struct thread *t = thread_self();
+	u32 payer = payer_of(p);
+	/* While accounting is off the fast path's objects are nobody's. */
+	bool fast = t && !t->mode && payer == t->task.handle;
+	void *q = fast ? alloc_fast(size) : object_alloc(payer, size, 0, 0);
+
+	if (!q)
+		return NULL;
+	memcpy(q, p, MIN(old, size));
+	memcg_free(p);
+	return q;
+}
+
+void *memcg_realloc(void *p, size_t size)
+{
+	size_t old;
+
+	if (!p)
+		return memcg_malloc(size);
+	if (!size) {
+		memcg_free(p);
+		return NULL;
+	}
+	if (size > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	old = object_size(p, "realloc");
+	/* In place when it fits and does not waste half, or is too small to matter. */
+	if (size <= old && (size >= old / 2 || old <= 64))
+		return p;
+	return realloc_move(p, old, size);
+}
+
+void *memcg_reallocarray(void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return memcg_realloc(p, bytes);
+}

@@ -1,0 +1,41 @@
+/* alloc.h - what the files of this directory share. */
+#ifndef MEMCG_ALLOC_ALLOC_H
+#define MEMCG_ALLOC_ALLOC_H
+
+#include "alloc/fast.h"
+
+/* flags: MEMCG_ZERO, NOWAIT, NOFAIL, UNACCOUNTED. handle 0: nobody pays. Errno is set on NULL. */
+__hidden_ void *object_alloc(u32 handle, size_t size, size_t align, unsigned flags);
+__hidden_ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags);
+__hidden_ void pages_ops_init(void);
+__hidden_ unsigned kind_stat(unsigned kind); /* the item of memory.stat a kind of page counts as */
+
+/* shared.c: from the shared set, for any handle (0: nobody). NULL: over max, or no memory. */
+__hidden_ void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags);
+/* What shared.c's short ways do not do. */
+__hidden_ void *alloc_slower(size_t size);
+
+/* The block p lies in, if p lies in memory handed out; NULL. Any pointer. */
+__hidden_ struct page *block_of(const void *p);
+/* The handle that pays for the object p lies in; 0: nobody. Any pointer. */
+__hidden_ u32 payer_of(const void *p);
+__hidden_ size_t object_size(const void *p, const char *call);
+
+/* Charges n bytes of page memory, by stock when small. */
+__hidden_ bool charge_pages(u32 handle, u64 n, unsigned flags);
+__hidden_ void uncharge_pages(u32 handle, u64 n);
+
+/* external.c, cache.c */
+__hidden_ void external_init(void);
+__hidden_ void caches_fork_prepare(void);
+__hidden_ void caches_fork_done(void);
+
+/* What new objects of this thread are charged to; 0: accounting is off. */
+static inline u32 handle_for(struct memcg *cg)
+{
+	if (unlikely(atomic_load(&accounting_off)))
+		return 0;
+	return (cg ? cg : group_active())->handle->index;
+}
+
+#endif

@@ -1,0 +1,186 @@
+/* heaps.c - a thread's heaps: promotion of hot groups, giving slabs back, letting go of them all.
+ */
+#include <string.h>
+
+#include "alloc/thread.h"
+
+/* Own slabs. The word may go from handle to vector between two loads, never back. */
+u32 slab_payer(const struct page *pg)
+{
+	struct handle *h = page_objcg_once(pg);
+
+	return h ? h->index : page_objcgs(pg)->fallback;
+}
+
+struct heap *heap_of_slab(struct thread *t, const struct page *pg)
+{
+	u8 slot = slab_local(pg)->heap;
+
+	return slot < OWN_HEAPS ? t->own[slot] : &t->shared;
+}
+
+u32 slab_pinned(const struct page *pg)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	return v ? v->fallback : 0;
+}
+
+void slab_unpin(u32 pinned)
+{
+	if (pinned)
+		handle_sub(handle_of(pinned), HANDLE_PIN);
+}
+
+/*
+ * An own slab was charged when it was taken; a hollow one was uncharged by whoever found it so.
+ * Its bytes count as cached twice for a moment rather than not at all.
+ */
+void slab_drop(struct page *pg, bool hollow)
+{
+	u64 bytes = page_bytes(pg);
+	u32 pinned = slab_pinned(pg);
+	bool cached = hollow && REMOTE_STATE(hollow_settled(pg)) == SLAB_HOLLOW;
+
+	if (!hollow && atomic_load(&pg->slab.remote) & SLAB_OWN)
+		uncharge(slab_payer(pg), (u32)bytes);
+	slab_unmake(pg);
+	if (cached) {
+		atomic_sub(&page_cached, bytes);
+		atomic_sub(&hollow_slabs, 1ul);
+	}
+	slab_unpin(pinned);
+}
+
+/* Charged slot by slot from now on; what the whole slab cost beyond that is given back. */
+static void make_shared(struct page *pg)
+{
+	u32 payer, bytes = (u32)page_bytes(pg);
+	int live;
+
+	if (page_objcgs(pg) || !slab_sparse(pg, slab_local(pg)->used))
+		return;
+	payer = page_objcg(pg)->index;
+	/* As if current: no remote free may find it hollow while the kind changes. */
+	atomic_store(&slab_local(pg)->where, (u8)SLAB_CURRENT);
+	live = slab_convert(pg, handle_of(payer), payer);
+	if (live >= 0)
+		uncharge(payer, bytes - (u32)live * slab_cost(pg->slab.size));
+}
+
+static void let_go_slab(struct page *pg)
+{
+	if (atomic_load(&pg->slab.remote) & SLAB_OWN)
+		make_shared(pg);
+	switch (orphan_add(pg)) {
+	case PUSH_HOLLOW:
+		slab_drop(pg, true);
+		break;
+	case PUSH_DEAD:
+		slab_drop(pg, false);
+		break;
+	default:
+		break;
+	}
+}
+
+static void heap_end(struct thread *t, unsigned slot)
+{
+	struct heap *h = t->own[slot];
+
+	heap_dissolve(h, let_go_slab, slab_drop);
+	t->own[slot] = NULL;
+	BUG_ON(h == t->own_now && !t->task.busy); /* only at the thread's end */
+	meta_free(h, sizeof(*h));
+}
+
+void thread_dissolve(struct thread *t)
+{
+	unsigned i;
+
+	for (i = 0; i < OWN_HEAPS; i++)
+		if (t->own[i])
+			heap_end(t, i);
+	heap_dissolve(&t->shared, let_go_slab, slab_drop);
+}
+
+u64 thread_trim(struct thread *t)
+{
+	u64 bytes = heap_trim(&t->shared, slab_drop);
+	unsigned i;
+
+	atomic_store(&t->trim, 0u);
+	for (i = 0; i < OWN_HEAPS; i++)
+		if (t->own[i])
+			bytes += heap_trim(t->own[i], slab_drop);
+	return bytes;
+}
+
+static bool handle_dead(u32 handle)
+{
+	return atomic_load(&handle_of(handle)->word) & HANDLE_REDIRECT;
+}
+
+/* The place is free, its group is gone, or it has stood in the way of hot groups often enough. */
+static bool place_free(struct thread *t, unsigned slot)
+{
+	struct heap *h = t->own[slot];
+
+	if (h && !handle_dead(h->handle) && ++t->displaced[slot] < 8)
+		return false;
+	if (h)
+		heap_end(t, slot);
+	t->displaced[slot] = 0;
+	return true;
+}
+
+static struct heap *own_make(struct thread *t, u32 handle)
+{
+	unsigned slot = handle % OWN_HEAPS;
+	struct heap *h;
+
+	if (!place_free(t, slot))
+		return NULL;
+	h = meta_alloc(sizeof(*h));
+	if (!h)
+		return NULL;
+	heap_init(h, t->task.tid, handle, (u8)slot);
+	t->own[slot] = t->own_now = h;
+	if (!t->mode)
+		t->bins = h->bin;
+	return h;
+}
+
+/* Slots of the slab that are the handle's: three quarters make the group hot on this thread. */
+static bool dense(const struct page *pg, u32 handle)
+{
+	struct objcgs *v = page_objcgs(pg);
+	u32 i, n = 0;
+
+	if (!v)
+		return false;
+	for (i = 0; i < v->nr; i++)
+		n += atomic_load(&v->entry[i]) == handle; /* a hint: others free meanwhile */
+	return n * 4 >= v->nr * 3u;
+}
+
+/*
+ * The current shared slab of the class is used up. When the active group
+ * filled most of it, the group gets slabs of its own for this class on this thread: the heap, else
+ * NULL.
+ */
+struct heap *heap_promote(struct thread *t, unsigned class)
+{
+	struct page *pg = t->shared.bin[class].slab;
+	struct heap *own = t->own_now;
+
+	if (promote_off || !t->task.handle || !pg || !dense(pg, t->task.handle))
+		return NULL;
+	if (!own)
+		own = own_make(t, t->task.handle);
+	if (own && !(own->promoted >> class & 1)) {
+		own->promoted |= BIT(class);
+		atomic_add_relaxed(&slab_counts.promoted, 1ul);
+	}
+	return own;
+}

@@ -1,0 +1,238 @@
+/*
+ * large.c - kernel-style pages: objects over the largest class, counted pages,
+ * stacks. Charged when taken, marked, and uncharged on the one free path by
+ * whoever drops the last reference: page_ops[].uncharge.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <memcg/page.h>
+
+#include "alloc/alloc.h"
+#include "sys/map.h"
+
+static const u8 kind_item[PAGE_KIND_NR] = {
+	[PAGE_LARGE] = STAT_LARGE,
+	[PAGE_BUFFER] = STAT_BUFFER,
+	[PAGE_TABLE] = STAT_TABLE,
+	[PAGE_STACK] = STAT_STACK,
+};
+
+bool charge_pages(u32 handle, u64 n, unsigned flags)
+{
+	if (n < atomic_load(&memcg__stock_cap) && !flags)
+		return charge(handle, (u32)n);
+	return charge_bytes(handle, n, flags);
+}
+
+void uncharge_pages(u32 handle, u64 n)
+{
+	if (n < atomic_load(&memcg__stock_cap))
+		uncharge(handle, (u32)n);
+	else
+		uncharge_bytes(handle, n);
+}
+
+static void kmem_uncharge(struct handle *h, unsigned kind, u64 bytes)
+{
+	stat_add(h->index, kind_item[kind], -(s64)bytes);
+	uncharge_pages(h->index, bytes);
+}
+
+static void stack_release(struct page *pg);
+
+void pages_ops_init(void)
+{
+	page_ops[PAGE_LARGE].uncharge = kmem_uncharge;
+	page_ops[PAGE_BUFFER].uncharge = kmem_uncharge;
+	page_ops[PAGE_TABLE].uncharge = kmem_uncharge;
+	page_ops[PAGE_STACK].uncharge = kmem_uncharge;
+	page_ops[PAGE_STACK].release = stack_release;
+}
+
+/* Memory for npages: a block cut to size, or a range of chunks. */
+static struct page *pages_take(u32 npages, unsigned order)
+{
+	struct page *pg;
+
+	if (order > MAX_ORDER)
+		return range_alloc(npages);
+	pg = block_alloc(order);
+	if (pg && npages < (1u << order))
+		block_trim(pg, npages);
+	return pg;
+}
+
+static void pages_zero(struct page *pg)
+{
+	if (!(pg->flags & PG_ZEROED))
+		memset(page_address(pg), 0, page_bytes(pg));
+}
+
+/* Charged, taken, marked, in this order; NULL undoes what was done. handle 0: nobody's. */
+static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned kind,
+			       unsigned flags)
+{
+	u64 bytes = (u64)npages << PAGE_SHIFT;
+	struct page *pg;
+
+	if (handle && !charge_pages(handle, bytes, flags & ~(unsigned)MEMCG_ZERO))
+		return NULL;
+	pg = pages_take(npages, order);
+	if (!pg) {
+		if (handle)
+			uncharge_pages(handle, bytes);
+		return NULL;
+	}
+	if (flags & MEMCG_ZERO)
+		pages_zero(pg);
+	pg->flags &= (u16)~PG_ZEROED;
+	if (handle) {
+		page_set_objcg(pg, handle_of(handle), MEMCG_DATA_KMEM);
+		stat_add(handle, kind_item[kind], (s64)bytes);
+	}
+	__atomic_store_n(&pg->kind, (u8)kind, __ATOMIC_RELEASE);
+	return pg;
+}
+
+/* A block of 2^n pages is aligned to its size; that is where larger alignments come from. */
+static unsigned large_order(u32 npages, size_t align)
+{
+	unsigned order = log2_up(npages);
+
+	return align > PAGE_SIZE ? MAX(order, log2_up(align >> PAGE_SHIFT)) : order;
+}
+
+void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags)
+{
+	struct thread *t = thread_get();
+	struct page *pg;
+	u32 npages;
+
+	if (size > PTRDIFF_MAX - PAGE_SIZE || align > CHUNK_SIZE || !t || t->task.busy ||
+	    size >> PAGE_SHIFT >= UINT32_MAX - CHUNK_PAGES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	npages = (u32)MAX(DIV_ROUND_UP(size, PAGE_SIZE), 1ul);
+	t->task.busy++;
+	page_tick();
+	pg = kmem_pages(handle, npages, large_order(npages, align), PAGE_LARGE, flags);
+	t->task.busy--;
+	return pg ? page_address(pg) : NULL;
+}
+
+unsigned kind_stat(unsigned kind)
+{
+	return kind_item[kind];
+}
+
+/* --- counted pages ------------------------------------------------------------------- */
+
+#define PAGES_FLAGS (MEMCG_ACCOUNT | MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL)
+
+struct memcg_page *memcg_pages_alloc(unsigned order, unsigned kind, unsigned flags)
+{
+	struct page *pg;
+	u32 handle;
+
+	if (order > MAX_ORDER || (kind != MEMCG_PAGE_BUFFER && kind != MEMCG_PAGE_TABLE) ||
+	    flags & ~(unsigned)PAGES_FLAGS) {
+		errno = EINVAL;
+		return NULL;
+	}
+	lib_up();
+	handle = flags & MEMCG_ACCOUNT ? handle_for(NULL) : 0;
+	pg = kmem_pages(handle, 1u << order, order, kind, flags & ~(unsigned)MEMCG_ACCOUNT);
+	if (!pg)
+		errno = ENOMEM;
+	return (struct memcg_page *)pg;
+}
+
+void *memcg_page_address(struct memcg_page *page)
+{
+	return page_address((struct page *)page);
+}
+
+struct memcg_page *memcg_page_of(const void *address)
+{
+	struct page *pg = block_of(address);
+
+	return pg && kind_table[pg->kind].counted ? (struct memcg_page *)pg : NULL;
+}
+
+struct memcg_page *memcg_page_get(struct memcg_page *page)
+{
+	page_get((struct page *)page);
+	return page;
+}
+
+bool memcg_page_tryget(struct memcg_page *page)
+{
+	return page_tryget((struct page *)page);
+}
+
+void memcg_page_put(struct memcg_page *page)
+{
+	int saved = errno;
+
+	if (page)
+		page_put((struct page *)page);
+	errno = saved;
+}
+
+void memcg_pages_release(struct memcg_page **pages, size_t n)
+{
+	int saved = errno;
+
+	pages_release((struct page **)pages, n);
+	errno = saved;
+}
+
+/* --- stacks ---------------------------------------------------------------------------- */
+
+/* The guard is the block's lowest page: inaccessible, charged like the rest of the block. */
+void *memcg_stack_alloc(size_t size)
+{
+	struct page *pg;
+	u32 npages;
+
+	lib_up();
+	if (!size || size > CHUNK_SIZE - PAGE_SIZE) {
+		errno = size ? ENOMEM : EINVAL;
+		return NULL;
+	}
+	npages = (u32)DIV_ROUND_UP(size, PAGE_SIZE) + 1;
+	pg = kmem_pages(handle_for(NULL), npages, log2_up(npages), PAGE_STACK, 0);
+	if (pg && sys_guard(page_address(pg), PAGE_SIZE, true) < 0) {
+		page_put(pg);
+		pg = NULL;
+	}
+	if (!pg) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	pg->stack.guard = 1;
+	return (char *)page_address(pg) + PAGE_SIZE;
+}
+
+static void stack_release(struct page *pg)
+{
+	if (pg->stack.guard && sys_guard(page_address(pg), PAGE_SIZE, false) < 0)
+		return; /* the guard cannot be lifted: the block stays out of use */
+	pg->stack.guard = 0;
+	pg->kind = PAGE_NONE;
+	block_free(pg);
+}
+
+void memcg_stack_free(void *base)
+{
+	struct page *pg;
+
+	if (!base)
+		return;
+	pg = block_of((char *)base - PAGE_SIZE);
+	if (!pg || pg->kind != PAGE_STACK || base != (char *)page_address(pg) + PAGE_SIZE)
+		memcg_bug("memcg_stack_free(%p): not the base of a stack", base);
+	memcg_page_put((struct memcg_page *)pg);
+}

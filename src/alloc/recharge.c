@@ -1,0 +1,118 @@
+/*
+ * recharge.c - moving the charge of one object. The target is charged first,
+ * the entry exchanged, the old payer credited: a refusal changes nothing.
+ */
+#include <errno.h>
+
+#include <memcg/page.h>
+
+#include "alloc/alloc.h"
+
+/* Shared slab: the slot's entry. 0 and NOBODY are nobody's to give. */
+static int recharge_entry(struct objcgs *v, unsigned i, u32 to, u32 cost)
+{
+	u32 owner = atomic_load_acquire(&v->entry[i]);
+
+	if (owner <= OWNER_NOBODY)
+		return -EINVAL;
+	if (!charge(to, cost))
+		return -ENOMEM;
+	while (!atomic_cas(&v->entry[i], &owner, to))
+		if (owner <= OWNER_NOBODY) {
+			uncharge(to, cost);
+			return -EINVAL;
+		}
+	uncharge(owner, cost);
+	return 0;
+}
+
+/*
+ * The exceptions of an own slab. The vector names the slab's payer for as long as the slab
+ * stands, also when every object of it has been moved away and nothing is
+ * charged to the payer any more: so it holds a pin (given back by slab_unpin). NULL: no memory.
+ * The handle is read before the vector: the word goes from one to the other, never back.
+ */
+static struct objcgs *exceptions(struct page *pg)
+{
+	struct handle *h = page_objcg_once(pg);
+	struct objcgs *v = page_objcgs(pg);
+
+	if (v || !h)
+		return page_objcgs(pg);
+	handle_add(h, HANDLE_PIN);
+	if (!slab_exceptions(pg, h, h->index, &v))
+		handle_sub(h, HANDLE_PIN);
+	return v;
+}
+
+/* 1: the slab has become shared meanwhile, look again. */
+static int recharge_own(struct page *pg, unsigned i, u32 to)
+{
+	struct objcgs *v = exceptions(pg);
+
+	if (!v)
+		return -ENOMEM;
+	if (!v->fallback)
+		return 1;
+	/* Whoever moves a charge sees to the mark: who installed the vector may be on the way to
+	 * it. */
+	atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
+	return recharge_entry(v, i, to, pg->slab.size);
+}
+
+static int recharge_slot(struct page *pg, const void *p, u32 to)
+{
+	struct objcgs *v;
+	int err = 1;
+	unsigned i;
+
+	if (!slab_slot_start(pg, p, &i) || slab_slot_idle(pg, i))
+		return -EINVAL;
+	while (err == 1) {
+		if (atomic_load_acquire(&pg->slab.remote) & SLAB_OWN) {
+			err = recharge_own(pg, i, to);
+			if (err == 1)
+				cpu_relax();
+			continue;
+		}
+		v = page_objcgs(pg);
+		err = v ? recharge_entry(v, i, to, slab_cost(pg->slab.size)) : -EINVAL;
+	}
+	if (!err)
+		atomic_add_relaxed(&slab_counts.recharged, 1ul);
+	return err;
+}
+
+static int recharge_page(struct page *pg, u32 to)
+{
+	struct handle *h = page_objcg_once(pg);
+	u64 bytes = page_bytes(pg);
+
+	if (!h)
+		return -EINVAL;
+	if (!charge_pages(to, bytes, 0))
+		return -ENOMEM;
+	page_replace_objcg(pg, handle_of(to));
+	stat_add(to, kind_stat(pg->kind), (s64)bytes);
+	stat_add(h->index, kind_stat(pg->kind), -(s64)bytes);
+	uncharge_pages(h->index, bytes);
+	return 0;
+}
+
+int memcg_recharge(void *object, struct memcg *to)
+{
+	struct page *pg = block_of(object);
+	u32 handle = group_or_root(to)->handle->index;
+
+	if (!pg)
+		return -EINVAL;
+	if (pg->kind == PAGE_SLAB)
+		return recharge_slot(pg, object, handle);
+	return object == page_address(pg) ? recharge_page(pg, handle) : -EINVAL;
+}
+
+int memcg_page_recharge(struct memcg_page *page, struct memcg *to)
+{
+	return page ? recharge_page((struct page *)page, group_or_root(to)->handle->index)
+		    : -EINVAL;
+}

@@ -1,0 +1,235 @@
+/* thread.c - records of threads: making, finding, giving up. Theory in thread.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "alloc/thread.h"
+#include "sync/lock.h"
+
+void (*memcg__thread_hook)(void);
+u32 accounting_off;
+bool promote_off;
+
+static struct lock threads_lock = LOCK_INIT(RANK_THREADS);
+static struct list threads = LIST_INIT(threads);
+static pthread_key_t key;
+static bool key_made;
+static u32 tids[1024]; /* bitmap of numbers in use; 0 is never used. Threads lock. */
+static u32 thread_nr;
+
+/* Bins that are always empty: those of a group without own slabs on this thread. */
+static struct bin empty_bins[CLASS_NR];
+
+#define NOBODYS_HOLD (~0u << SLAB_HOLD_SHIFT) /* tids are far below */
+static struct thread nobody = {.bins = empty_bins, .hold = NOBODYS_HOLD};
+__thread struct task *memcg__self __attribute__((tls_model("initial-exec"))) = &nobody.task;
+
+static void thread_exit(void *arg);
+
+int threads_init(void)
+{
+	lock_init(&threads_lock, RANK_THREADS);
+	tids[0] |= 1;
+	if (pthread_key_create(&key, thread_exit) == 0)
+		key_made = true;
+	return 0;
+}
+
+static u32 tid_take_locked(void)
+{
+	unsigned w;
+
+	for (w = 0; w < ARRAY_SIZE(tids); w++)
+		if (tids[w] != ~0u) {
+			u32 bit = bit_first(~tids[w] & 0xffffffffu);
+
+			tids[w] |= 1u << bit;
+			return w * 32 + bit;
+		}
+	return 0;
+}
+
+static void tid_give_locked(u32 tid)
+{
+	tids[tid / 32] &= ~(1u << tid % 32);
+}
+
+static bool thread_register(struct thread *t)
+{
+	lock_acquire(&threads_lock);
+	t->task.tid = tid_take_locked();
+	if (t->task.tid) {
+		list_add_tail(&threads, &t->link);
+		thread_nr++;
+	}
+	lock_release(&threads_lock);
+	return t->task.tid != 0;
+}
+
+/*
+ * The key's slot is one of the first 32 (it is made at start-up), so
+ * setspecific does not allocate. The record is in TLS before, so that should it
+ * do so after all, it finds one.
+ */
+struct thread *thread_make(void)
+{
+	struct thread *t;
+
+	lib_up();
+	t = meta_alloc(sizeof(*t));
+	if (!t)
+		return NULL;
+	if (!thread_register(t)) {
+		meta_free(t, sizeof(*t));
+		return NULL;
+	}
+	t->hold = slab_hold_of(t->task.tid);
+	heap_init(&t->shared, t->task.tid, 0, OWN_HEAPS);
+	rcu_reader_add(&t->task.rcu);
+	t->mode = ~0u;
+	memcg__self = &t->task;
+	thread_follow_mode(t);
+	if (key_made)
+		pthread_setspecific(key, t);
+	if (memcg__thread_hook)
+		memcg__thread_hook();
+	return t;
+}
+
+static void thread_exit(void *arg)
+{
+	struct thread *t = arg;
+	struct memcg *active;
+
+	if (t != thread_self())
+		return;
+	active = t->task.active;
+	t->task.busy++; /* no allocation from here on gets into these heaps */
+	thread_dissolve(t);
+	memcg__self = &nobody.task;
+	/* May run the program's drop, which may allocate: as a new thread would. */
+	memcg_put(active);
+	rcu_reader_del(&t->task.rcu);
+	lock_acquire(&threads_lock);
+	list_del(&t->link);
+	tid_give_locked(t->task.tid);
+	thread_nr--;
+	lock_release(&threads_lock);
+	meta_free(t, sizeof(*t));
+}
+
+u32 threads_count(void)
+{
+	return atomic_load(&thread_nr);
+}
+
+/* --- who pays --------------------------------------------------------------- */
+
+static void use_handle(struct thread *t, u32 handle)
+{
+	struct heap *own;
+
+	t->task.handle = handle;
+	own = t->own[handle % OWN_HEAPS];
+	t->own_now = own && own->handle == handle ? own : NULL;
+	if (likely(!t->mode))
+		t->bins = t->own_now ? own->bin : empty_bins;
+}
+
+void thread_use(struct thread *t, struct memcg *cg)
+{
+	t->task.active = cg;
+	use_handle(t, cg ? cg->handle->index : HANDLE_ROOT);
+}
+
+/* memory.accounting was switched: while it is off the shared heap's bare slabs are used directly.
+ */
+void thread_follow_mode(struct thread *t)
+{
+	u32 off = atomic_load(&accounting_off);
+
+	if (t->mode == off)
+		return;
+	t->mode = off;
+	heap_unpark(&t->shared, slab_drop); /* only slots of bare slabs may be parked while off */
+	t->bins = t->shared.bin;
+	use_handle(t, t->task.active ? t->task.active->handle->index : HANDLE_ROOT);
+}
+
+struct memcg *memcg_enter(struct memcg *cg)
+{
+	struct thread *t = thread_get();
+	struct memcg *previous;
+
+	if (unlikely(!t)) /* no memory for a record: the root goes on paying */
+		return memcg_get(root_group);
+	cg = group_or_root(cg);
+	previous = t->task.active ? t->task.active : memcg_get(root_group);
+	thread_use(t, memcg_get(cg));
+	return previous;
+}
+
+void memcg_leave(struct memcg *previous)
+{
+	struct thread *t = thread_get();
+	struct memcg *was;
+
+	if (unlikely(!t))
+		return;
+	was = t->task.active;
+	thread_use(t, previous ? previous : memcg_get(root_group));
+	memcg_put(was);
+}
+
+struct memcg *memcg_active(void)
+{
+	return group_active();
+}
+
+/* --- limits and fork ---------------------------------------------------------- */
+
+/* Heaps are touched by their thread only: others are asked, and give back at their next slow path.
+ */
+void threads_trim_others(struct thread *self)
+{
+	struct list *at;
+
+	lock_acquire(&threads_lock);
+	list_for_each(at, &threads)
+	{
+		struct thread *t = list_entry(at, struct thread, link);
+
+		if (t != self)
+			atomic_store(&t->trim, 1u);
+	}
+	lock_release(&threads_lock);
+}
+
+void threads_fork_prepare(void)
+{
+	lock_acquire(&threads_lock);
+}
+
+void threads_fork_parent(void)
+{
+	lock_release(&threads_lock);
+}
+
+/*
+ * Only the forking thread exists here. Slabs of the others stay held by
+ * numbers that are not given out again: frees of their objects work as frees by strangers do,
+ * their free slots are lost to the child. Tolerated: such a child mostly execs.
+ */
+void threads_fork_child(void)
+{
+	struct thread *self = thread_self();
+
+	list_init(&threads);
+	thread_nr = 0;
+	if (self) {
+		list_add_tail(&threads, &self->link);
+		thread_nr = 1;
+	}
+	lock_release(&threads_lock);
+	rcu_after_fork(self ? &self->task.rcu : NULL);
+}

@@ -1,0 +1,81 @@
+/*
+ * thread.h - the record of a thread: who pays, the bins in use, its heaps.
+ *
+ * Made at the thread's first slow path, given up by the destructor of one
+ * pthread key. A thread without a record (start-up, after its destructor) frees like
+ * a stranger; when it allocates it gets a record again.
+ *
+ * bins points at what the fast path may use for the active group: an own heap's
+ * bins, the shared heap's while accounting is off, else empty ones. memcg_enter
+ * only sets that pointer.
+ */
+#ifndef MEMCG_ALLOC_THREAD_H
+#define MEMCG_ALLOC_THREAD_H
+
+#include "group/charge.h"
+#include "slab/slab_fast.h"
+
+#define OWN_HEAPS 16u /* own heaps a thread keeps, direct-mapped by handle */
+
+struct thread {
+	struct task task; /* first: memcg__self points at it */
+	struct bin *bins; /* for the fast path */
+	u32 hold;	  /* slab_hold_of(task.tid) */
+	u32 trim; /* set by others at a limit: give back what is empty, at the next slow path */
+	u32 mode; /* accounting_mode this thread has taken over */
+	struct heap *own_now; /* the active group's own heap, or NULL */
+	struct heap *own[OWN_HEAPS];
+	u8 displaced[OWN_HEAPS]; /* promotions refused because another group has the place */
+	struct list link;	 /* threads lock */
+	struct heap shared;
+};
+_Static_assert(__builtin_offsetof(struct thread, task) == 0, "memcg__self is the thread");
+
+/* This thread's record, or nobody's: bins that are empty, an id no slab is held by. */
+__always_inline_ struct thread *thread_or_nobody(void)
+{
+	return (struct thread *)memcg__self;
+}
+
+/* NULL while this thread has no record. */
+__always_inline_ struct thread *thread_self(void)
+{
+	return (struct thread *)task_self();
+}
+
+extern __hidden_ u32 accounting_off; /* memory.accounting; threads take it over in slow paths */
+extern __hidden_ bool promote_off;   /* MEMCG_PROMOTE=0: shared slabs only, for measuring */
+/* Called once in each new thread, with its record made and nothing locked. */
+extern __private_ void (*memcg__thread_hook)(void);
+
+__hidden_ int threads_init(void);
+__hidden_ struct thread *thread_make(void);		       /* NULL: no memory */
+__hidden_ void thread_use(struct thread *t, struct memcg *cg); /* active group: handle and bins */
+__hidden_ void thread_follow_mode(struct thread *t);
+__hidden_ void threads_trim_others(struct thread *self);
+__hidden_ void threads_fork_prepare(void);
+__hidden_ void threads_fork_parent(void);
+__hidden_ void threads_fork_child(void);
+__hidden_ u32 threads_count(void);
+
+/* The record, made if need be. NULL: no memory, or a slow path of this thread is interrupted. */
+static inline struct thread *thread_get(void)
+{
+	struct thread *t = thread_self();
+
+	return likely(t) ? t : thread_make();
+}
+
+/* heaps.c */
+__hidden_ struct heap *heap_of_slab(struct thread *t, const struct page *pg);
+__hidden_ struct heap *heap_promote(struct thread *t, unsigned class);
+__hidden_ void slab_drop(struct page *pg, bool hollow);
+__hidden_ void thread_dissolve(struct thread *t);
+__hidden_ u64 thread_trim(struct thread *t);
+__hidden_ u32 slab_payer(const struct page *pg); /* handle an own slab is charged to */
+/* The handle the slab's exceptions hold a pin on; 0: none. To be read before it goes, and given
+ * back after. */
+__hidden_ u32 slab_pinned(const struct page *pg);
+__hidden_ void slab_unpin(u32 pinned);
+
+#endif

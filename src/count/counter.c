@@ -1,0 +1,183 @@
+/*
+ * counter.c - climbing the counters.
+ *
+ * 1. Limits. A charger adds to usage, then reads max; a setter exchanges max,
+ *    then reads usage. All four are sequentially consistent, so one of the two sees the other:
+ * either the charger is refused by the new max, or the setter finds the charge in usage and
+ * reclaims. Nobody slips in between.
+ * 2. Wrapping. usage must not wrap, not even between an add and its roll-back: an
+ *    uncharge that met a wrapped word would report an underflow that is none.
+ *    Charges of COUNTER_HUGE and more therefore go by compare-and-swap and never
+ *    store a sum that does not fit. Smaller ones can wrap only a level that
+ *    holds nearly 2^64 already, which is more than any memory; they are refused there too.
+ * 3. Uncharging is a compare-and-swap as well, because a subtraction cannot be
+ *    clamped afterwards: in between, a second uncharge would find the wrapped word large enough and
+ *    take from it in silence.
+ * 4. Peak is a racy maximum. Two chargers that raise it at once may leave the
+ *    smaller value, and a charge that a higher level refused has raised it on
+ *    the lower ones. Both are tolerated: the error is one charge beside a
+ *    figure people look at, and a loop here would be paid by every charge. It is
+ *    taken from sums that passed the level's max, so it does not exceed that.
+ */
+#include "count/counter.h"
+
+#include "base/assert.h"
+#include "sys/log.h"
+
+u64 counter_underflows;
+
+void counter_init(struct counter *c, struct counter *parent)
+{
+	*c = (struct counter){
+		.high = MEMCG_UNLIMITED,
+		.max = MEMCG_UNLIMITED,
+		.parent = parent,
+	};
+}
+
+/* Stores only a new maximum, so that the line stays shared once usage has stopped growing. */
+static void note_peak(struct counter *c, u64 usage)
+{
+	if (unlikely(usage > atomic_load(&c->peak)))
+		atomic_store(&c->peak, usage);
+}
+
+/* Max less what stands against it uncharged. */
+static u64 level_limit(const struct counter *c)
+{
+	/* Pairs with the exchange in counter_set_max. A plain load on x86. */
+	u64 max = __atomic_load_n(&c->max, __ATOMIC_SEQ_CST);
+	u64 extra;
+
+	if (likely(!c->extra) || max == MEMCG_UNLIMITED)
+		return max;
+	extra = atomic_load(c->extra);
+	if (unlikely((s64)extra < 0))
+		extra = 0; /* added to and taken from by different threads: for a moment below
+			      nothing */
+	return extra < max ? max - extra : 0;
+}
+
+/* What the level does not hold is reported, and the level set to 0. */
+static void level_sub(struct counter *c, u64 n)
+{
+	u64 old = atomic_load(&c->usage);
+
+	while (!atomic_cas(&c->usage, &old, old < n ? 0 : old - n))
+		;
+	if (likely(old >= n))
+		return;
+	atomic_add_relaxed(&counter_underflows, 1);
+	log_line("counter %p: uncharge of %llu bytes from a usage of %llu, set to 0: "
+		 "something was uncharged twice; compare with the recount of memcg_report()",
+		 (void *)c, (unsigned long long)n, (unsigned long long)old);
+}
+
+static bool level_try_huge(struct counter *c, u64 n)
+{
+	u64 old = atomic_load(&c->usage), now;
+
+	do {
+		if (__builtin_add_overflow(old, n, &now) || now > level_limit(c))
+			return false;
+	} while (!atomic_cas(&c->usage, &old, now));
+	note_peak(c, now);
+	return true;
+}
+
+/* One level of a charge. False leaves it as it was. */
+static bool level_try(struct counter *c, u64 n)
+{
+	u64 now;
+
+	if (unlikely(n >= COUNTER_HUGE))
+		return level_try_huge(c, n);
+	now = atomic_add(&c->usage, n);
+	if (unlikely(now < n)) {
+		atomic_sub(&c->usage, n); /* wrapped: back the same way */
+		return false;
+	}
+	if (unlikely(now > level_limit(c))) {
+		level_sub(c, n);
+		return false;
+	}
+	note_peak(c, now);
+	return true;
+}
+
+bool counter_try_charge(struct counter *c, u64 n, struct counter **fail)
+{
+	struct counter *level, *done;
+
+	for (level = c; level; level = level->parent) {
+		if (likely(level_try(level, n)))
+			continue;
+		atomic_add_relaxed(&level->failcnt, 1);
+		for (done = c; done != level; done = done->parent)
+			level_sub(done, n);
+		if (fail)
+			*fail = level;
+		return false;
+	}
+	return true;
+}
+
+void counter_charge(struct counter *c, u64 n)
+{
+	u64 now;
+
+	for (; c; c = c->parent) {
+		now = atomic_add(&c->usage, n);
+		BUG_ON(now < n); /* memory that exists is not 2^64 bytes */
+		note_peak(c, now);
+	}
+}
+
+void counter_uncharge(struct counter *c, u64 n)
+{
+	for (; c; c = c->parent)
+		level_sub(c, n);
+}
+
+u64 counter_set_max(struct counter *c, u64 max)
+{
+	/* Pairs with the load in level_limit: see 1. The caller reads usage next, by counter_read.
+	 */
+	return atomic_xchg(&c->max, max);
+}
+
+void counter_set_min(struct counter *c, u64 min)
+{
+	atomic_store(&c->min, min);
+}
+
+void counter_set_low(struct counter *c, u64 low)
+{
+	atomic_store(&c->low, low);
+}
+
+void counter_set_high(struct counter *c, u64 high)
+{
+	atomic_store(&c->high, high);
+}
+
+void counter_reset_peak(struct counter *c)
+{
+	/* A charger may store an older, higher sum right after: tolerated as in 4. */
+	atomic_store(&c->peak, atomic_load(&c->usage));
+}
+
+u64 counter_headroom(const struct counter *c)
+{
+	u64 least = MEMCG_UNLIMITED, limit, usage, room;
+
+	for (; c; c = c->parent) {
+		limit = level_limit(c);
+		if (limit == MEMCG_UNLIMITED)
+			continue;
+		usage = atomic_load(&c->usage);
+		room = usage < limit ? limit - usage : 0;
+		least = room < least ? room : least;
+	}
+	return least;
+}

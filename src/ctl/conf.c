@@ -1,0 +1,107 @@
+/* conf.c - the table of settings. docs/api.md lists the same rows. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "ctl/conf.h"
+#include "group/file.h"
+#include "sys/fault.h"
+#include "sys/log.h"
+
+struct conf conf = {.purge_ms = 1000, .promote = 1};
+
+static int parse_size(const char *text, u64 *v)
+{
+	return size_parse(text, strlen(text), v);
+}
+
+static int parse_pcpu(const char *text, u64 *v)
+{
+	if (!strcmp(text, "portable"))
+		*v = 1;
+	else if (!strcmp(text, "rseq"))
+		*v = 2;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_flag(const char *text, u64 *v)
+{
+	if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
+		return -EINVAL;
+	*v = (u64)(*text - '0');
+	return 0;
+}
+
+static const struct row {
+	const char *name, *want;
+	int (*parse)(const char *text, u64 *v);
+	u64 *value;
+} rows[] = {
+	{"MEMCG_MAX", "a size or max", parse_size, &conf.max},
+	{"MEMCG_HIGH", "a size or max", parse_size, &conf.high},
+	{"MEMCG_REGION", "a size", parse_size, &conf.region},
+	{"MEMCG_PCPU", "portable or rseq", parse_pcpu, &conf.pcpu},
+	{"MEMCG_UNACCOUNTED", "0 or 1", parse_flag, &conf.unaccounted},
+	{"MEMCG_PURGE_MS", "milliseconds", parse_size, &conf.purge_ms},
+	{"MEMCG_PROMOTE", "0 or 1", parse_flag, &conf.promote},
+};
+
+static void row_from_environment(const struct row *r)
+{
+	const char *text = getenv(r->name);
+
+	if (text && r->parse(text, r->value) < 0)
+		log_line("%s=%s: not understood (want %s); ignored", r->name, text, r->want);
+}
+
+void conf_from_environment(void)
+{
+	const char *fail;
+	size_t i;
+
+	if (getauxval(AT_SECURE))
+		return;
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		row_from_environment(&rows[i]);
+	fail = getenv("MEMCG_FAIL");
+	if (fail && sys_fault_parse(fail) < 0)
+		log_line("MEMCG_FAIL=%s: not understood; ignored", fail);
+}
+
+/*
+ * Fields past what this library knows must be zero: they would be ignored in silence. No struct
+ * is longer than a page: a size that was never set must not be walked to its end.
+ */
+static bool rest_is_zero(const struct memcg_config *config)
+{
+	const u8 *at = (const u8 *)config + sizeof(*config);
+	const u8 *end = (const u8 *)config + config->size;
+
+	for (; at < end; at++)
+		if (*at)
+			return false;
+	return true;
+}
+
+int conf_from_program(const struct memcg_config *config)
+{
+	struct memcg_config c = {0};
+
+	if (config->size < sizeof(size_t))
+		return -EINVAL;
+	if (config->size > PAGE_SIZE || (config->size > sizeof(c) && !rest_is_zero(config)))
+		return -E2BIG;
+	memcpy(&c, config, config->size < sizeof(c) ? config->size : sizeof(c));
+	if (c.pcpu > 2 || c.unaccounted > 1)
+		return -EINVAL;
+	conf.max = c.max ? c.max : conf.max;
+	conf.high = c.high ? c.high : conf.high;
+	conf.region = c.region ? c.region : conf.region;
+	conf.pcpu = c.pcpu ? c.pcpu : conf.pcpu;
+	conf.unaccounted = c.unaccounted ? 1 : conf.unaccounted;
+	conf.purge_ms = c.purge_ms ? c.purge_ms : conf.purge_ms;
+	return 0;
+}

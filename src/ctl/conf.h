@@ -1,0 +1,30 @@
+/*
+ * conf.h - settings: one table of names, meanings and ranges, from the
+ * environment (MEMCG_<FIELD>) and from memcg_init().
+ */
+#ifndef MEMCG_CTL_CONF_H
+#define MEMCG_CTL_CONF_H
+
+#include <memcg/base.h>
+
+#include "base/compiler.h"
+#include "base/types.h"
+
+struct conf {
+	u64 max, high;	 /* of the root; 0: none */
+	u64 region;	 /* bytes of addresses; 0: choose */
+	u64 pcpu;	 /* 0 choose, 1 portable, 2 rseq */
+	u64 unaccounted; /* 1: memory.accounting starts off */
+	u64 purge_ms;
+	u64 promote; /* 0: shared slabs only */
+};
+
+extern __hidden_ struct conf conf;
+
+/* Fills conf: defaults, then the environment (not in secure execution). Bad values: a line,
+ * ignored. */
+__hidden_ void conf_from_environment(void);
+/* -E2BIG, -EINVAL: nothing changed. */
+__hidden_ int conf_from_program(const struct memcg_config *config);
+
+#endif

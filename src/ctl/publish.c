@@ -1,0 +1,310 @@
+/* publish.c - telling `memcg run`. Theory in publish.h. */
+#include "ctl/publish.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "alloc/maps.h"
+#include "alloc/thread.h"
+#include "ctl/recount.h"
+#include "page/page.h"
+#include "sys/clock.h"
+
+#define PUBLISH_NS   200000000ul /* between two publications, at least */
+#define RECOUNTS     4u		 /* tries, when other threads may be at work */
+#define RECOUNT_REST 2000000ul	 /* ns between them */
+#define START_ROOM   (256 * KIB) /* below this nothing starts: libc alone takes as much */
+#define OTHERS	     (SLOT_ROWS - 1)
+
+static u64 due;	    /* when the next publication may be; whoever moves it makes it */
+static u32 refused; /* the first refusal has been published with all groups */
+static u32 forking; /* forks under way: the child must not write into its parent's slot */
+static u64 seen_max = MEMCG_UNLIMITED,
+	   seen_high = MEMCG_UNLIMITED; /* racy: applied twice is once */
+
+/* ---- numbers ------------------------------------------------------------------ */
+
+static u64 at_least_zero(s64 n)
+{
+	return n > 0 ? (u64)n : 0;
+}
+
+static void fill_row(struct slot_row *row, struct memcg *cg)
+{
+	*row = (struct slot_row){.current = group_current(cg),
+				 .peak = counter_peak(&cg->counter),
+				 .max = atomic_load(&cg->counter.max),
+				 .refusals = atomic_load(&cg->events[EV_OOM])};
+	strncpy(row->name, cg->name, sizeof(row->name) - 1);
+}
+
+static void add_to_others(struct slot_row *others, const struct slot_row *row)
+{
+	others->current += row->current;
+	others->peak += row->peak;
+	others->refusals += row->refusals;
+}
+
+/* The row stays if its peak is among the highest; the one it displaces joins the others. */
+static void compete(struct slot_view *v, struct slot_row *row)
+{
+	unsigned lowest = 0, i;
+
+	for (i = 1; i < OTHERS; i++)
+		if (v->rows[i].peak < v->rows[lowest].peak)
+			lowest = i;
+	if (row->peak > v->rows[lowest].peak) {
+		struct slot_row loser = v->rows[lowest];
+
+		v->rows[lowest] = *row;
+		*row = loser;
+	}
+	add_to_others(&v->rows[OTHERS], row);
+}
+
+/* One more group than rows: from then on the last row is for all that have none. */
+static void make_others(struct slot_view *v)
+{
+	struct slot_row last = v->rows[OTHERS];
+
+	v->rows[OTHERS] = (struct slot_row){.name = "others", .max = MEMCG_UNLIMITED};
+	compete(v, &last);
+}
+
+static void add_row(struct slot_view *v, struct memcg *cg, unsigned before)
+{
+	struct slot_row row;
+
+	fill_row(&row, cg);
+	if (before < SLOT_ROWS) {
+		v->rows[v->nr_rows++] = row;
+		return;
+	}
+	if (before == SLOT_ROWS)
+		make_others(v);
+	compete(v, &row);
+}
+
+/* Rows are the groups directly below the root: they hold what is below them. */
+static void fill_rows(struct slot_view *v)
+{
+	struct memcg *cg = NULL;
+	unsigned n = 0;
+
+	while ((cg = memcg_next(NULL, cg))) {
+		if (cg->parent == root_group)
+			add_row(v, cg, n++);
+		v->groups++;
+	}
+}
+
+void publish_view(struct slot_view *v)
+{
+	struct counter *c = &root_group->counter;
+	u64 usage = counter_read(c);
+
+	memset(v, 0, sizeof(*v));
+	v->current = group_current(root_group);
+	v->peak = counter_peak(c);
+	v->max = atomic_load(&c->max);
+	v->high = atomic_load(&c->high);
+	v->refusals = atomic_load(&root_group->events[EV_OOM]);
+	v->cached = page_cached_now();
+	v->metadata = atomic_load(&meta_bytes);
+	v->maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
+	v->allocated = at_least_zero((s64)(usage - v->metadata - v->maps - stock_sum(root_group)));
+	v->foreign = atomic_load(&memcg__foreign);
+	fill_rows(v);
+}
+
+static void publish(void)
+{
+	struct slot_view v;
+
+	publish_view(&v);
+	slot_publish(&v);
+}
+
+/* ---- while it runs ------------------------------------------------------------- */
+
+/*
+ * The root's numbers, after every slow charge, refusal and fold; a dozen loads and stores. Two
+ * threads may store in another order than they loaded: the next event puts it right, and exit()
+ * publishes once more. Stock counts as allocated here: summing it up takes a walk.
+ */
+static void watch_root(struct slot_view *v)
+{
+	struct counter *c = &root_group->counter;
+	u64 usage = atomic_load(&c->usage), cached = page_cached_now();
+	u64 metadata = atomic_load(&meta_bytes), peak = counter_peak(c);
+	u64 maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
+
+	/* Not below current: a reader that meets a new current should find its peak. */
+	atomic_store(&v->peak, MAX(peak, usage + cached));
+	atomic_store(&v->current, usage + cached);
+	atomic_store(&v->max, atomic_load(&c->max));
+	atomic_store(&v->refusals, atomic_load(&root_group->events[EV_OOM]));
+	atomic_store(&v->cached, cached);
+	atomic_store(&v->metadata, metadata);
+	atomic_store(&v->maps, maps);
+	atomic_store(&v->allocated, at_least_zero((s64)(usage - metadata - maps)));
+}
+
+/* By the thread that was refused, in its slow path: it holds no lock there. */
+static bool first_refusal(void)
+{
+	return unlikely(task_self() && memcg__self->failed) && !atomic_load(&refused) &&
+	       !atomic_xchg(&refused, 1u);
+}
+
+static void watch(void)
+{
+	struct slot_view *v = slot_live();
+
+	if (!v || atomic_load(&forking))
+		return;
+	watch_root(v);
+	if (first_refusal())
+		publish();
+}
+
+void memcg__publish_watch(void)
+{
+	if (charge_watch)
+		charge_watch();
+}
+
+/*
+ * Two threads may apply limits at once, the slower one the older: so whoever has applied one
+ * looks again, and the last to apply has seen what stands.
+ */
+static void follow_one(unsigned which, const u64 *limit, u64 *seen)
+{
+	u64 applied, now = atomic_load(limit);
+
+	if (likely(now == atomic_load(seen)))
+		return;
+	do {
+		applied = now;
+		atomic_store(seen, applied);
+		memcg_set_limit(root_group, which, applied);
+		now = atomic_load_acquire(limit);
+	} while (now != applied);
+}
+
+static void follow_limits(void)
+{
+	struct slot_header *h = slot_header();
+
+	if (!h)
+		return;
+	follow_one(MEMCG_MAX, &h->max, &seen_max);
+	follow_one(MEMCG_HIGH, &h->high, &seen_high);
+}
+
+/* In a thread's slow path, no lock held. */
+static void refresh(void)
+{
+	u64 now = sys_clock_coarse_ns(), when = atomic_load(&due);
+
+	follow_limits();
+	if (now < when || !slot_attached() || atomic_load(&forking) ||
+	    !atomic_cas(&due, &when, now + PUBLISH_NS))
+		return;
+	publish();
+}
+
+static void fork_prepare(void)
+{
+	(void)atomic_add(&forking, 1u);
+}
+
+static void fork_parent(void)
+{
+	(void)atomic_sub(&forking, 1u);
+	watch(); /* what happened meanwhile */
+}
+
+/*
+ * The child's counters are copies; the slot they go to must be its own. The library's own
+ * handlers have run and given charges back, unseen.
+ */
+static void fork_child(void)
+{
+	atomic_store(&due, 0ul);
+	atomic_store(&refused, 0u);
+	if (slot_attached())
+		slot_fork_child();
+	atomic_store(&forking, 0u); /* those of other threads too: they are not here */
+	watch();
+}
+
+bool memcg__publish_start(const char *path)
+{
+	bool attached = slot_attach(path) == 0;
+	u64 max, high;
+
+	if (!slot_limits(&max, &high))
+		return false;
+	follow_limits();
+	charge_refresh = refresh;
+	charge_watch = watch;
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	watch();
+	return attached;
+}
+
+/*
+ * Refusals before the program's first instruction: the loader has been told that there is no
+ * memory. With less than START_ROOM left the program would be told so in its own start.
+ */
+u64 memcg__publish_too_small(void)
+{
+	struct counter *c = &root_group->counter;
+	u64 usage = counter_read(c), max = atomic_load(&c->max);
+
+	if (max >= usage + START_ROOM && !atomic_load(&root_group->events[EV_OOM]))
+		return 0;
+	slot_mark(SLOT_TOO_SMALL);
+	return usage;
+}
+
+/* ---- the end --------------------------------------------------------------------- */
+
+/* A difference while other threads run may be an allocation under way: looks again, then says so.
+ */
+static void take_recount(struct slot_recount *out)
+{
+	struct recount_result r = {.differences = 0};
+	bool alone = threads_count() <= 1;
+	unsigned i;
+
+	for (i = 0; i < RECOUNTS; i++) {
+		if (recount(&r, NULL, NULL))
+			return;
+		if (alone || !r.differences)
+			break;
+		sys_sleep_ns(RECOUNT_REST);
+	}
+	*out = (struct slot_recount){.state = alone || !r.differences ? SLOT_RECOUNT_TAKEN
+								      : SLOT_RECOUNT_BUSY,
+				     .differences = r.differences,
+				     .memory = r.owned,
+				     .counters = r.counted,
+				     .groups = r.groups};
+}
+
+void memcg__publish_exit(void)
+{
+	struct slot_recount r = {.state = SLOT_RECOUNT_NONE};
+
+	if (!slot_attached())
+		return;
+	charge_refresh = NULL;
+	charge_watch = NULL;
+	stat_fold_all();
+	publish();
+	take_recount(&r);
+	slot_recount(&r);
+	slot_mark(SLOT_EXITED);
+}

@@ -1,0 +1,60 @@
+/* recount.c - the walk over this process: memory is read where it is. */
+#include "ctl/recount.h"
+
+#include <string.h>
+
+#include "alloc/external.h"
+#include "alloc/maps.h"
+#include "sys/map.h"
+
+static bool read_here(void *arg, u64 from, void *to, size_t n)
+{
+	(void)arg;
+	memcpy(to, (const void *)from, n);
+	return true;
+}
+
+static void extra_one(u32 handle, u64 bytes, unsigned stat_item, void *arg)
+{
+	walk_extra(arg, handle, bytes, stat_item);
+}
+
+static bool extra_here(struct walk *w, void *arg)
+{
+	(void)arg;
+	external_each(extra_one, w);
+	maps_each(extra_one, w);
+	return true;
+}
+
+void recount_env(struct walk_env *env)
+{
+	*env = (struct walk_env){
+		.read = read_here,
+		.map = sys_map,
+		.unmap = sys_unmap,
+		.extra = extra_here,
+		.handles = handle_count(),
+		.folded = true,
+	};
+	stat_fold_all();
+}
+
+int recount(struct recount_result *result, void (*say)(void *arg, const char *line), void *arg)
+{
+	struct walk_env env;
+	struct walk w;
+	int err;
+
+	recount_env(&env);
+	env.say = say;
+	env.say_arg = arg;
+	err = walk_open(&w, &env, &memcg__layout);
+	if (!err)
+		err = walk_tree(&w);
+	if (!err)
+		err = walk_recount(&w);
+	*result = w.sum;
+	walk_close(&w);
+	return err;
+}

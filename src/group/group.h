@@ -1,0 +1,124 @@
+/*
+ * group.h - the group and the tree. (The directory's entry header; charging is
+ * in charge.h, what memory names is in handle.h.)
+ *
+ * 1. Life. online: in the tree, found by name. memcg_destroy takes it offline in one
+ *    section of the tree lock: off the lists, name free, handle redirected. The struct lives
+ *    while anybody references it, and a grace period more, because readers walk
+ *    from a handle to it without a reference.
+ * 2. References: one of the tree while online; those of the program; one of each
+ *    child's struct (so that the chain of counters is whole). Memory never
+ *    references a group, only handles.
+ * 3. Its counter goes on existing while offline and means nothing then: what
+ *    was charged through it is credited past it. Ancestors stay exact, because
+ *    both walks pass them.
+ * 4. tree_lock (RANK_TREE) covers: parent/children lists, names, online, the
+ *    counts of descendants and their limits. It is not on the way of any charge.
+ */
+#ifndef MEMCG_GROUP_GROUP_H
+#define MEMCG_GROUP_GROUP_H
+
+#include <memcg/group.h>
+
+#include "base/list.h"
+#include "base/up.h"
+#include "count/counter.h"
+#include "count/stat.h"
+#include "group/handle.h"
+
+enum group_event { EV_LOW, EV_HIGH, EV_MAX, EV_OOM, EV_OOM_KILL, EV_OOM_GROUP_KILL, EV_NR };
+
+struct memcg {
+	struct counter counter;
+	/* Read by chargers, constant. */
+	struct memcg *parent;
+	struct handle *handle;
+	u64 id;
+	/* Atomics. */
+	u64 refs;
+	u64 events[EV_NR];	 /* of the subtree */
+	u64 events_local[EV_NR]; /* of this group's limits */
+	s64 stat[STAT_NR];	 /* of the subtree, less what CPUs hold back */
+	/* Tree lock. */
+	struct list children, sibling;
+	struct memcg *hash_next;
+	u32 hash;
+	u32 depth;
+	u32 descendants;
+	u32 max_descendants, max_depth;
+	bool online; /* read without the lock: a hint */
+	/* The program's. */
+	void *data;
+	void (*drop)(void *);
+	struct rcu_head rcu;
+	u32 name_len;
+	char name[];
+};
+
+#define GROUP_NO_MAX UINT32_MAX /* of descendants and depth */
+
+extern __hidden_ struct memcg *root_group;
+
+__hidden_ int group_init(void);		    /* the root */
+__hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of the program */
+__hidden_ void group_run_drops(void);	    /* what group_put left; in calls of the program */
+__hidden_ bool group_below(const struct memcg *cg, const struct memcg *top); /* or the same */
+__hidden_ void group_event(struct memcg *cg, enum group_event ev);
+__hidden_ struct memcg *group_tryget(struct memcg *cg); /* RCU section; NULL: it was dying */
+__hidden_ u64 group_current(struct memcg *cg);
+__hidden_ u64
+group_local_bytes(struct memcg *cg); /* its own, children's subtracted; tree lock inside */
+__hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
+__hidden_ void tree_fork_prepare(void);
+__hidden_ void tree_fork_done(void);
+__hidden_ u64 group_dying(void);
+__hidden_ u32 group_descendants(struct memcg *cg);
+
+/* Whoever has a group has met a library that is up; who has none may be the first caller. */
+static inline struct memcg *group_or_root(struct memcg *cg)
+{
+	if (!cg)
+		lib_up();
+	return cg ? cg : root_group;
+}
+
+/*
+ * This thread. The allocation layer's thread record begins with it; while a thread
+ * has none (start-up, tear-down) memcg__self names a record that is nobody's, with tid
+ * 0: so the first path needs no test for it. Defined in alloc/thread.c.
+ */
+struct task {
+	struct rcu_reader rcu;
+	struct memcg *active; /* referenced; NULL: the root */
+	u32 handle;	      /* the active group's; what allocations are charged to */
+	u32 tid;	      /* our own number, from 1; reused */
+	u32 busy;   /* depth of slow paths: a signal handler that allocates in one gets NULL */
+	u32 failed; /* failure holds something */
+	struct memcg_failure failure;
+};
+extern __private_ __thread struct task *memcg__self __attribute__((tls_model("initial-exec")));
+
+/* NULL while the thread has no record. */
+static inline struct task *task_self(void)
+{
+	return likely(memcg__self->tid) ? memcg__self : NULL;
+}
+
+static inline struct rcu_reader *self_rcu(void)
+{
+	return task_self() ? &memcg__self->rcu : NULL;
+}
+
+/* The active group of a thread with or without a record. */
+static inline struct memcg *group_active(void)
+{
+	return group_or_root(memcg__self->active);
+}
+
+/* The handle this thread's charges go to. */
+static inline u32 task_handle(void)
+{
+	return group_active()->handle->index;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * handle.h - what memory names instead of a group.
+ *
+ * 1. A handle is an entry of one flat table that never goes away, named by its
+ *    32-bit index. Index 0 is "none", 1 is OWNER_NOBODY; the root's is 2.
+ * 2. Its word is its group, or (bit 0) the handle that took over: destroying a group
+ *    writes that one word, whatever the group owned or had inherited. Chains are no longer than the
+ *    tree is deep.
+ * 3. A charge is the reference: refs = pins << 42 | bytes. Bytes are those charged
+ *    through this handle, in stock or owned by objects. Pins: the group that was
+ *    made with it (until its struct is freed), handles redirected to it, external
+ *    charges. When refs reaches 0 the entry is reused after a grace period.
+ * 4. handle -> group: only inside an RCU section, and the group found is valid
+ *    memory, not a reference: handle_tryget_group() takes one, or finds that the group died and
+ *    looks again. Counter updates need no reference, only the section.
+ * 5. The word changes once, under the tree lock, from group to handle, with release (pairs with
+ *    the acquire in handle_group).
+ */
+#ifndef MEMCG_GROUP_HANDLE_H
+#define MEMCG_GROUP_HANDLE_H
+
+#include "page/owner.h"
+#include "sync/rcu.h"
+
+struct memcg;
+
+#define HANDLE_PIN	(1ul << 42)
+#define HANDLE_BYTES	(HANDLE_PIN - 1)
+#define HANDLE_ROOT	2u
+#define HANDLE_REDIRECT 1ul
+
+struct handle {
+	u64 refs; /* anyone, atomically */
+	u64 word; /* tree lock; read in RCU sections */
+	u32 index;
+	u32 next_free; /* handle lock */
+	struct rcu_head rcu;
+	u64 spare[2];
+};
+_Static_assert(sizeof(struct handle) == 64, "a handle is one cache line");
+
+extern __hidden_ struct handle *handle_table;
+extern __hidden_ u64 handles_dead; /* redirected and still referenced */
+
+__hidden_ int handle_init(void);
+__hidden_ struct handle *handle_new(struct memcg *cg);		     /* one pin; NULL */
+__hidden_ void handle_redirect(struct handle *h, struct handle *to); /* tree lock held */
+__hidden_ void handle_last(struct handle *h);			     /* refs reached 0 */
+__hidden_ void handle_fork_prepare(void);
+__hidden_ void handle_fork_done(void);
+__hidden_ u32 handle_count(void); /* indices below this have been used */
+
+static inline struct handle *handle_of(u32 index)
+{
+	return &handle_table[index];
+}
+
+static inline u64 handle_bytes(const struct handle *h)
+{
+	return atomic_load(&h->refs) & HANDLE_BYTES;
+}
+
+/* Caller knows that refs is not 0 and stays so: it holds a pin, an object, or the group. */
+static inline void handle_add(struct handle *h, u64 n)
+{
+	atomic_add(&h->refs, n);
+}
+
+static inline void handle_sub(struct handle *h, u64 n)
+{
+	if (unlikely(atomic_sub(&h->refs, n) == 0))
+		handle_last(h);
+}
+
+/* The living group that pays for h now. RCU section; the caller holds h somehow. */
+static inline struct memcg *handle_group(const struct handle *h)
+{
+	u64 word = atomic_load_acquire(&h->word);
+
+	while (unlikely(word & HANDLE_REDIRECT))
+		word = atomic_load_acquire(&((struct handle *)(word & ~HANDLE_REDIRECT))->word);
+	return (struct memcg *)word;
+}
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * stat.c - struct memcg_stat: what the memory of a group and all below it is.
+ *
+ * 1. Pages are told apart when they are charged (count/stat.h); objects in slabs are not. Slab
+ *    bytes are what is left of the counter when everything else is taken off.
+ * 2. Numbers are read one by one: exact when nothing is in motion, and while something is, a
+ *    difference that would be negative is 0.
+ * 3. Most lines are about things that a process's own memory does not have. They are 0, and
+ *    stand in the struct so that a line of memory.stat and a member are the same list.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "group/group.h"
+#include "group/stat_lines.h"
+#include "group/stock.h"
+#include "page/page.h"
+
+/* memory.stat is printed by walking the struct: a member out of order would be a wrong name. */
+#define PLACE(name) PLACE_##name,
+enum { PLACE_current, STAT_LINES(PLACE) PLACE_NR };
+#undef PLACE
+
+#define IN_PLACE(name)                                                                          \
+	_Static_assert(offsetof(struct memcg_stat, name) == (size_t)PLACE_##name * sizeof(u64), \
+		       "struct memcg_stat has " #name                                           \
+		       " at another place than stat_lines.h: bring them in line");
+IN_PLACE(current)
+STAT_LINES(IN_PLACE)
+#undef IN_PLACE
+_Static_assert(sizeof(struct memcg_stat) == PLACE_NR * sizeof(u64),
+	       "struct memcg_stat has a member that stat_lines.h does not name: add it there");
+
+static u64 positive(s64 n)
+{
+	return n > 0 ? (u64)n : 0;
+}
+
+static u64 item(struct memcg *cg, enum stat_item i)
+{
+	return positive(atomic_load(&cg->stat[i]));
+}
+
+static void stat_fill(struct memcg *cg, struct memcg_stat *s)
+{
+	u64 usage = atomic_load(&cg->counter.usage), others;
+
+	*s = (struct memcg_stat){
+		.current = group_current(cg),
+		.kernel_stack = item(cg, STAT_STACK),
+		.pagetables = item(cg, STAT_TABLE),
+		.peak = memcg_peak(cg),
+		.large = item(cg, STAT_LARGE),
+		.buffer = item(cg, STAT_BUFFER),
+		.external = item(cg, STAT_EXTERNAL),
+		.maps = item(cg, STAT_MAPS),
+		.stock = stock_sum(cg),
+		.cached = cg == root_group ? page_cached_now() : 0,
+		.metadata = cg == root_group ? atomic_load(&meta_bytes) : 0,
+	};
+	others = s->large + s->buffer + s->pagetables + s->kernel_stack + s->external + s->maps +
+		 s->stock + s->metadata;
+	s->slab = positive((s64)(usage - others));
+	s->slab_unreclaimable = s->slab; /* objects are the program's: none can be taken back */
+	s->kernel = s->slab + s->large + s->buffer + s->pagetables + s->kernel_stack;
+	s->local = group_local_bytes(cg);
+}
+
+int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size)
+{
+	struct memcg_stat s;
+	size_t n = MIN(size, sizeof(s));
+
+	if (!out || !size)
+		return -EINVAL;
+	stat_fold_all();
+	stat_fill(cg ? cg : group_active(), &s);
+	memcpy(out, &s, n);
+	memset((char *)out + n, 0, size - n);
+	return 0;
+}

@@ -1,0 +1,187 @@
+/* stock.c - the per-CPU tables behind charge(). Theory in stock.h. */
+#include <errno.h>
+
+#include "group/group.h"
+#include "group/stock.h"
+#include "sync/lock.h"
+
+void *memcg__stock;
+u32 memcg__stock_cap = STOCK_CAP_MAX;
+
+static struct lock stock_lock = LOCK_INIT(RANK_STOCK);
+
+static struct stock_area *area(unsigned cpu)
+{
+	return (struct stock_area *)((char *)memcg__stock + ((size_t)cpu << STOCK_SHIFT));
+}
+
+int stock_init(void)
+{
+	lock_init(&stock_lock, RANK_STOCK);
+	memcg__stock = pcpu_map((size_t)1 << STOCK_SHIFT);
+	return memcg__stock ? 0 : -ENOMEM;
+}
+
+void stock_set_root_max(u64 max)
+{
+	u32 cap = (u32)MAX(MIN(max / 64 / STOCK_SLOTS, STOCK_CAP_MAX), STOCK_CAP_MIN);
+
+	if (atomic_xchg(&memcg__stock_cap, cap) > cap)
+		stock_drain(NULL); /* what was charged ahead under the larger cap */
+}
+
+void stock_after_fork(void)
+{
+	unsigned cpu;
+
+	lock_init(&stock_lock, RANK_STOCK);
+	for (cpu = 0; cpu < pcpu_count; cpu++)
+		area(cpu)->head.stopped = 0;
+}
+
+/* Doubles with every refill of the same handle, from four pages (a visit of a light group) to the
+ * cap. */
+u32 stock_batch(u32 handle)
+{
+	struct stock_area *a = area(pcpu_this());
+	unsigned slot = handle % STOCK_SLOTS;
+	u32 cap = atomic_load(&memcg__stock_cap), n;
+	u8 level = atomic_load(&a->level[slot]);
+
+	if ((u32)(atomic_load(&a->word[slot]) >> 32) != handle)
+		level = 0;
+	n = (u32)(4 * PAGE_SIZE) << level;
+	if (n < cap)
+		atomic_store(&a->level[slot], (u8)(level + 1));
+	return MIN(n, cap);
+}
+
+/*
+ * Adds to this CPU's word, folding what does not fit. Another handle's word is
+ * replaced when `evict` says that this handle is about to be busy; else it stays and
+ * ours is folded: a stray free must not throw out a working batch.
+ */
+void stock_put(u32 handle, u32 bytes, bool evict)
+{
+	size_t off = stock_offset(handle);
+	u32 cap = atomic_load(&memcg__stock_cap), had, keep;
+	unsigned cpu = pcpu_this(), tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
+		u32 tag = (u32)(old >> 32);
+
+		if (tag && tag != handle && !evict)
+			break;
+		had = tag == handle ? (u32)old : 0;
+		keep = had + bytes <= cap ? had + bytes : cap / 2;
+		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
+			continue;
+		if (tag && tag != handle && (u32)old)
+			charge_fold(tag, (u32)old);
+		if (had + bytes > keep)
+			charge_fold(handle, had + bytes - keep);
+		return;
+	}
+	charge_fold(handle, bytes);
+}
+
+static bool wanted(u32 handle, struct memcg *top)
+{
+	struct rcu_reader *self = self_rcu();
+	bool yes;
+
+	if (!top || top == root_group)
+		return true;
+	rcu_read_lock(self);
+	yes = group_below(handle_group(handle_of(handle)), top);
+	rcu_read_unlock(self);
+	return yes;
+}
+
+static u64 drain_cpu(unsigned cpu, struct memcg *top)
+{
+	struct stock_area *a = area(cpu);
+	u64 sum = 0;
+	unsigned i;
+
+	for (i = 0; i < STOCK_SLOTS; i++) {
+		u64 word = atomic_load(&a->word[i]);
+
+		if (!word || !wanted((u32)(word >> 32), top))
+			continue;
+		word = pcpu_swap(&a->head, &a->word[i], 0);
+		if ((u32)word)
+			charge_fold((u32)(word >> 32), (u32)word);
+		sum += (u32)word;
+	}
+	return sum;
+}
+
+static bool holds_any(unsigned cpu, struct memcg *top)
+{
+	unsigned i;
+
+	for (i = 0; i < STOCK_SLOTS; i++) {
+		u64 word = atomic_load(&area(cpu)->word[i]);
+
+		if (word && wanted((u32)(word >> 32), top))
+			return true;
+	}
+	return false;
+}
+
+u64 stock_drain(struct memcg *top)
+{
+	u64 sum = 0;
+	unsigned cpu;
+
+	lock_acquire(&stock_lock);
+	for (cpu = 0; cpu < pcpu_count; cpu++) {
+		if (!holds_any(cpu, top) || !pcpu_stop(&area(cpu)->head, cpu))
+			continue;
+		sum += drain_cpu(cpu, top);
+		pcpu_start(&area(cpu)->head);
+	}
+	lock_release(&stock_lock);
+	return sum;
+}
+
+void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg)
+{
+	unsigned cpu, i;
+
+	for (cpu = 0; cpu < pcpu_count; cpu++)
+		for (i = 0; i < STOCK_SLOTS; i++) {
+			u64 word = atomic_load(&area(cpu)->word[i]);
+
+			if ((u32)word)
+				each((u32)(word >> 32), (u32)word, arg);
+		}
+}
+
+struct stock_sum {
+	struct memcg *top;
+	u64 bytes;
+};
+
+static void sum_one(u32 handle, u32 bytes, void *arg)
+{
+	struct stock_sum *s = arg;
+
+	if (wanted(handle, s->top))
+		s->bytes += bytes;
+}
+
+u64 stock_sum(struct memcg *top)
+{
+	struct stock_sum s = {.top = top};
+
+	stock_each(sum_one, &s);
+	return s.bytes;
+}
+
+uint64_t memcg_slack(struct memcg *cg)
+{
+	return stock_sum(cg ? cg : group_active());
+}

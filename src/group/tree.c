@@ -1,0 +1,407 @@
+/*
+ * tree.c - the hierarchy: names, creation, destruction, look-up, walking.
+ * tree_lock covers all of it; nothing on the way of a charge takes it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "group/group.h"
+#include "page/page.h"
+#include "sync/lock.h"
+
+#define NAME_LEN_MAX 255u
+#define HASH_FIRST   64u
+
+struct memcg *root_group;
+
+static struct lock tree_lock = LOCK_INIT(RANK_TREE);
+static u64 next_id = 1;
+
+/* Names: parent and name to group, chained, doubled when as many groups as buckets. */
+static struct {
+	struct memcg **bucket;
+	u32 size, used;
+} names;
+
+static u32 name_hash(const struct memcg *parent, const char *name, size_t len)
+{
+	u64 h = parent->id * 0x9e3779b97f4a7c15ul;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ (u8)name[i]) * 0x100000001b3ul;
+	return (u32)(h ^ h >> 32);
+}
+
+static struct memcg *find_locked(const struct memcg *parent, const char *name, size_t len)
+{
+	u32 hash = name_hash(parent, name, len);
+	struct memcg *cg = names.bucket[hash & (names.size - 1)];
+
+	for (; cg; cg = cg->hash_next)
+		if (cg->hash == hash && cg->parent == parent && cg->name_len == len &&
+		    !memcmp(cg->name, name, len))
+			return cg;
+	return NULL;
+}
+
+/* Without memory for a larger table the old one goes on, only slower. */
+static void names_grow_locked(void)
+{
+	u32 size = names.size * 2, i;
+	struct memcg **bucket = meta_alloc(size * sizeof(*bucket));
+
+	if (!bucket)
+		return;
+	for (i = 0; i < names.size; i++)
+		while (names.bucket[i]) {
+			struct memcg *cg = names.bucket[i];
+
+			names.bucket[i] = cg->hash_next;
+			cg->hash_next = bucket[cg->hash & (size - 1)];
+			bucket[cg->hash & (size - 1)] = cg;
+		}
+	meta_free(names.bucket, names.size * sizeof(*bucket));
+	names.bucket = bucket;
+	names.size = size;
+}
+
+static void names_add_locked(struct memcg *cg)
+{
+	struct memcg **slot;
+
+	if (names.used >= names.size)
+		names_grow_locked();
+	slot = &names.bucket[cg->hash & (names.size - 1)];
+	cg->hash_next = *slot;
+	*slot = cg;
+	names.used++;
+}
+
+static void names_del_locked(struct memcg *cg)
+{
+	struct memcg **at = &names.bucket[cg->hash & (names.size - 1)];
+
+	while (*at != cg)
+		at = &(*at)->hash_next;
+	*at = cg->hash_next;
+	names.used--;
+}
+
+/* --- making ---------------------------------------------------------------- */
+
+static struct memcg *group_new(struct memcg *parent, const char *name, size_t len)
+{
+	struct memcg *cg = meta_alloc(sizeof(*cg) + len + 1);
+
+	if (!cg)
+		return NULL;
+	counter_init(&cg->counter, parent ? &parent->counter : NULL);
+	cg->parent = parent;
+	cg->name_len = (u32)len;
+	memcpy(cg->name, name, len);
+	list_init(&cg->children);
+	list_init(&cg->sibling);
+	cg->max_descendants = cg->max_depth = GROUP_NO_MAX;
+	cg->refs = 2; /* the tree's and the creator's */
+	cg->online = true;
+	cg->handle = handle_new(cg);
+	if (!cg->handle) {
+		meta_free(cg, sizeof(*cg) + len + 1);
+		return NULL;
+	}
+	return cg;
+}
+
+/* Undoes group_new for a group nobody has seen. */
+static void group_scrap(struct memcg *cg)
+{
+	handle_redirect(cg->handle, root_group->handle);
+	handle_sub(cg->handle, HANDLE_PIN);
+	meta_free(cg, sizeof(*cg) + cg->name_len + 1);
+}
+
+int group_init(void)
+{
+	lock_init(&tree_lock, RANK_TREE);
+	names.size = HASH_FIRST;
+	names.bucket = meta_alloc(names.size * sizeof(*names.bucket));
+	if (!names.bucket)
+		return -ENOMEM;
+	root_group = group_new(NULL, "", 0);
+	if (!root_group)
+		return -ENOMEM;
+	root_group->id = next_id++;
+	root_group->counter.extra = &page_cached;
+	BUG_ON(root_group->handle->index != HANDLE_ROOT);
+	return 0;
+}
+
+static bool name_valid(const char *name, size_t len)
+{
+	size_t i;
+
+	if (!len || len > NAME_LEN_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (i = 0; i < len; i++)
+		if (name[i] == '/' || (u8)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int may_create_locked(struct memcg *parent, const char *name, size_t len)
+{
+	const struct memcg *up;
+	u32 below = 1;
+
+	if (!parent->online)
+		return -ENODEV;
+	if (find_locked(parent, name, len))
+		return -EEXIST;
+	for (up = parent; up; up = up->parent, below++)
+		if (up->descendants >= up->max_descendants || below > up->max_depth)
+			return -EAGAIN;
+	return 0;
+}
+
+static void link_locked(struct memcg *cg)
+{
+	struct memcg *up;
+
+	cg->id = next_id++;
+	cg->depth = cg->parent->depth + 1;
+	cg->hash = name_hash(cg->parent, cg->name, cg->name_len);
+	names_add_locked(cg);
+	list_add_tail(&cg->parent->children, &cg->sibling); /* so siblings stand in order of id */
+	memcg_get(cg->parent);
+	for (up = cg->parent; up; up = up->parent)
+		up->descendants++;
+}
+
+static int create(struct memcg *parent, const char *name, struct memcg **out)
+{
+	size_t len = name ? strnlen(name, NAME_LEN_MAX + 1) : 0;
+	struct memcg *cg;
+	int err;
+
+	if (!name_valid(name ? name : "", len))
+		return -EINVAL;
+	rcu_poll(false);
+	group_run_drops();
+	cg = group_new(parent, name, len);
+	if (!cg)
+		return -ENOMEM;
+	lock_acquire(&tree_lock);
+	err = may_create_locked(parent, name, len);
+	if (!err)
+		link_locked(cg);
+	lock_release(&tree_lock);
+	if (err)
+		group_scrap(cg);
+	*out = cg;
+	return err;
+}
+
+struct memcg *memcg_create(struct memcg *parent, const char *name)
+{
+	struct memcg *cg = NULL;
+	int err = create(group_or_root(parent), name, &cg);
+
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	return cg;
+}
+
+/* --- unmaking --------------------------------------------------------------- */
+
+/*
+ * One section: off the lists, the name free, the handle redirected. From here
+ * on whatever it owned is the parent's.
+ */
+static int offline_locked(struct memcg *cg)
+{
+	struct memcg *up;
+
+	if (!list_empty(&cg->children))
+		return -EBUSY;
+	names_del_locked(cg);
+	list_del(&cg->sibling);
+	for (up = cg->parent; up; up = up->parent)
+		up->descendants--;
+	handle_redirect(cg->handle, cg->parent->handle);
+	atomic_store(&cg->online, false);
+	return 1;
+}
+
+int memcg_destroy(struct memcg *cg)
+{
+	int went = 0;
+
+	if (!cg || cg == root_group)
+		return -EINVAL;
+	lock_acquire(&tree_lock);
+	if (cg->online)
+		went = offline_locked(cg);
+	lock_release(&tree_lock);
+	if (went < 0)
+		return went;
+	if (went)
+		memcg_put(cg); /* the tree's */
+	memcg_put(cg);
+	rcu_poll(false);
+	return 0;
+}
+
+/* --- looking ------------------------------------------------------------------ */
+
+struct memcg *memcg_root(void)
+{
+	return group_or_root(NULL);
+}
+
+struct memcg *memcg_lookup(const char *path)
+{
+	struct memcg *cg = memcg_root();
+
+	if (!path || *path != '/') {
+		errno = EINVAL;
+		return NULL;
+	}
+	lock_acquire(&tree_lock);
+	while (cg && *path) {
+		size_t len;
+
+		while (*path == '/')
+			path++;
+		len = strcspn(path, "/");
+		if (len)
+			cg = find_locked(cg, path, len);
+		path += len;
+	}
+	if (cg)
+		memcg_get(cg);
+	lock_release(&tree_lock);
+	if (!cg)
+		errno = ENOENT;
+	return cg;
+}
+
+struct memcg *memcg_parent(struct memcg *cg)
+{
+	struct memcg *parent = (cg ? cg : group_active())->parent;
+
+	return parent ? memcg_get(parent) : NULL;
+}
+
+/* The first child with a larger id: also right after prev has left the list. */
+static struct memcg *sibling_after_locked(struct memcg *prev)
+{
+	struct list *at;
+
+	if (prev->online && prev->sibling.next != &prev->parent->children)
+		return list_entry(prev->sibling.next, struct memcg, sibling);
+	if (prev->online)
+		return NULL;
+	list_for_each(at, &prev->parent->children)
+	{
+		struct memcg *cg = list_entry(at, struct memcg, sibling);
+
+		if (cg->id > prev->id)
+			return cg;
+	}
+	return NULL;
+}
+
+static struct memcg *next_locked(struct memcg *top, struct memcg *prev)
+{
+	if (!list_empty(&prev->children))
+		return list_entry(prev->children.next, struct memcg, sibling);
+	for (; prev != top && prev->parent; prev = prev->parent) {
+		struct memcg *cg = sibling_after_locked(prev);
+
+		if (cg)
+			return cg;
+	}
+	return NULL;
+}
+
+struct memcg *memcg_next(struct memcg *root, struct memcg *prev)
+{
+	struct memcg *next;
+
+	root = group_or_root(root);
+	if (!prev)
+		return memcg_get(root);
+	lock_acquire(&tree_lock);
+	next = next_locked(root, prev);
+	if (next)
+		memcg_get(next);
+	lock_release(&tree_lock);
+	memcg_put(prev);
+	return next;
+}
+
+/* Filled from the end, as names are met on the way up. The chain of parents is constant. */
+int memcg_path(struct memcg *cg, char *buf, size_t size)
+{
+	const struct memcg *at;
+	size_t len = 0, pos;
+
+	cg = cg ? cg : group_active();
+	if (!buf)
+		return -EINVAL;
+	for (at = cg; at->parent; at = at->parent)
+		len += at->name_len + 1;
+	if (len == 0)
+		len = 1;
+	if (size < len + 1)
+		return -ERANGE;
+	buf[0] = '/';
+	buf[len] = '\0';
+	for (at = cg, pos = len; at->parent; at = at->parent) {
+		pos -= at->name_len;
+		memcpy(buf + pos, at->name, at->name_len);
+		buf[--pos] = '/';
+	}
+	return (int)len;
+}
+
+u64 group_local_bytes(struct memcg *cg)
+{
+	u64 own, below = 0;
+	struct list *at;
+
+	lock_acquire(&tree_lock);
+	own = group_current(cg);
+	list_for_each(at, &cg->children) below +=
+		atomic_load(&list_entry(at, struct memcg, sibling)->counter.usage);
+	lock_release(&tree_lock);
+	return own > below ? own - below : 0;
+}
+
+u32 group_descendants(struct memcg *cg)
+{
+	u32 n;
+
+	lock_acquire(&tree_lock);
+	n = cg->descendants;
+	lock_release(&tree_lock);
+	return n;
+}
+
+u64 group_dying(void)
+{
+	return atomic_load(&handles_dead);
+}
+
+void tree_fork_prepare(void)
+{
+	lock_acquire(&tree_lock);
+}
+
+void tree_fork_done(void)
+{
+	lock_release(&tree_lock);
+}

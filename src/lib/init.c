@@ -1,0 +1,189 @@
+/*
+ * init.c - bringing the library up, in order; and what a fork needs.
+ *
+ * It comes up once, at the first call of anything, in whichever thread; others
+ * wait. Nothing on the way allocates from the library or from libc, so it may
+ * be the program's first malloc in ld.so. What cannot be had ends the process
+ * with one line: a program that asked for limits must not run without.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "alloc/alloc.h"
+#include "alloc/external.h"
+#include "alloc/maps.h"
+#include "base/up.h"
+#include "ctl/conf.h"
+#include "group/file.h"
+#include "slab/slab.h"
+#include "sys/cpu.h"
+#include "sys/log.h"
+
+bool lib_is_up;
+
+static u32 coming_up;	      /* 0, then 1 for ever: whoever exchanged 0 does it */
+static bool have_environment; /* read, and what was bad in it has been said */
+
+static __cold_ void need(bool ok, const char *what)
+{
+	if (!ok)
+		memcg_bug("cannot start: %s", what);
+}
+
+static u64 give_back(struct memcg *limited)
+{
+	struct thread *t = thread_self();
+
+	u64 bytes = limited == root_group ? hollow_purge() : 0;
+
+	threads_trim_others(t); /* of all groups: they hold room in shared ancestors too */
+	return bytes + (t ? thread_trim(t) : 0);
+}
+
+/* Once: a refused memcg_init() is followed by another, or by the first call of anything. */
+static void read_environment(void)
+{
+	if (!have_environment)
+		conf_from_environment();
+	have_environment = true;
+}
+
+static void bring_up_lower(void)
+{
+	pcpu_init(conf.pcpu != 1);
+	rcu_init();
+	need(region_init(conf.region) == 0, "no address space for the heap (ulimit -v?)");
+	buddy_init();
+	pcp_init();
+	page_purge_ms = (u32)MIN(conf.purge_ms, 0x7fffffffu);
+	stat_init(group_stat_sink);
+	need(handle_init() == 0, "no address space for handles (ulimit -v?)");
+	need(stock_init() == 0, "no memory for per-CPU stock");
+}
+
+static void metadata_grown(u64 bytes)
+{
+	if (root_group)
+		counter_charge(&root_group->counter, bytes);
+}
+
+static void bring_up_upper(void)
+{
+	need(group_init() == 0, "no memory for the root group");
+	counter_charge(&root_group->counter, atomic_load(&meta_bytes));
+	meta_grown = metadata_grown;
+	orphan_init();
+	threads_init();
+	external_init();
+	pages_ops_init();
+	charge_give_back = give_back;
+	file_accounting_off = &accounting_off;
+	accounting_off = (u32)conf.unaccounted;
+	promote_off = !conf.promote;
+}
+
+static void set_root_limits(void)
+{
+	if (conf.max)
+		memcg_set_limit(root_group, MEMCG_MAX, conf.max);
+	if (conf.high)
+		memcg_set_limit(root_group, MEMCG_HIGH, conf.high);
+}
+
+/*
+ * Registered when the library is loaded, not when it comes up: handlers run before the fork in the
+ * reverse order of registration, so that what registered later may still allocate
+ * in its own prepare handler, before our locks are taken.
+ */
+static bool fork_holds;
+
+/* Locks are taken in the order of rank.h, so that the child finds every structure at rest. */
+static void fork_prepare(void)
+{
+	fork_holds = atomic_load_acquire(&lib_is_up);
+	if (!fork_holds)
+		return;
+	tree_fork_prepare();
+	caches_fork_prepare();
+	threads_fork_prepare();
+	orphan_fork_prepare();
+	handle_fork_prepare();
+	external_fork_prepare();
+	maps_fork_prepare();
+	page_after_fork_prepare();
+	rcu_before_fork();
+}
+
+static void fork_release(void)
+{
+	page_after_fork_done();
+	external_fork_done();
+	handle_fork_done();
+	orphan_fork_done();
+}
+
+static void fork_parent(void)
+{
+	if (!fork_holds)
+		return;
+	rcu_after_fork_parent();
+	maps_fork_parent();
+	fork_release();
+	threads_fork_parent();
+	caches_fork_done();
+	tree_fork_done();
+}
+
+static void fork_child(void)
+{
+	if (!fork_holds) {
+		atomic_store(&coming_up, 0u); /* whoever was at it is not here */
+		return;
+	}
+	pcpu_after_fork();
+	fork_release();
+	threads_fork_child();
+	stock_after_fork();
+	stat_after_fork();
+	caches_fork_done();
+	tree_fork_done();
+	maps_fork_child(); /* last: frees nodes and gives charges back */
+}
+
+static __attribute__((constructor(101))) void register_fork(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+void lib_bring_up(void)
+{
+	if (atomic_xchg(&coming_up, 1u)) {
+		while (!atomic_load_acquire(&lib_is_up))
+			sys_cpu_yield();
+		return;
+	}
+	read_environment();
+	bring_up_lower();
+	bring_up_upper();
+	atomic_store_release(&lib_is_up, true);
+	set_root_limits();
+}
+
+int memcg_init(const struct memcg_config *config)
+{
+	int err;
+
+	if (atomic_load_acquire(&lib_is_up))
+		return -EBUSY;
+	read_environment();
+	err = config ? conf_from_program(config) : 0;
+	if (err)
+		return err;
+	lib_up();
+	return 0;
+}
+
+const char *memcg_version(void)
+{
+	return MEMCG_VERSION_STRING;
+}

@@ -1,0 +1,171 @@
+/*
+ * desc.h - the 64-byte descriptor of every 4 KiB page, and the arithmetic
+ * between addresses, indices and descriptors.
+ *
+ * 1. The region is one reserved range of addresses, opened from the bottom in
+ *    chunks of 4 MiB. regn.desc[] has one struct page for each 4 KiB of it.
+ * 2. A *block* is what is handed out: a head page and its tails. Only the
+ *    head's descriptor describes it; regn.back[] has a byte for each page
+ *    that leads from any page to its head (page_head). The tails' descriptors
+ *    are zero (kind NONE), but for a slab, whose tails hold its slot bitmap.
+ * 3. Who may write: a free block is its list's (buddy, pcp or range lock); a
+ *    block handed out is its holder's. back[] is written under the buddy lock (of ranges:
+ *    the range lock), before the block's address is known to anybody.
+ */
+#ifndef MEMCG_PAGE_DESC_H
+#define MEMCG_PAGE_DESC_H
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/types.h"
+#include "page/kind.h"
+#include "sync/atomic.h"
+
+#define MAX_ORDER   10u /* largest buddy block: one chunk */
+#define CHUNK_SHIFT (PAGE_SHIFT + MAX_ORDER)
+#define CHUNK_SIZE  ((size_t)1 << CHUNK_SHIFT)
+#define CHUNK_PAGES (1u << MAX_ORDER)
+
+enum page_flags {
+	PG_ZEROED = 1u << 0, /* memory reads as zero: fresh, or purged; true when handed out */
+	PG_DIRTY = 1u << 1,  /* free block: resident, counts as cached */
+};
+
+struct bin;
+struct slab_head {
+	u64 remote;   /* frees by others: see slab/slab.h; any thread, by compare-and-swap */
+	u32 hold;     /* thread id << 2 | SLAB_HOLD_*: holder's plain path; see slab/slab.h */
+	u32 size;     /* bytes of a slot */
+	u32 inverse;  /* ceil(2^32 / size) */
+	u16 capacity; /* slots */
+	u16 class;    /* size class, or SLAB_CLASS_CACHE */
+	union {
+		struct bin *bin; /* the holder's bin for it (slab/heap.h); NULL: an orphan */
+		struct memcg_cache *cache; /* class == SLAB_CLASS_CACHE */
+	};
+	u32 end; /* bytes of all slots: capacity * size */
+	u32 spare;
+};
+
+struct page {
+	u64 memcg_data; /* the owner word: owner.h only */
+	u32 refcount;	/* counted kinds: 0 once the last put has begun */
+	u8 kind;	/* enum page_kind */
+	u8 order;	/* block of 2^order pages; ranges: 0 */
+	u16 flags;	/* enum page_flags; the holder's */
+	s32 mapcount;	/* mappings; 0: none. Of its own: network pages are mapped and typed at once
+			 */
+	u32 npages;	/* pages in the block; less than 2^order after a trim */
+	union {
+		struct {
+			u32 next,
+				prev; /* indices on the free list; 0 ends (page 0 is never free) */
+			u32 zero;     /* lies where slab.hold does: no thread holds a free block */
+			u32 stamp;    /* ms, when it became free */
+			u32 dirty;    /* ranges: resident pages, see range.c */
+		} free;
+		struct {
+			u64 size; /* bytes of each object in it; of a large one: its pages */
+		} meta;
+		struct {
+			u64 bytes; /* asked for */
+		} large;
+		struct {
+			u32 guard; /* pages of guard at the low end */
+		} stack;
+		struct slab_head slab;
+		u64 room[5];
+	};
+} __cacheline_aligned_;
+
+_Static_assert(sizeof(struct page) == 64, "a descriptor is one cache line");
+_Static_assert(__builtin_offsetof(struct page, room) == 24, "owner, count and kind stay first");
+/* The free check reads owner word, count and kind: all in the first 16 bytes. */
+_Static_assert(__builtin_offsetof(struct page, flags) < 16, "free check reads one line");
+/* Kind and mapcount are not overlaid: a page can be mapped whatever its kind. */
+_Static_assert(__builtin_offsetof(struct page, mapcount) >= 16, "mapcount overlays nothing");
+
+/* Of a chunk that is part of a range, pages counted from its start. */
+struct chunk_use {
+	u16 dirty; /* may be resident, handed out or not */
+	u16 used;  /* handed out; 0: free */
+};
+
+struct region {
+	uintptr_t base;	   /* first byte; constant after region_init */
+	size_t span;	   /* bytes reserved; constant */
+	struct page *desc; /* constant */
+	u8 *back;	   /* constant */
+	u32 *chunk_head;   /* per chunk: head page index of the range over it; RANK_RANGE */
+	struct chunk_use *chunk_use; /* per chunk of ranges; RANK_RANGE */
+	u32 chunks;		     /* opened so far; RANK_BUDDY, read racily */
+	u32 chunks_max;		     /* constant */
+} __cacheline_aligned_;
+
+/* In the private version node: the preload compiles the fast path in. */
+extern __private_ struct region memcg__region;
+#define regn memcg__region
+
+/*
+ * back[] of a page: 0..63 pages back to the head; BACK_ORDER|n: in a block aligned to 2^n;
+ * BACK_FREE|n, with BACK_CLEAN: itself the head of a block on the buddy lists; BACK_RANGE.
+ */
+#define BACK_ORDER 0x80u
+#define BACK_FREE  0xc0u
+#define BACK_CLEAN 0x10u
+#define BACK_RANGE 0xffu
+
+/* True for every address the region could ever hold: one subtraction and a compare. */
+__always_inline_ bool region_has(const void *p)
+{
+	return (uintptr_t)p - regn.base < regn.span;
+}
+
+__always_inline_ u32 page_index(const void *p)
+{
+	return (u32)(((uintptr_t)p - regn.base) >> PAGE_SHIFT);
+}
+
+__always_inline_ struct page *page_at(u32 index)
+{
+	return &regn.desc[index];
+}
+
+__always_inline_ u32 page_to_index(const struct page *pg)
+{
+	return (u32)(pg - regn.desc);
+}
+
+__always_inline_ void *page_address(const struct page *pg)
+{
+	return (void *)(regn.base + ((uintptr_t)page_to_index(pg) << PAGE_SHIFT));
+}
+
+/* Blocks that are not slabs, and ranges; outlined because frees of slab objects never come here. */
+#define page_head_slow memcg__page_head_slow
+__private_ struct page *page_head_slow(u32 index, u8 back);
+
+/*
+ * The head of the block a page index lies in. For memory that is not handed
+ * out the answer is a descriptor of some kind that says so. index < chunks * CHUNK_PAGES.
+ */
+__always_inline_ struct page *page_head(u32 index)
+{
+	u8 back = regn.back[index];
+
+	if (likely(back < BACK_ORDER))
+		return page_at(index) - back;
+	return page_head_slow(index, back);
+}
+
+__always_inline_ bool region_opened(u32 index)
+{
+	return index < atomic_load_acquire(&regn.chunks) * CHUNK_PAGES; /* pairs with region.c */
+}
+
+static inline size_t page_bytes(const struct page *pg)
+{
+	return (size_t)pg->npages << PAGE_SHIFT;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * free.h - free memory: what the buddy lists, the CPUs' lists, the ranges and
+ * the purge share. Not for other layers.
+ *
+ * A free block is *clean* (PG_ZEROED: it reads as zero and is not resident) or
+ * *dirty* (PG_DIRTY: counted in page_cached). Dirty is never taken for clean; lists,
+ * coalescing and splitting keep them apart. Clean memory may be joined to dirty memory to make
+ * it whole (buddy.c), and then counts. So page_cached is at all times the pages of the
+ * dirty blocks, exactly, and of what is resident an upper bound: above the truth by what was
+ * joined, or handed out and freed, without anybody having written to it.
+ */
+#ifndef MEMCG_PAGE_FREE_H
+#define MEMCG_PAGE_FREE_H
+
+#include "page/page.h"
+
+/* A block off every list: for batches between lists, and on its way to the system. */
+struct piece {
+	u32 index;
+	u32 order; /* the purge's and the buddy's; ranges: 0 */
+};
+
+/* Coarse milliseconds; wraps after 49 days, so compare differences only. */
+__hidden_ u32 free_now_ms(void);
+
+static inline void cached_add(u64 pages)
+{
+	atomic_add_relaxed(&page_cached, pages << PAGE_SHIFT);
+}
+
+static inline void cached_sub(u64 pages)
+{
+	atomic_add_relaxed(&page_cached, 0 - (pages << PAGE_SHIFT));
+}
+
+/* Atomic, since an owner look-up by any address may read it at any moment. */
+static inline void kind_set(struct page *pg, enum page_kind kind)
+{
+	atomic_store(&pg->kind, (u8)kind);
+}
+
+/*
+ * Leaves the descriptor as that of a page which is no head: all zero. The owner
+ * word is zero already. The count is stored atomically: others may try to get it at any time.
+ */
+static inline void desc_reset(struct page *pg)
+{
+	ASSERT(!page_owned(pg));
+	atomic_store(&pg->refcount, 0u);
+	kind_set(pg, PAGE_NONE);
+	pg->order = 0;
+	pg->flags = 0;
+	pg->mapcount = 0;
+	pg->npages = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(pg->room); i++)
+		pg->room[i] = 0;
+}
+
+/* buddy.c. A raw block: kind NONE, claimed, order, npages and flags set, count 0. */
+__hidden_ unsigned buddy_take(unsigned order, struct page **out, unsigned n); /* how many */
+__hidden_ void buddy_put(struct page **blocks, unsigned n); /* raw blocks, flags as they say */
+__hidden_ void buddy_put_span(u32 index, u32 npages, unsigned flags); /* in power-of-two pieces */
+/* Whole again, claimed, the part cut off counted as cached; false: some of that is not free. */
+__hidden_ bool buddy_rejoin(u32 index, u32 npages, unsigned order);
+__hidden_ unsigned buddy_purge_take(unsigned order, u32 min_age_ms, struct piece *out, unsigned n);
+__hidden_ void buddy_purge_put(const struct piece *piece, bool purged);
+
+/* pcp.c. A raw block or NULL; false: the CPU's list does not want it now. */
+__hidden_ struct page *pcp_take(unsigned order);
+__hidden_ bool pcp_give(struct page *pg);
+
+/* range.c: one clean or dirty chunk for the buddy lists, when no new one can be opened. */
+__hidden_ bool range_lend_chunk(void);
+
+/* purge.c holds its lock around these; range_purge_try gives up when that is taken. */
+__hidden_ u64 range_purge_held(u32 min_age_ms, u64 want);
+__hidden_ u64 range_purge_try(void); /* everything free; bytes */
+
+/* A fork finds every lock of the layer in the forking thread's hands. */
+__hidden_ void meta_fork_lock(void);
+__hidden_ void meta_fork_unlock(void);
+__hidden_ void range_fork_lock(void);
+__hidden_ void range_fork_unlock(void);
+__hidden_ void pcp_fork_lock(void);
+__hidden_ void pcp_fork_unlock(void);
+__hidden_ void buddy_fork_lock(void);
+__hidden_ void buddy_fork_unlock(void);
+
+#endif

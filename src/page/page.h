@@ -1,0 +1,105 @@
+/*
+ * page.h - the page layer's surface: blocks of 4 KiB pages, their kinds and
+ * counts, the one free path, and our own structures.
+ *
+ * Locks: RANK_PURGE, RANK_META, RANK_RANGE, RANK_PCP, RANK_BUDDY; all but the
+ * first are held for a short walk, none across a call of a higher layer.
+ * Nothing here charges anybody: a block comes without an owner, and page_free
+ * hands an owned one to page_ops[kind].uncharge, which a higher layer filled in.
+ */
+#ifndef MEMCG_PAGE_PAGE_H
+#define MEMCG_PAGE_PAGE_H
+
+#include "page/desc.h"
+#include "page/owner.h"
+
+/* The one table by which a lower layer reaches up. Filled at start-up, then constant. */
+struct page_ops {
+	void (*uncharge)(struct handle *h, unsigned kind, u64 bytes); /* count is 0 */
+	void (*release)(struct page *pg); /* after uncharge; NULL: to the page allocator */
+};
+extern __hidden_ struct page_ops page_ops[PAGE_KIND_NR];
+
+/* region.c: -ENOMEM when not even the smallest range can be had. span 0: choose. */
+__hidden_ int region_init(u64 span);
+__hidden_ bool region_open_chunk_locked(u32 *chunk); /* buddy lock held: next chunk, opened */
+__hidden_ u32 region_take_chunks_locked(u32 n);	     /* n adjacent, opened; first, 0: none */
+__hidden_ u32 region_take_chunks(u32 n);	     /* as above, takes the buddy lock */
+__hidden_ void region_claim(struct page *pg, u32 npages, unsigned order); /* writes back[] */
+
+/*
+ * block.c: blocks. PG_ZEROED in the result's flags tells memory that reads as zero.
+ * Who frees a block has set its kind to NONE, cleared the owner word, and left the tails'
+ * descriptors zero; the rest of the head's descriptor may be as it is.
+ */
+__hidden_ struct page *block_alloc(unsigned order); /* kind NONE, refcount 1; NULL */
+__hidden_ void block_free(struct page *pg);	    /* any block but a range; also a trimmed one */
+/* Keeps the first npages, frees the rest: as clean memory while the kind is NONE still. */
+__hidden_ void block_trim(struct page *pg, u32 npages);
+
+/* buddy.c, pcp.c. Order of the calls: region_init, buddy_init; after pcpu_init pcp_init. */
+__hidden_ void buddy_init(void);
+__hidden_ u64 buddy_purge(u32 min_age_ms, u64 want); /* bytes given back to the system */
+__hidden_ void pcp_init(void);
+__hidden_ void pcp_drain_all(void);
+
+/* range.c: runs of whole chunks, for blocks over 2^MAX_ORDER pages. */
+__hidden_ struct page *range_alloc(u32 npages); /* head; refcount 1, kind NONE, npages set */
+__hidden_ void range_free(struct page *pg);
+__hidden_ u64 range_purge(u32 min_age_ms, u64 want);
+
+/*
+ * purge.c. Fork: prepare takes every lock of this layer, in the parent, before; done gives them
+ * back, in the parent and in the child.
+ */
+__hidden_ void page_after_fork_prepare(void);
+__hidden_ void page_after_fork_done(void);
+
+/* Bytes that are free, ours and not known to be clean: an upper bound, see free.h. The root's
+ * `cached`. */
+extern __hidden_ u64 page_cached;
+
+static inline u64 page_cached_now(void)
+{
+	s64 n = (s64)atomic_load(&page_cached);
+
+	return n > 0 ? (u64)n : 0; /* writers meet in any order: for a moment below nothing */
+}
+
+extern __hidden_ u32 page_purge_ms;
+extern __hidden_ u64 page_purge_failed; /* calls that the system refused */
+__hidden_ void page_tick(void);		/* called by slow paths: purges by age, now and then */
+__hidden_ u64 page_purge_all(void);	/* everything free, at once; bytes */
+
+/*
+ * put.c: counts. get needs a reference of the caller's; tryget fails once the
+ * count has reached 0. put: the last one looks at the kind *after* the count
+ * is zero, uncharges if the mark says so, and hands the block to whoever its kind says.
+ */
+static inline void page_get(struct page *pg)
+{
+	u32 was = atomic_add(&pg->refcount, 1) - 1;
+
+	BUG_ON(was == 0);
+}
+__hidden_ bool page_tryget(struct page *pg);
+__hidden_ void page_put(struct page *pg);
+extern __hidden_ u64 page_bad_count; /* pages that failed the check at free */
+__hidden_ bool
+page_freeze(struct page *pg); /* 1 -> 0 by compare-and-swap: now it is the caller's */
+/* n puts; one uncharge for a run of pages of one owner and kind. Uses the array as it goes. */
+__hidden_ void pages_release(struct page **pages, size_t n);
+/* The one free path: count is 0. Checks, uncharges by the mark, releases. */
+__hidden_ void page_free(struct page *pg);
+
+/*
+ * meta.c: memory for our own structures, cleared, never given back to the
+ * system, type-stable per size class (rounded up to 16). NULL when the system
+ * refuses. Not charged to groups: its sum is the root's `metadata`.
+ */
+__hidden_ void *meta_alloc(size_t size);
+__hidden_ void meta_free(void *p, size_t size);
+extern __hidden_ u64 meta_bytes;		/* pages taken for it, bytes */
+__hidden_ extern void (*meta_grown)(u64 bytes); /* told of every growth; may be NULL */
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * put.c - counts, and the one way a page is freed.
+ *
+ * 1. The kind is looked at when the count *has become* zero, never by looking for a count of
+ *    one: between the look and the drop somebody may have taken or dropped a reference.
+ *    Who needs a page to itself that has one reference freezes it: 1 -> 0 by compare-and-swap.
+ * 2. A page is uncharged because its mark says so, by page_ops[kind].uncharge,
+ *    after the mark is gone. No switch anywhere else is asked.
+ * 3. The check at free is always on: kind, count, mappings and type of the owner word
+ *    must fit. What fails is reported and never used again (PAGE_BAD), with its owner word and
+ *    its charge: they are evidence, and a wrong uncharge is worse than a page lost. A page
+ *    that is not a counted kind at all is somebody else's: it is reported and left alone.
+ */
+#include "page/free.h"
+
+#include "sys/log.h"
+
+struct page_ops page_ops[PAGE_KIND_NR];
+u64 page_bad_count;
+
+/* ---- the check ---- */
+static bool kind_is_counted(const struct page *pg)
+{
+	return pg->kind < PAGE_KIND_NR && kind_table[pg->kind].counted;
+}
+
+static bool kind_is_kernel_style(unsigned kind)
+{
+	return kind == PAGE_BUFFER || kind == PAGE_TABLE || kind == PAGE_STACK;
+}
+
+/* No owner at all, or a handle; never a vector; kernel-style pages are typed so. */
+static bool owner_fits(const struct page *pg)
+{
+	u64 word = page_owner_word(pg), type = word & MEMCG_DATA_MASK;
+
+	if (!word)
+		return true;
+	if (word == type)
+		return false;
+	return type == MEMCG_DATA_KMEM || (type == 0 && !kind_is_kernel_style(pg->kind));
+}
+
+static const char *fault_of(const struct page *pg)
+{
+	if (!kind_is_counted(pg))
+		return "its kind has no count";
+	if (atomic_load(&pg->refcount))
+		return "it still has references";
+	if (pg->mapcount)
+		return "it is still mapped";
+	if (!owner_fits(pg))
+		return "its owner word does not fit its kind";
+	if (!pg->npages)
+		return "it is not the head of a block";
+	return NULL;
+}
+
+static __cold_ void page_bad(struct page *pg, const char *why)
+{
+	log_line("page %u (%s) is freed but %s: refcount %u mapcount %d owner word %#lx; "
+		 "kept out of use",
+		 page_to_index(pg), pg->kind < PAGE_KIND_NR ? kind_table[pg->kind].name : "?", why,
+		 atomic_load(&pg->refcount), pg->mapcount, (unsigned long)page_owner_word(pg));
+	atomic_add_relaxed(&page_bad_count, 1ul);
+	if (kind_is_counted(pg))
+		kind_set(pg, PAGE_BAD);
+}
+
+static bool page_check_free(struct page *pg)
+{
+	const char *why = fault_of(pg);
+
+	if (likely(!why))
+		return true;
+	page_bad(pg, why);
+	return false;
+}
+
+/* ---- the free path ---- */
+static void uncharge(struct handle *h, unsigned kind, u64 bytes)
+{
+	BUG_ON(!page_ops[kind].uncharge);
+	page_ops[kind].uncharge(h, kind, bytes);
+}
+
+static void page_uncharge(struct page *pg)
+{
+	struct handle *h = page_objcg(pg);
+
+	page_clear_owner(pg);
+	uncharge(h, pg->kind, page_bytes(pg));
+}
+
+static void page_release(struct page *pg)
+{
+	if (page_ops[pg->kind].release) {
+		page_ops[pg->kind].release(pg);
+		return;
+	}
+	kind_set(pg, PAGE_NONE);
+	if (pg->npages > CHUNK_PAGES)
+		range_free(pg);
+	else
+		block_free(pg);
+}
+
+void page_free(struct page *pg)
+{
+	if (!page_check_free(pg))
+		return;
+	if (page_owned(pg))
+		page_uncharge(pg);
+	page_release(pg);
+}
+
+/* ---- counts ---- */
+bool page_tryget(struct page *pg)
+{
+	u32 n = atomic_load(&pg->refcount);
+
+	while (n)
+		if (atomic_cas(&pg->refcount, &n, n + 1))
+			return true;
+	return false;
+}
+
+static bool drop(struct page *pg)
+{
+	u32 left = atomic_sub(&pg->refcount, 1u);
+
+	if (unlikely(left == UINT32_MAX))
+		memcg_bug("page %u (%s): put without a reference; it was put once too often",
+			  page_to_index(pg),
+			  pg->kind < PAGE_KIND_NR ? kind_table[pg->kind].name : "?");
+	return left == 0;
+}
+
+void page_put(struct page *pg)
+{
+	if (drop(pg))
+		page_free(pg);
+}
+
+bool page_freeze(struct page *pg)
+{
+	u32 one = 1;
+
+	return atomic_cas(&pg->refcount, &one, 0u);
+}
+
+/* One uncharge for as many pages from the first on as have one owner and kind; how many. */
+static size_t uncharge_run(struct page **pages, size_t n)
+{
+	u64 word = page_owner_word(pages[0]), bytes = 0;
+	struct handle *h = page_objcg(pages[0]);
+	unsigned kind = pages[0]->kind;
+	size_t i;
+
+	for (i = 0; i < n && pages[i]->kind == kind && page_owner_word(pages[i]) == word; i++) {
+		bytes += page_bytes(pages[i]);
+		page_clear_owner(pages[i]);
+	}
+	if (word)
+		uncharge(h, kind, bytes);
+	return i;
+}
+
+/* The dead are gathered at the front of the caller's array, which is not the caller's any more. */
+void pages_release(struct page **pages, size_t n)
+{
+	size_t dead = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (pages[i] && drop(pages[i]) && page_check_free(pages[i]))
+			pages[dead++] = pages[i];
+	for (size_t i = 0; i < dead;)
+		i += uncharge_run(pages + i, dead - i);
+	for (size_t i = 0; i < dead; i++)
+		page_release(pages[i]);
+}

@@ -1,0 +1,151 @@
+/* slab.c - making, claiming and taking apart slabs. Theory in slab.h. */
+#include <string.h>
+
+#include "slab/slab.h"
+
+struct slab_counts slab_counts;
+
+static void bits_fill(u64 *bits, unsigned n)
+{
+	unsigned whole = n / 64;
+
+	memset(bits, 0xff, whole * sizeof(*bits));
+	if (n % 64)
+		bits[whole] = BIT(n % 64) - 1;
+}
+
+/* 16-byte slots lend their last ones to the free bits. */
+static u32 capacity_of(u32 bytes, u32 size)
+{
+	u32 n = bytes / size;
+
+	return size > 16 ? n : n - n / 8 / size;
+}
+
+void slab_make(struct page *pg, u32 size, unsigned class, u32 tid, bool own)
+{
+	struct slab_local *l = slab_local(pg);
+	u32 bytes = (u32)page_bytes(pg);
+
+	pg->slab = (struct slab_head){
+		.remote = own ? SLAB_OWN : 0,
+		.hold = slab_hold_of(tid),
+		.size = size,
+		.inverse = (u32)DIV_ROUND_UP(1ul << 32, size),
+		.capacity = (u16)capacity_of(bytes, size),
+		.class = (u16) class,
+	};
+	pg->slab.end = pg->slab.capacity * size;
+	memset(l, 0, (pg->npages - 1) * sizeof(struct page));
+	l->where = SLAB_NOWHERE;
+	bits_fill(l->idle, pg->slab.capacity);
+	bits_fill(slab_free_bits(pg), pg->slab.capacity);
+	pg->flags &= (u16)~PG_ZEROED;
+	/* Publishes the rest to a recount or an owner look-up that comes by address. */
+	__atomic_store_n(&pg->kind, PAGE_SLAB, __ATOMIC_RELEASE);
+	atomic_add_relaxed(own ? &slab_counts.own : &slab_counts.shared, 1ul);
+}
+
+/* Slot i comes back from the remote list: the second free of it ends here at the latest. */
+static void take_back(struct page *pg, unsigned i, struct objcgs *v)
+{
+	u64 *idle = &slab_idle(pg)[i / 64], *free = &slab_free_bits(pg)[i / 64];
+
+	if (unlikely(i >= pg->slab.capacity || *idle >> (i % 64) & 1))
+		memcg_bug("double free of %p: slab %p (%u-byte slots) has it free already",
+			  slab_slot(pg, i), page_address(pg), pg->slab.size);
+	if (v && !v->fallback)
+		atomic_store(&v->entry[i], 0u);
+	atomic_store(idle, *idle | BIT(i % 64));
+	*free |= BIT(i % 64);
+}
+
+void slab_take_back(struct page *pg, u64 word)
+{
+	struct slab_local *l = slab_local(pg);
+	struct objcgs *v = page_objcgs(pg);
+	unsigned n = REMOTE_COUNT(word), next = REMOTE_HEAD(word);
+
+	for (; n && next; n--) {
+		unsigned i = next - 1;
+
+		next = *(u16 *)slab_slot(pg, i);
+		take_back(pg, i, v);
+		atomic_store(&l->used, (u16)(l->used - 1));
+	}
+	if (unlikely(n || next))
+		memcg_bug("slab %p (%u-byte slots): list of freed slots is broken: "
+			  "written to after free",
+			  page_address(pg), pg->slab.size);
+}
+
+void slab_unmake(struct page *pg)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	slab_take_back(pg, pg->slab.remote); /* the last look for double frees */
+	if (v)
+		meta_free(v, objcgs_bytes(v->nr));
+	page_clear_owner(pg);
+	memset(slab_local(pg), 0, (pg->npages - 1) * sizeof(struct page));
+	memset(&pg->slab, 0, sizeof(pg->slab));
+	__atomic_store_n(&pg->kind, PAGE_NONE, __ATOMIC_RELEASE);
+	block_free(pg);
+}
+
+bool slab_collect(struct page *pg)
+{
+	u64 old = atomic_load_acquire(&pg->slab.remote);
+
+	if (!REMOTE_COUNT(old) || REMOTE_HOLLOW(old))
+		return false;
+	while (!atomic_cas(&pg->slab.remote, &old, (old & ~0xfffffffful) + REMOTE_GEN))
+		if (REMOTE_HOLLOW(old))
+			return false;
+	slab_take_back(pg, old);
+	return true;
+}
+
+bool slab_claim(struct page *pg)
+{
+	u64 old = hollow_settled(pg), new;
+
+	do {
+		if (REMOTE_HOLLOW(old)) {
+			hollow_settled(pg);
+			return false;
+		}
+		new = (old & ~(0xfffffffful | REMOTE_STATE_MASK)) + REMOTE_GEN;
+	} while (!atomic_cas(&pg->slab.remote, &old, new));
+	slab_take_back(pg, old);
+	return true;
+}
+
+/*
+ * Full order against slab_exceptions(): either it sees our id and or-s the
+ * mark into it, or we see its vector here.
+ */
+void slab_set_hold(struct page *pg, u32 tid)
+{
+	atomic_xchg(&pg->slab.hold, slab_hold_of(tid));
+	if (tid && page_objcgs(pg))
+		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
+}
+
+u32 slab_live(const struct page *pg)
+{
+	return (u32)slab_local(pg)->used - REMOTE_COUNT(atomic_load(&pg->slab.remote));
+}
+
+bool slab_valid(const struct page *pg)
+{
+	unsigned free = 0, w;
+
+	for (w = 0; w < slab_words(pg); w++) {
+		if (slab_free_bits(pg)[w] & ~slab_idle(pg)[w])
+			return false; /* free, but the program has it */
+		free += bit_count(slab_free_bits(pg)[w]);
+	}
+	return free + slab_local(pg)->used == pg->slab.capacity &&
+	       REMOTE_COUNT(pg->slab.remote) <= slab_local(pg)->used;
+}

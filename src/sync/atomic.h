@@ -1,0 +1,57 @@
+/*
+ * atomic.h - the atomics we use, on plain integers, each naming its order.
+ * Prefer acquire/release on the object that is published: ThreadSanitizer sees
+ * those. Fences live only in this directory.
+ */
+#ifndef MEMCG_SYNC_ATOMIC_H
+#define MEMCG_SYNC_ATOMIC_H
+
+#include "base/compiler.h"
+#include "base/types.h"
+
+#define atomic_load(p)		   __atomic_load_n((p), __ATOMIC_RELAXED)
+#define atomic_load_acquire(p)	   __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define atomic_store(p, v)	   __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+/* Read-modify-write: full order unless the name says relaxed. */
+#define atomic_xchg(p, v)	 __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_add(p, v)	 __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST) /* new value */
+#define atomic_sub(p, v)	 __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST) /* new value */
+#define atomic_add_relaxed(p, v) ((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define atomic_or(p, v)		 __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)	/* old value */
+#define atomic_and(p, v)	 __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST) /* old value */
+/* On failure *old is what was found. */
+#define atomic_cas(p, old, new) \
+	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#else
+	barrier();
+#endif
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define MEMCG_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MEMCG_TSAN 1
+#endif
+#endif
+
+/* Full barrier; the partner is named where it is used. Only for sync/. */
+static inline void smp_mb(void)
+{
+#ifdef MEMCG_TSAN
+	/* ThreadSanitizer knows no fences; an exchange on the stack is one to the CPU. */
+	u32 dummy = 0;
+
+	(void)atomic_xchg(&dummy, 1u);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+#endif

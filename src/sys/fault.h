@@ -1,0 +1,58 @@
+/*
+ * fault.h - system calls that fail on demand.
+ *
+ * Every call of this directory that can fail asks sys_fault() first. Armed, the
+ * call does nothing and returns the error the system itself would give
+ * (named below). A rule is about the calls made since it was armed:
+ *   nth    the nth of them fails, counted from 1 (0: none)
+ *   every  after that, each every-th one too (0: only the nth); with nth 0, each
+ *          every-th one from the start
+ *   ppm    besides, each one fails with this chance in a million, by a hash of
+ *          (seed, number of the call): the same seed gives the same failures
+ * Rules are changed while no other thread makes system calls; the counts may be
+ * read at any time. With nothing armed a call costs one predicted branch.
+ */
+#ifndef MEMCG_SYS_FAULT_H
+#define MEMCG_SYS_FAULT_H
+
+#include "base/compiler.h"
+#include "base/types.h"
+
+enum sys_call {
+	SYS_FAULT_RESERVE = 0,	  /* ENOMEM */
+	SYS_FAULT_OPEN_RANGE = 1, /* ENOMEM */
+	SYS_FAULT_PURGE = 2,	  /* EINVAL, as for locked memory */
+	SYS_FAULT_MAP = 3,	  /* ENOMEM */
+	SYS_FAULT_UNMAP = 4,	  /* nothing is reported, the range stays mapped */
+	SYS_FAULT_FUTEX = 5,	  /* EINTR from the wait; a wake never fails, that would lose it */
+	SYS_FAULT_MEMBARRIER = 6, /* ENOSYS */
+	SYS_FAULT_OPEN = 7,	  /* EMFILE */
+	SYS_FAULT_READ = 8,	  /* EIO */
+	SYS_FAULT_WRITE = 9,	  /* ENOSPC */
+	SYS_FAULT_CALLS
+};
+
+extern __hidden_ bool sys_fault_armed; /* any rule at all */
+
+__hidden_ void sys_fault_arm(enum sys_call call, u64 nth, u64 every, u64 ppm, u64 seed);
+__hidden_ void sys_fault_disarm_all(void);
+__hidden_ u64 sys_fault_count(enum sys_call call); /* failures given since it was armed */
+__hidden_ u64 sys_fault_seen(enum sys_call call);  /* calls counted since it was armed */
+
+/*
+ * "map:nth=3,open:p=1000ppm:seed=7": calls by the names above in lower case,
+ * each once, with any of nth=, every=, p=...ppm, seed=. Arms the calls
+ * named and leaves the others. -EINVAL: nothing changed.
+ */
+__hidden_ int sys_fault_parse(const char *text);
+
+__hidden_ bool sys_fault_slow(enum sys_call call);
+
+/* True: this call is to fail. */
+static inline bool sys_fault(enum sys_call call)
+{
+	return unlikely(__atomic_load_n(&sys_fault_armed, __ATOMIC_RELAXED)) &&
+	       sys_fault_slow(call);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * file.h - whole reads and writes: interrupted and short ones are continued.
+ * Errors are -errno, errno itself is untouched; nothing allocates, nothing is a
+ * cancellation point (a thread cancelled here would take our locks with it).
+ */
+#ifndef MEMCG_SYS_FILE_H
+#define MEMCG_SYS_FILE_H
+
+#include "base/compiler.h"
+#include "base/types.h"
+
+__hidden_ int sys_open(const char *path, int flags, unsigned mode); /* descriptor, O_CLOEXEC */
+__hidden_ void sys_close(int fd);
+
+/* Bytes read: fewer than n only at the end of the file. */
+__hidden_ ssize_t sys_read_full(int fd, void *buf, size_t n);
+__hidden_ ssize_t sys_pread_full(int fd, void *buf, size_t n, u64 offset);
+
+/* 0 when all of it is written; else part of it may be. */
+__hidden_ int sys_write_full(int fd, const void *buf, size_t n);
+
+/*
+ * A small text file into buf, NUL-terminated: its length, or -errno.
+ * -EFBIG: longer than n - 1; buf then holds the first n - 1 bytes. n >= 1; on
+ * any other error buf is the empty string.
+ */
+__hidden_ int sys_read_text(const char *path, char *buf, size_t n);
+
+#endif

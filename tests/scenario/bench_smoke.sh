@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# memcg-bench refuses what it does not know, lists what it has, and prints rows that say what
+# they were asked. No figure is judged: tests run beside other work.
+set -eu
+bench=$BUILD/memcg-bench
+fail() {
+	echo "bench_smoke: $*" >&2
+	exit 1
+}
+[ -x "$bench" ] || {
+	echo "bench_smoke: memcg-bench is not built" >&2
+	exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+refused() {
+	local status=0
+	"$bench" "$@" >"$work/out" 2>"$work/err" || status=$?
+	[ "$status" -eq 2 ] || fail "memcg-bench $*: status $status, not 2"
+	[ ! -s "$work/out" ] || fail "memcg-bench $*: printed rows"
+	grep -q '^memcg-bench: ' "$work/err" || fail "memcg-bench $*: no line that says why"
+}
+refused no-such-case
+refused pair/6
+refused --no-such-option
+
+"$bench" --list >"$work/list"
+for row in pair/16/own batch/32768/shared rndwin/unaccounted prodcons/64/own two-groups/own \
+	tenants/4096/remote/own tenants/16/local/own/slab-per-live charge/5 create-destroy \
+	current stat idle-group enter-leave; do
+	grep -qx "$row" "$work/list" || fail "--list has no $row"
+done
+[ -z "$(sort "$work/list" | uniq -d)" ] || fail "--list names a row twice"
+
+"$bench" --quick --json pair/64 tenants/16/local two-groups/own >"$work/json" ||
+	fail "memcg-bench --quick ended with $?"
+/usr/bin/python3 - "$work/json" <<'END' || fail "the rows are not what they should be"
+import json, sys
+rows = {r["bench"]: r for r in map(json.loads, open(sys.argv[1]))}
+want = ["pair/64/own", "pair/64/shared", "pair/64/unaccounted", "tenants/16/local/own",
+        "tenants/16/local/own/rss-per-live", "two-groups/own"]
+for name in want:
+    row = rows[name]
+    assert {"unit", "value", "reference", "ratio"} <= row.keys(), row
+    # An allocator that was left out was not installed; then it must have no figure.
+    assert row["value"] is not None and row["value"] > 0, row
+    assert row["low"] <= row["value"] <= row["high"], row
+    if row["reference"] is not None:
+        assert abs(row["ratio"] - row["value"] / row["reference"]) < 1e-3 * row["ratio"], row
+assert "two-groups/shared" not in rows, "a row nobody asked for"
+assert rows["pair/64/own"]["verdict"] == "cannot-tell", "three runs cannot tell"
+END
+
+# A library that ld.so cannot load must not leave another's figure under its name.
+status=0
+BENCH_EXPECT=libnothing.so "$BUILD/memcg-bench-child" pair/64 1 1 >"$work/out" 2>"$work/err" ||
+	status=$?
+[ "$status" -eq 77 ] || fail "a missing allocator: status $status, not 77"
+[ ! -s "$work/out" ] || fail "a missing allocator was measured"

@@ -1,0 +1,525 @@
+/*
+ * t_file.c - the files of a group: every one read and written, in cgroup v2's formats; every
+ * refusal, after which nothing has changed.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <memcg.h>
+
+#include "group/charge.h"
+#include "group/file.h"
+#include "group/group.h"
+
+static struct memcg *cg;
+
+static int make_group(void **state)
+{
+	(void)state;
+	cg = memcg_create(NULL, "files");
+	return cg ? 0 : -1;
+}
+
+static int drop_group(void **state)
+{
+	int err = memcg_destroy(cg);
+
+	(void)state;
+	stock_drain(NULL);
+	while (rcu_pending())
+		rcu_poll(true);
+	return err;
+}
+
+static const char *get_of(struct memcg *of, const char *file)
+{
+	static char buf[4096];
+	ssize_t n = memcg_read(of, file, buf, sizeof(buf));
+
+	assert_int_equal(n, strlen(buf));
+	return buf;
+}
+
+static void reads(const char *file, const char *text)
+{
+	assert_string_equal(get_of(cg, file), text);
+}
+
+static int put(const char *file, const char *text)
+{
+	return memcg_write(cg, file, text, strlen(text));
+}
+
+static void writes(const char *file, const char *text, const char *then)
+{
+	assert_int_equal(put(file, text), 0);
+	reads(file, then);
+}
+
+static u64 value(const char *file, const char *key)
+{
+	const char *at = get_of(cg, file);
+	size_t len = strlen(key);
+
+	for (; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+		if (!strncmp(at, key, len) && at[len] == ' ')
+			return strtoull(at + len, NULL, 10);
+	fail_msg("%s has no line %s", file, key);
+	return 0;
+}
+
+static void test_fresh_group(void **state)
+{
+	(void)state;
+	reads("memory.current", "0\n");
+	reads("memory.peak", "0\n");
+	reads("memory.min", "0\n");
+	reads("memory.low", "0\n");
+	reads("memory.high", "max\n");
+	reads("memory.max", "max\n");
+	reads("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
+	reads("memory.events.local", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
+	reads("memory.slack", "0\n");
+	reads("memory.accounting", "1\n");
+	reads("cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0\n");
+	reads("cgroup.max.descendants", "max\n");
+	reads("cgroup.max.depth", "max\n");
+}
+
+static void test_usage(void **state)
+{
+	struct memcg_charge *charge = memcg_charge(cg, 12345);
+	char *p;
+
+	(void)state;
+	reads("memory.current", "12345\n");
+	memcg_uncharge(charge);
+	reads("memory.current", "0\n");
+	reads("memory.peak", "12345\n");
+	p = memcg_malloc_in(cg, 50000);
+	assert_int_equal(value("memory.stat", "large"), 53248);
+	assert_int_equal(value("memory.stat", "stock"),
+			 strtoull(get_of(cg, "memory.slack"), 0, 10));
+	assert_int_equal(value("memory.stat", "local"), memcg_current(cg));
+	memcg_free(p);
+}
+
+/* ---- memory.stat ---- */
+
+/* The kernel's lines as its own file has them, then ours: by hand, not from the library's list. */
+static const char stat_names[] =
+	"anon file kernel kernel_stack pagetables sec_pagetables percpu sock vmalloc shmem zswap "
+	"zswapped zswap_incomp file_mapped file_dirty file_writeback swapcached anon_thp file_thp "
+	"shmem_thp inactive_anon active_anon inactive_file active_file unevictable "
+	"slab_reclaimable slab_unreclaimable slab hugetlb "
+	"workingset_refault_anon workingset_refault_file workingset_activate_anon "
+	"workingset_activate_file workingset_restore_anon workingset_restore_file "
+	"workingset_nodereclaim "
+	"pgdemote_kswapd pgdemote_direct pgdemote_khugepaged pgdemote_proactive "
+	"pgsteal_kswapd pgsteal_direct pgsteal_khugepaged pgsteal_proactive "
+	"pgscan_kswapd pgscan_direct pgscan_khugepaged pgscan_proactive "
+	"pgrefill pgpromote_success pgscan pgsteal pswpin pswpout pgfault pgmajfault pgactivate "
+	"pgdeactivate pglazyfree pglazyfreed swpin_zero swpout_zero zswpin zswpout zswpwb "
+	"thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback "
+	"numa_pages_migrated numa_pte_updates numa_hint_faults "
+	"peak large buffer external maps stock cached metadata local ";
+
+/* Byte for byte: each name, and the struct's number at the same place behind current. */
+static void assert_stat_file(struct memcg *of, const struct memcg_stat *s)
+{
+	const u64 *number = &s->current;
+	char expected[4096], *at = expected;
+	const char *name = stat_names, *end;
+
+	for (; (end = strchr(name, ' ')); name = end + 1)
+		at += sprintf(at, "%.*s %lu\n", (int)(end - name), name, (unsigned long)*++number);
+	assert_ptr_equal(number, &s->local);
+	assert_ptr_equal(number + 1, s + 1);
+	assert_string_equal(get_of(of, "memory.stat"), expected);
+}
+
+static void test_stat_file_of_a_fresh_group(void **state)
+{
+	(void)state;
+	assert_stat_file(cg, &(struct memcg_stat){0});
+}
+
+/* A number of its own on every line that can have one. maps is the preload's; metadata and cached
+ * are the root's. */
+static void test_stat_file_has_each_number_on_its_line(void **state)
+{
+	void *large = memcg_malloc_in(cg, 50000), *small = memcg_malloc_in(cg, 300);
+	struct memcg_charge *charge = memcg_charge(cg, 12345);
+	struct memcg *before = memcg_enter(cg);
+	struct memcg_page *buffer = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT);
+	struct memcg_page *table = memcg_pages_alloc(1, MEMCG_PAGE_TABLE, MEMCG_ACCOUNT);
+	void *stack = memcg_stack_alloc(16384);
+	struct memcg_stat s;
+
+	(void)state;
+	memcg_leave(before);
+	assert_int_equal(memcg_stat(cg, &s, sizeof(s)), 0);
+	assert_stat_file(cg, &s);
+	assert_int_equal(value("memory.stat", "large"), 53248);
+	assert_int_equal(value("memory.stat", "external"), 12345);
+	assert_int_equal(value("memory.stat", "buffer"), 4 * PAGE_SIZE);
+	assert_int_equal(value("memory.stat", "pagetables"), 2 * PAGE_SIZE);
+	assert_int_equal(value("memory.stat", "kernel_stack"), 5 * PAGE_SIZE);
+	assert_true(value("memory.stat", "slab") >= 300);
+	assert_int_equal(value("memory.stat", "peak"), memcg_peak(cg));
+	memcg_stack_free(stack);
+	memcg_page_put(table);
+	memcg_page_put(buffer);
+	memcg_uncharge(charge);
+	memcg_free(small);
+	memcg_free(large);
+	assert_int_equal(memcg_stat(memcg_root(), &s, sizeof(s)), 0);
+	assert_true(s.metadata > 0);
+	assert_stat_file(memcg_root(), &s);
+}
+
+static void test_events_after_a_refusal(void **state)
+{
+	struct memcg *child = memcg_create(cg, "child");
+
+	(void)state;
+	assert_int_equal(put("memory.max", "4096"), 0);
+	assert_null(memcg_charge(child, 5000));
+	assert_int_equal(value("memory.events", "oom"), 1);
+	assert_int_equal(value("memory.events.local", "oom"), 1);
+	assert_true(value("memory.events", "max") >= 1);
+	assert_non_null(strstr(get_of(child, "memory.events"), "\noom 0\n"));
+	assert_non_null(strstr(get_of(memcg_root(), "memory.events.local"), "\noom 0\n"));
+	assert_null(strstr(get_of(memcg_root(), "memory.events"), "\noom 0\n"));
+	assert_int_equal(memcg_destroy(child), 0);
+}
+
+static void test_descendants(void **state)
+{
+	struct memcg *a = memcg_create(cg, "a"), *b = memcg_create(a, "b");
+	void *p = memcg_malloc_in(b, 100000);
+
+	(void)state;
+	reads("cgroup.stat", "nr_descendants 2\nnr_dying_descendants 0\n");
+	assert_int_equal(memcg_destroy(b), 0);
+	reads("cgroup.stat", "nr_descendants 1\nnr_dying_descendants 0\n");
+	assert_non_null(strstr(get_of(memcg_root(), "cgroup.stat"), "nr_dying_descendants 1\n"));
+	memcg_free(p);
+	assert_int_equal(memcg_destroy(a), 0);
+}
+
+/* ---- writing ---- */
+
+static const char *const limits[] = {"memory.min", "memory.low", "memory.high", "memory.max"};
+
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *text, *then;
+	} good[] = {
+		{"0", "0\n"},
+		{"4096", "4096\n"},
+		{"4097", "4096\n"},
+		{"8191\n", "4096\n"},
+		{"64K", "65536\n"},
+		{"64k", "65536\n"},
+		{"3M", "3145728\n"},
+		{"3m", "3145728\n"},
+		{"2G", "2147483648\n"},
+		{"1g", "1073741824\n"},
+		{"1T", "1099511627776\n"},
+		{"1p", "1125899906842624\n"},
+		{"1E", "1152921504606846976\n"},
+		{"max", "max\n"},
+		{" max \n", "max\n"},
+		{"\t4096\v\f\r\n", "4096\n"},
+		{"0000004096", "4096\n"},
+		{"18446744073709551615", "max\n"},
+	};
+	unsigned i, f;
+
+	(void)state;
+	for (f = 0; f < ARRAY_SIZE(limits); f++)
+		for (i = 0; i < ARRAY_SIZE(good); i++) {
+			assert_int_equal(put(limits[f], "12288"), 0);
+			writes(limits[f], good[i].text, good[i].then);
+		}
+}
+
+/* Each file has a limit of its own. */
+static void test_limits_do_not_mix(void **state)
+{
+	unsigned f;
+
+	(void)state;
+	for (f = 0; f < ARRAY_SIZE(limits); f++) {
+		const char text[] = {(char)('1' + (char)f), 'M', '\0'};
+
+		assert_int_equal(put(limits[f], text), 0);
+	}
+	reads("memory.min", "1048576\n");
+	reads("memory.low", "2097152\n");
+	reads("memory.high", "3145728\n");
+	reads("memory.max", "4194304\n");
+}
+
+#define HUGE_TEXT (1u << 20)
+
+static void refuses(const char *file, const void *text, size_t len, const char *before)
+{
+	assert_int_equal(memcg_write(cg, file, text, len), -EINVAL);
+	reads(file, before);
+}
+
+static const char *const nonsense[] = {
+	"",
+	" ",
+	"\n",
+	"-1",
+	"-0",
+	"+1",
+	"1xx",
+	"1 K",
+	"1KK",
+	"1Kb",
+	"K",
+	"1.5M",
+	"0x10",
+	"ten",
+	"maximum",
+	"max max",
+	"MAX",
+	"ma",
+	"1,000",
+	"4096 4096",
+	"1e6",
+	"1Z",
+	"\xff",
+	"4096;",
+	"16E",
+	"99999E",
+	"16384P",
+	"18446744073709551616",
+	"99999999999999999999999",
+};
+
+static void test_bad_sizes(void **state)
+{
+	static char huge[HUGE_TEXT];
+	unsigned i, f;
+
+	(void)state;
+	memset(huge, '9', sizeof(huge));
+	for (f = 0; f < ARRAY_SIZE(limits); f++) {
+		assert_int_equal(put(limits[f], "12288"), 0);
+		for (i = 0; i < ARRAY_SIZE(nonsense); i++)
+			refuses(limits[f], nonsense[i], strlen(nonsense[i]), "12288\n");
+		refuses(limits[f],
+			"40\0"
+			"96",
+			5, "12288\n");
+		refuses(limits[f], "4096", 5, "12288\n"); /* with its NUL */
+		refuses(limits[f], "\0", 1, "12288\n");
+		refuses(limits[f], huge, sizeof(huge), "12288\n");
+		assert_int_equal(memcg_write(cg, limits[f], NULL, 4), -EINVAL);
+		reads(limits[f], "12288\n");
+	}
+}
+
+/* White space without end is stripped without end; a parser must not copy it first. */
+static void test_a_megabyte_of_blanks(void **state)
+{
+	static char text[HUGE_TEXT];
+
+	(void)state;
+	memset(text, ' ', sizeof(text));
+	refuses("memory.max", text, sizeof(text), "max\n");
+	memcpy(text + sizeof(text) / 2, "8192", 4);
+	assert_int_equal(memcg_write(cg, "memory.max", text, sizeof(text)), 0);
+	reads("memory.max", "8192\n");
+}
+
+/* The text ends where its length says. */
+static void test_length_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(memcg_write(cg, "memory.max", "40960000", 5), 0);
+	reads("memory.max", "40960\n");
+}
+
+static void test_counts(void **state)
+{
+	static const char *const file[] = {"cgroup.max.descendants", "cgroup.max.depth"};
+	static const char *const bad[] = {"",		"-1",  "1K", "2147483648",
+					  "4294967295", "1.0", "x",  "99999999999999999999",
+					  "ma",		"1 1"};
+	unsigned i, f;
+
+	(void)state;
+	for (f = 0; f < ARRAY_SIZE(file); f++) {
+		writes(file[f], "7", "7\n");
+		writes(file[f], " 0\n", "0\n");
+		writes(file[f], "2147483647", "2147483647\n");
+		writes(file[f], "max", "max\n");
+		writes(file[f], "5", "5\n");
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			refuses(file[f], bad[i], strlen(bad[i]), "5\n");
+		refuses(file[f], "7\0", 2, "5\n");
+		reads(file[1 - f], f ? "5\n" : "max\n");
+	}
+}
+
+static void test_reclaim(void **state)
+{
+	u64 ahead;
+
+	(void)state;
+	assert_true(charge(cg->handle->index, 16));
+	ahead = memcg_slack(cg);
+	assert_int_equal(put("memory.reclaim", "1G"), -EAGAIN);
+	assert_int_equal(memcg_current(cg), 16);
+	uncharge(cg->handle->index, 16);
+	assert_true(charge(cg->handle->index, 16));
+	assert_int_equal(memcg_reclaim(cg, 0), 0);
+	assert_true(charge(cg->handle->index, 16));
+	ahead = memcg_slack(cg);
+	assert_true(ahead >= PAGE_SIZE);
+	assert_int_equal(put("memory.reclaim", "4K"), 0);
+	assert_int_equal(put("memory.reclaim", "max"), -EINVAL);
+	assert_int_equal(put("memory.reclaim", "-1"), -EINVAL);
+	assert_int_equal(put("memory.reclaim", ""), -EINVAL);
+	uncharge_bytes(cg->handle->index, 32);
+}
+
+static void test_accounting(void **state)
+{
+	void *before, *off;
+
+	(void)state;
+	assert_int_equal(put("memory.accounting", "0"), -EACCES); /* the root's alone */
+	assert_int_equal(memcg_write(memcg_root(), "memory.accounting", "2", 1), -EINVAL);
+	assert_int_equal(memcg_write(memcg_root(), "memory.accounting", "max", 3), -EINVAL);
+	assert_int_equal(memcg_write(memcg_root(), "memory.accounting", "", 0), -EINVAL);
+	reads("memory.accounting", "1\n");
+	before = memcg_malloc_in(cg, 100);
+	assert_int_equal(memcg_write(memcg_root(), "memory.accounting", "0", 1), 0);
+	reads("memory.accounting", "0\n");
+	off = memcg_malloc_in(cg, 100000);
+	assert_int_equal(memcg_owner_id(off), 0);
+	assert_int_equal(memcg_owner_id(before),
+			 memcg_id(cg)); /* its mark counts, not the switch */
+	memcg_free(before);
+	assert_int_equal(memcg_write(memcg_root(), "memory.accounting", "1", 1), 0);
+	memcg_free(off);
+	stock_drain(NULL);
+	assert_int_equal(memcg_current(cg), 0);
+}
+
+/* ---- names, rights, room ---- */
+
+static void test_names_and_rights(void **state)
+{
+	static const char *const read_only[] = {
+		"memory.current", "memory.peak", "memory.events",      "memory.stat",
+		"memory.slack",	  "cgroup.stat", "memory.events.local"};
+	static const char *const none[] = {"",		 "memory.swap.max", "memory", "memory.maxx",
+					   "MEMORY.MAX", "../memory.max"};
+	char buf[64];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(read_only); i++)
+		assert_int_equal(put(read_only[i], "0"), -EACCES);
+	assert_int_equal(memcg_read(cg, "memory.reclaim", buf, sizeof(buf)), -EACCES);
+	for (i = 0; i < ARRAY_SIZE(none); i++) {
+		assert_int_equal(memcg_read(cg, none[i], buf, sizeof(buf)), -ENOENT);
+		assert_int_equal(put(none[i], "0"), -ENOENT);
+	}
+	assert_int_equal(memcg_read(cg, NULL, buf, sizeof(buf)), -ENOENT);
+	assert_int_equal(memcg_write(cg, NULL, "0", 1), -ENOENT);
+	assert_int_equal(memcg_read(cg, "memory.max", NULL, 100), -EINVAL);
+}
+
+static void test_small_buffers(void **state)
+{
+	static const char *const file[] = {"memory.current",
+					   "memory.peak",
+					   "memory.min",
+					   "memory.low",
+					   "memory.high",
+					   "memory.max",
+					   "memory.events",
+					   "memory.events.local",
+					   "memory.stat",
+					   "memory.slack",
+					   "memory.accounting",
+					   "cgroup.stat",
+					   "cgroup.max.descendants",
+					   "cgroup.max.depth"};
+	char buf[4096];
+	unsigned f;
+	ssize_t n;
+	size_t size;
+
+	(void)state;
+	for (f = 0; f < ARRAY_SIZE(file); f++) {
+		n = memcg_read(cg, file[f], buf, sizeof(buf));
+		assert_true(n > 0);
+		for (size = 0; size <= (size_t)n; size++) {
+			memset(buf, '#', sizeof(buf));
+			assert_int_equal(memcg_read(cg, file[f], buf, size), -ERANGE);
+			assert_int_equal(buf[size], '#');
+		}
+		assert_int_equal(memcg_read(cg, file[f], buf, (size_t)n + 1), n);
+		assert_int_equal(buf[n - 1], '\n');
+	}
+}
+
+/* NULL is the active group. */
+static void test_active_group(void **state)
+{
+	struct memcg *before = memcg_enter(cg);
+
+	(void)state;
+	assert_int_equal(memcg_write(NULL, "memory.max", "1M", 2), 0);
+	assert_string_equal(get_of(NULL, "memory.max"), "1048576\n");
+	memcg_leave(before);
+	reads("memory.max", "1048576\n");
+	assert_string_equal(get_of(memcg_root(), "memory.max"), "max\n");
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_group, drop_group)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_fresh_group),
+		TEST(test_usage),
+		TEST(test_stat_file_of_a_fresh_group),
+		TEST(test_stat_file_has_each_number_on_its_line),
+		TEST(test_events_after_a_refusal),
+		TEST(test_descendants),
+		TEST(test_sizes),
+		TEST(test_limits_do_not_mix),
+		TEST(test_bad_sizes),
+		TEST(test_a_megabyte_of_blanks),
+		TEST(test_length_counts),
+		TEST(test_counts),
+		TEST(test_reclaim),
+		TEST(test_accounting),
+		TEST(test_names_and_rights),
+		TEST(test_small_buffers),
+		TEST(test_active_group),
+	};
+
+	memcg_leave(memcg_enter(NULL));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

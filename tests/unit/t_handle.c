@@ -1,0 +1,378 @@
+/*
+ * t_handle.c - what memory names: references made of pins and bytes, redirection, and reuse of an
+ * index only when nobody can be reading through it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <memcg.h>
+
+#include "group/charge.h"
+#include "group/group.h"
+#include "sys/fault.h"
+
+#define DEPTH 16u
+
+static struct memcg *group(struct memcg *parent, const char *name)
+{
+	struct memcg *cg = memcg_create(parent, name);
+
+	assert_non_null(cg);
+	return cg;
+}
+
+static u64 refs(const struct handle *h)
+{
+	return atomic_load(&h->refs);
+}
+
+/* Everything that waits for a grace period is done, and no CPU holds a charge ahead. */
+static void settle(void)
+{
+	stock_drain(NULL);
+	while (rcu_pending()) /* freeing one puts off another */
+		rcu_poll(true);
+}
+
+static void test_reserved_indices(void **state)
+{
+	struct memcg *cg = group(NULL, "first");
+
+	(void)state;
+	assert_int_equal(root_group->handle->index, HANDLE_ROOT);
+	assert_true(HANDLE_ROOT > OWNER_NOBODY);
+	assert_true(cg->handle->index > HANDLE_ROOT);
+	assert_ptr_equal(handle_of(cg->handle->index), cg->handle);
+	assert_true(handle_count() > cg->handle->index);
+	assert_int_equal(memcg_destroy(cg), 0);
+}
+
+/* One word: pins above, bytes below, neither reaching into the other. */
+static void test_refs_are_pins_and_bytes(void **state)
+{
+	struct memcg *cg = group(NULL, "refs"), *child;
+	struct handle *h = cg->handle;
+
+	(void)state;
+	assert_int_equal(refs(h), HANDLE_PIN);
+	assert_true(charge_bytes(h->index, 12345, 0));
+	assert_int_equal(refs(h), HANDLE_PIN + 12345);
+	assert_int_equal(handle_bytes(h), 12345);
+	child = group(cg, "child");
+	assert_int_equal(refs(h), HANDLE_PIN + 12345);
+	assert_true(charge_bytes(child->handle->index, 77, 0));
+	assert_int_equal(refs(h), HANDLE_PIN + 12345); /* a child's bytes pin the child's handle */
+	assert_int_equal(memcg_destroy(memcg_get(child)), 0);
+	assert_int_equal(refs(h), 2 * HANDLE_PIN + 12345);
+	uncharge_bytes(child->handle->index, 77);
+	assert_int_equal(refs(child->handle), HANDLE_PIN); /* its struct */
+	memcg_put(child);
+	settle();
+	assert_int_equal(refs(h), HANDLE_PIN + 12345);
+	uncharge_bytes(h->index, 12345);
+	assert_int_equal(refs(h), HANDLE_PIN);
+	assert_int_equal(memcg_destroy(cg), 0);
+	settle();
+}
+
+/* A charge, not a reference of its own, is what keeps the handle of a group that is gone. */
+static void test_bytes_keep_the_handle(void **state)
+{
+	struct memcg *cg = group(NULL, "kept");
+	struct handle *h = cg->handle;
+	u32 index = h->index;
+	u64 root_pins = refs(root_group->handle) / HANDLE_PIN;
+
+	(void)state;
+	assert_true(charge_bytes(index, 1, 0));
+	assert_int_equal(memcg_destroy(cg), 0);
+	settle();
+	assert_int_equal(refs(h), 1);
+	assert_ptr_equal(handle_group(h), root_group);
+	assert_int_equal(refs(root_group->handle) / HANDLE_PIN, root_pins + 1);
+	uncharge_bytes(index, 1);
+	settle();
+	assert_int_equal(refs(h), 0);
+	assert_int_equal(refs(root_group->handle) / HANDLE_PIN, root_pins);
+	cg = group(NULL, "next");
+	assert_int_equal(cg->handle->index, index); /* last freed, first used */
+	assert_int_equal(memcg_destroy(cg), 0);
+	settle();
+}
+
+static void test_dead_are_counted(void **state)
+{
+	struct memcg *cg = group(NULL, "dead"), *held = memcg_get(cg);
+	u64 before = group_dying();
+	u32 index = cg->handle->index;
+
+	(void)state;
+	assert_int_equal(memcg_destroy(cg), 0);
+	assert_int_equal(group_dying(), before + 1); /* its struct is referenced */
+	assert_true(charge_bytes(index, 10, 0));
+	memcg_put(held);
+	assert_int_equal(group_dying(), before + 1);
+	uncharge_bytes(index, 10);
+	assert_int_equal(group_dying(), before);
+	settle();
+}
+
+/* ---- redirection ---- */
+
+static void make_chain(struct memcg *cg[DEPTH], const char *prefix)
+{
+	char name[16];
+	unsigned i;
+
+	for (i = 0; i < DEPTH; i++) {
+		snprintf(name, sizeof(name), "%s%u", prefix, i);
+		cg[i] = group(i ? cg[i - 1] : NULL, name);
+		assert_true(charge_bytes(cg[i]->handle->index, 1000 + i, 0));
+	}
+}
+
+static unsigned chain_length(const struct handle *h)
+{
+	unsigned n = 0;
+
+	for (; h->word & HANDLE_REDIRECT; n++)
+		h = (const struct handle *)(h->word & ~HANDLE_REDIRECT);
+	return n;
+}
+
+/* Deepest first, so each handle leads to one that is redirected later: a chain of all of them. */
+static void test_chain_of_redirects(void **state)
+{
+	struct memcg *cg[DEPTH];
+	u32 index[DEPTH];
+	u64 root = root_group->counter.usage, sum = 0, dead = group_dying();
+	unsigned i;
+
+	(void)state;
+	settle();
+	root = root_group->counter.usage;
+	make_chain(cg, "chain");
+	for (i = 0; i < DEPTH; i++) {
+		index[i] = cg[i]->handle->index;
+		sum += 1000 + i;
+	}
+	for (i = DEPTH; i--;) {
+		struct memcg *heir = i ? cg[i - 1] : root_group;
+
+		assert_int_equal(memcg_destroy(cg[i]), 0);
+		assert_ptr_equal(handle_group(handle_of(index[DEPTH - 1])), heir);
+	}
+	settle();
+	assert_int_equal(group_dying(), dead + DEPTH);
+	assert_int_equal(chain_length(handle_of(index[DEPTH - 1])), DEPTH);
+	assert_int_equal(root_group->counter.usage, root + sum);
+	/* Top first: the middle of a chain may not go while what is below leads through it. */
+	for (i = 0; i < DEPTH; i++) {
+		uncharge_bytes(index[i], 1000 + i);
+		settle();
+		if (i < DEPTH - 1) {
+			assert_int_equal(refs(handle_of(index[i])), HANDLE_PIN);
+			assert_ptr_equal(handle_group(handle_of(index[DEPTH - 1])), root_group);
+		}
+	}
+	assert_int_equal(root_group->counter.usage, root);
+	assert_int_equal(group_dying(), dead);
+}
+
+/* What a dead handle is charged counts for the heir and all above, and for nobody else. */
+static void test_charge_through_a_dead_handle(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
+	u32 index = low->handle->index;
+
+	(void)state;
+	assert_true(charge_bytes(index, 4096, 0));
+	assert_int_equal(memcg_destroy(memcg_get(low)), 0);
+	assert_int_equal(memcg_destroy(memcg_get(mid)), 0);
+	assert_int_equal(mid->counter.usage, 4096);
+	assert_true(charge_bytes(index, 8192, 0));
+	assert_int_equal(top->counter.usage, 3 * 4096);
+	assert_int_equal(mid->counter.usage, 4096); /* means nothing any more, and does not move */
+	uncharge_bytes(index, 3 * 4096);
+	assert_int_equal(top->counter.usage, 0);
+	memcg_put(low);
+	memcg_put(mid);
+	assert_int_equal(memcg_destroy(top), 0);
+	settle();
+}
+
+/* ---- reuse waits for readers ---- */
+
+static void *churn(void *arg)
+{
+	const struct handle *old = arg;
+	unsigned i;
+
+	for (i = 0; i < 3000; i++) {
+		struct memcg *cg = memcg_create(NULL, "churn");
+
+		if (!cg || cg->handle == old || memcg_destroy(cg) < 0)
+			return "the handle was given out again under a reader";
+	}
+	return NULL;
+}
+
+static void in_another_thread(void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+	void *wrong;
+
+	assert_int_equal(pthread_create(&thread, NULL, run, arg), 0);
+	assert_int_equal(pthread_join(thread, &wrong), 0);
+	if (wrong)
+		fail_msg("%s", (const char *)wrong);
+}
+
+/* The reader has found the handle, and then its last byte and its group go. */
+static void test_no_reuse_under_a_reader(void **state)
+{
+	struct memcg *top = group(NULL, "stays"), *cg = group(top, "goes");
+	struct handle *h = cg->handle;
+
+	(void)state;
+	settle();
+	rcu_read_lock(self_rcu());
+	assert_ptr_equal(handle_group(h), cg);
+	assert_int_equal(memcg_destroy(cg), 0);
+	in_another_thread(churn, h);
+	assert_int_equal(refs(h), 0);
+	assert_ptr_equal(handle_group(h), top); /* still leads on */
+	assert_int_equal(refs(top->handle), 2 * HANDLE_PIN);
+	rcu_read_unlock(self_rcu());
+	settle();
+	assert_int_equal(refs(top->handle), HANDLE_PIN);
+	assert_int_equal(memcg_destroy(top), 0);
+	settle();
+}
+
+/* A count that has been 0 is never raised: look at the handle again. */
+static void test_tryget(void **state)
+{
+	struct memcg *cg = group(NULL, "dying");
+	struct handle *h = cg->handle;
+
+	(void)state;
+	rcu_read_lock(self_rcu());
+	assert_ptr_equal(group_tryget(cg), cg);
+	memcg_put(cg);
+	assert_true(charge_bytes(h->index, 5, 0));
+	assert_int_equal(memcg_destroy(cg), 0);
+	assert_int_equal(atomic_load(&cg->refs), 0);
+	assert_null(group_tryget(cg));
+	assert_int_equal(atomic_load(&cg->refs), 0);
+	assert_ptr_equal(group_tryget(handle_group(h)), root_group);
+	rcu_read_unlock(self_rcu());
+	uncharge_bytes(h->index, 5);
+	settle();
+}
+
+/* Statistics that CPUs hold back under an index are not those of its next group. */
+static void test_index_is_clean_when_reused(void **state)
+{
+	struct memcg *cg = group(NULL, "was"), *next;
+	u32 index = cg->handle->index;
+	struct memcg_stat stat;
+	u64 root;
+
+	(void)state;
+	settle();
+	stat_fold_all();
+	root = (u64)root_group->stat[STAT_EXTERNAL];
+	stat_add(index, STAT_EXTERNAL, 4096);
+	assert_int_equal(memcg_destroy(cg), 0);
+	settle();
+	next = group(NULL, "is");
+	assert_int_equal(next->handle->index, index);
+	assert_int_equal(memcg_stat(next, &stat, sizeof(stat)), 0);
+	assert_int_equal(stat.external, 0);
+	assert_int_equal(root_group->stat[STAT_EXTERNAL], root + 4096);
+	stat_add(root_group->handle->index, STAT_EXTERNAL, -4096);
+	stat_fold_all();
+	assert_int_equal(memcg_destroy(next), 0);
+	settle();
+}
+
+/* A group that was refused after its handle was made leaves neither behind. */
+static void test_refused_groups_leave_nothing(void **state)
+{
+	struct memcg *cg = group(NULL, "there");
+	u64 pins, dead;
+	u32 handles;
+	unsigned i;
+
+	(void)state;
+	settle();
+	pins = refs(root_group->handle);
+	dead = group_dying();
+	handles = handle_count();
+	for (i = 0; i < 20000; i++)
+		assert_null(memcg_create(NULL, "there"));
+	settle();
+	assert_int_equal(refs(root_group->handle), pins);
+	assert_int_equal(group_dying(), dead);
+	assert_true(handle_count() < handles + 2000);
+	assert_int_equal(memcg_destroy(cg), 0);
+	settle();
+}
+
+#define MANY 10000 /* more than earlier tests have used and the table's open part holds */
+
+static void test_no_memory_for_handles(void **state)
+{
+	static struct memcg *cg[MANY];
+	u64 root_refs = refs(root_group->handle);
+	unsigned n = 0;
+
+	(void)state;
+	sys_fault_arm(SYS_FAULT_OPEN_RANGE, 0, 1, 0, 0);
+	for (; n < MANY; n++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "m%u", n);
+		cg[n] = memcg_create(NULL, name);
+		if (!cg[n])
+			break;
+	}
+	assert_true(n > 0 && n < MANY);
+	assert_null(
+		handle_new(root_group)); /* the table's next part, not the struct, was refused */
+	assert_true(sys_fault_count(SYS_FAULT_OPEN_RANGE) > 0);
+	sys_fault_disarm_all();
+	cg[n] = memcg_create(NULL, "again");
+	assert_non_null(cg[n]);
+	for (n++; n--;)
+		assert_int_equal(memcg_destroy(cg[n]), 0);
+	settle();
+	assert_int_equal(refs(root_group->handle), root_refs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reserved_indices),
+		cmocka_unit_test(test_refs_are_pins_and_bytes),
+		cmocka_unit_test(test_bytes_keep_the_handle),
+		cmocka_unit_test(test_dead_are_counted),
+		cmocka_unit_test(test_chain_of_redirects),
+		cmocka_unit_test(test_charge_through_a_dead_handle),
+		cmocka_unit_test(test_no_reuse_under_a_reader),
+		cmocka_unit_test(test_tryget),
+		cmocka_unit_test(test_index_is_clean_when_reused),
+		cmocka_unit_test(test_refused_groups_leave_nothing),
+		cmocka_unit_test(test_no_memory_for_handles),
+	};
+
+	memcg_leave(memcg_enter(NULL)); /* up, and this thread has its record */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,288 @@
+/* t_large.c - objects over the largest class, counted pages, stacks with a guard. */
+#include "alloc_fixture.h"
+
+#include <errno.h>
+
+#include <memcg/page.h>
+
+static struct memcg_stat stat_of(struct memcg *g)
+{
+	struct memcg_stat s;
+
+	CHECK(!memcg_stat(g, &s, sizeof(s)));
+	return s;
+}
+
+static void an_object_costs_its_pages(void)
+{
+	set_up();
+	for (size_t n = CLASS_MAX_SIZE + 1; n < 20u << 20; n = n * 5 / 4 + 77) {
+		char *p = memcg_malloc(n);
+		u64 bytes = ALIGN_UP(n, PAGE_SIZE);
+
+		CHECK(p && held(cg) == bytes && memcg_usable_size(p) == bytes);
+		CHECK(stat_of(cg).large == bytes);
+		p[0] = p[bytes - 1] = 1;
+		memcg_free(p);
+		CHECK(!held(cg) && !stat_of(cg).large);
+	}
+	closes();
+}
+
+/* The mark says that it is charged; a switch turned meanwhile is not asked. */
+static void freed_while_accounting_is_off(void)
+{
+	struct memcg_page *page;
+	void *p;
+
+	set_up();
+	CHECK((p = memcg_malloc(100000)));
+	CHECK((page = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT)));
+	CHECK(memcg_write(memcg_root(), "memory.accounting", "0", 1) >= 0);
+	memcg_free(p);
+	memcg_page_put(page);
+	CHECK(!held(cg));
+	closes();
+}
+
+static void refused_at_max(void)
+{
+	struct memcg_page *page;
+	void *p;
+
+	set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 1 * MIB));
+	for (int i = 0; i < 3; i++) {
+		errno = 0;
+		CHECK(!memcg_malloc(MIB + 1) && errno == ENOMEM);
+		errno = 0;
+		page = memcg_pages_alloc(9, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT);
+		CHECK(!page && errno == ENOMEM);
+		errno = 0;
+		CHECK(!memcg_stack_alloc(MIB) && errno == ENOMEM); /* the guard is charged too */
+		CHECK(!held(cg) && !stat_of(cg).kernel);
+	}
+	page = memcg_pages_alloc(9, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT | MEMCG_NOFAIL);
+	CHECK(page && held(cg) == 2 * MIB);
+	memcg_page_put(page);
+	CHECK((p = memcg_malloc(MIB)) && held(cg) == MIB);
+	memcg_free(p);
+	CHECK(!held(cg));
+	closes();
+}
+
+/* ---- counted pages ---- */
+static void pages_of_every_order(void)
+{
+	set_up();
+	for (unsigned order = 0; order <= MAX_ORDER; order++)
+		for (unsigned kind = MEMCG_PAGE_BUFFER; kind <= MEMCG_PAGE_TABLE; kind++) {
+			u64 bytes = PAGE_SIZE << order;
+			struct memcg_page *page =
+				memcg_pages_alloc(order, kind, MEMCG_ACCOUNT | MEMCG_ZERO);
+			char *p = memcg_page_address(page);
+
+			CHECK(page && held(cg) == bytes && IS_ALIGNED((uintptr_t)p, bytes));
+			CHECK((kind == MEMCG_PAGE_BUFFER ? stat_of(cg).buffer
+							 : stat_of(cg).pagetables) == bytes);
+			for (u64 i = 0; i < bytes; i += 511)
+				CHECK(!p[i]);
+			memset(p, 0xee, bytes);
+			CHECK(memcg_page_of(p) == page && memcg_page_of(p + bytes - 1) == page);
+			errno = 44;
+			memcg_page_put(page);
+			CHECK(errno == 44 && !held(cg) && !memcg_page_of(p));
+		}
+	closes();
+}
+
+static void bad_requests(void)
+{
+	static const unsigned kinds[] = {0, 4, 5, 8, 9, 14, 15, 1000};
+
+	set_up();
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		errno = 0;
+		CHECK(!memcg_pages_alloc(0, kinds[k], 0) && errno == EINVAL);
+	}
+	errno = 0;
+	CHECK(!memcg_pages_alloc(MAX_ORDER + 1, MEMCG_PAGE_BUFFER, 0) && errno == EINVAL);
+	errno = 0;
+	CHECK(!memcg_pages_alloc(0, MEMCG_PAGE_BUFFER, MEMCG_UNACCOUNTED) && errno == EINVAL);
+	errno = 0;
+	CHECK(!memcg_stack_alloc(0) && errno == EINVAL);
+	errno = 0;
+	CHECK(!memcg_stack_alloc(CHUNK_SIZE) && errno == ENOMEM);
+	CHECK(!memcg_page_of(&kinds) && !memcg_page_of(memcg_malloc(100)));
+}
+
+static void the_last_reference_uncharges(void)
+{
+	struct memcg_page *page;
+
+	set_up();
+	CHECK((page = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT)));
+	CHECK(memcg_page_get(page) == page && memcg_page_tryget(page));
+	memcg_page_put(page);
+	memcg_page_put(page);
+	CHECK(held(cg) == 16 * KIB);
+	memcg_page_put(page);
+	memcg_page_put(NULL);
+	CHECK(!held(cg) && !memcg_page_tryget(page));
+	/* Without MEMCG_ACCOUNT nobody's, however often it is put. */
+	CHECK((page = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, 0)) && !held(cg));
+	memcg_page_put(page);
+	closes();
+}
+
+static void any_mix_is_released(void)
+{
+	struct memcg_page *page[40], *kept;
+
+	set_up();
+	for (int i = 0; i < 40; i++) {
+		memcg_leave(memcg_get(i / 5 % 2 ? cg : other));
+		page[i] = memcg_pages_alloc(i % 4, i % 3 ? MEMCG_PAGE_BUFFER : MEMCG_PAGE_TABLE,
+					    i % 7 ? MEMCG_ACCOUNT : 0);
+		CHECK(page[i]);
+	}
+	kept = memcg_page_get(page[11]);
+	memcg_page_put(page[30]);
+	page[30] = NULL;
+	CHECK(held(cg) && held(other));
+	closes();
+	errno = 3;
+	memcg_pages_release(page, 40);
+	CHECK(errno == 3 && held(other) == PAGE_SIZE << 3 && !held(cg));
+	memcg_page_put(kept);
+	CHECK(!held(other) && !stat_of(cg).buffer && !stat_of(other).pagetables);
+	closes();
+}
+
+/* ---- stacks ---- */
+static void stacks_cost_their_guard(void)
+{
+	set_up();
+	for (size_t n = 1; n <= CHUNK_SIZE - PAGE_SIZE; n = n * 3 + 1) {
+		char *base = memcg_stack_alloc(n);
+		u64 bytes = ALIGN_UP(n, PAGE_SIZE);
+
+		CHECK(base && held(cg) == bytes + PAGE_SIZE &&
+		      stat_of(cg).kernel_stack == held(cg));
+		memset(base, 0x33, bytes);
+		errno = 9;
+		memcg_stack_free(base);
+		CHECK(errno == 9 && !held(cg));
+	}
+	memcg_stack_free(NULL);
+	closes();
+}
+
+static void the_guard_guards(void)
+{
+	char *base;
+	int status;
+	pid_t pid;
+
+	set_up();
+	CHECK((base = memcg_stack_alloc(10000)));
+	base[0] = 1;
+	for (size_t below = 1; below <= PAGE_SIZE; below += PAGE_SIZE - 1) {
+		pid = fork();
+		if (!pid) {
+			signal(SIGSEGV, SIG_DFL);
+			*(volatile char *)(base - below) = 1;
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	}
+	/* Gone with the stack: the memory is anybody's again. */
+	memcg_stack_free(base);
+	for (int i = 0; i < 3000; i++) {
+		char *p = memcg_malloc(40000);
+
+		CHECK(p);
+		memset(p, 1, 40000);
+	}
+}
+
+static void stack_misuse(void)
+{
+	char *base, *p;
+
+	set_up();
+	CHECK((base = memcg_stack_alloc(10000)) && (p = memcg_malloc(100000)));
+	EXPECT_BUG(memcg_stack_free(base + PAGE_SIZE), "not the base of a stack");
+	EXPECT_BUG(memcg_stack_free(p + PAGE_SIZE), "not the base of a stack");
+	EXPECT_BUG(memcg_stack_free(&base), "not the base of a stack");
+	EXPECT_BUG(memcg_free(base), "not the start of an object");
+	memcg_stack_free(base);
+	EXPECT_BUG(memcg_stack_free(base), "not the base of a stack");
+}
+
+/* The system refuses the guard, once or for good: no stack, and its memory is free again. */
+static void without_a_guard_no_stack(void)
+{
+	struct memcg_page *page[8];
+	u32 stacks = 0;
+
+	set_up();
+	for (int i = 0; i < 8; i++) /* of a stack's size, so that the lists have several */
+		CHECK((page[i] = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, 0)));
+	memcg_pages_release(page, 8);
+	for (u64 every = 0; every < 2; every++)
+		for (int i = 0; i < 20; i++) {
+			void *p = memcg_malloc(40000); /* other blocks move about on the lists */
+
+			sys_fault_arm(SYS_FAULT_OPEN_RANGE, 1, every, 0, 0);
+			errno = 0;
+			CHECK(!memcg_stack_alloc(10000) && errno == ENOMEM);
+			sys_fault_disarm_all();
+			memcg_free(p);
+			CHECK(!held(cg));
+		}
+	for (u32 i = 0; i < regn.chunks * CHUNK_PAGES; i++)
+		stacks += page_at(i)->kind == PAGE_STACK;
+	CHECK(!stacks);
+	closes();
+}
+
+/* A guard that cannot be lifted: the block stays out of use, and costs nobody anything. */
+static void a_guard_that_stays(void)
+{
+	char *base;
+
+	set_up();
+	CHECK((base = memcg_stack_alloc(10000)));
+	sys_fault_arm(SYS_FAULT_OPEN_RANGE, 1, 0, 0, 0);
+	memcg_stack_free(base);
+	sys_fault_disarm_all();
+	CHECK(!held(cg));
+	for (int i = 0; i < 2000; i++) {
+		char *p = memcg_malloc(16384 + 32768);
+
+		CHECK(p && (p + 49152 <= base - PAGE_SIZE || p >= base + 12288));
+		p[0] = 1;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAGE_TEST(an_object_costs_its_pages),
+		PAGE_TEST(freed_while_accounting_is_off),
+		PAGE_TEST(refused_at_max),
+		PAGE_TEST(pages_of_every_order),
+		PAGE_TEST(bad_requests),
+		PAGE_TEST(the_last_reference_uncharges),
+		PAGE_TEST(any_mix_is_released),
+		PAGE_TEST(stacks_cost_their_guard),
+		PAGE_TEST(the_guard_guards),
+		PAGE_TEST(stack_misuse),
+		PAGE_TEST(without_a_guard_no_stack),
+		PAGE_TEST(a_guard_that_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

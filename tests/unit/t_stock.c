@@ -1,0 +1,435 @@
+/*
+ * t_stock.c - bytes charged ahead: exact with what is owned, bounded, and folded into whoever
+ * lives by then. The thread stays on one CPU, so that its word is known.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <memcg.h>
+
+#include "group/charge.h"
+#include "group/group.h"
+#include "page/page.h"
+#include "sync/percpu.h"
+
+static struct memcg *group(struct memcg *parent, const char *name)
+{
+	struct memcg *cg = memcg_create(parent, name);
+
+	assert_non_null(cg);
+	return cg;
+}
+
+static void destroy(struct memcg *cg)
+{
+	assert_int_equal(memcg_destroy(cg), 0);
+}
+
+static u64 word_of(u32 handle)
+{
+	return ((struct stock_area *)memcg__stock + pcpu_this())->word[handle % STOCK_SLOTS];
+}
+
+static void settle(void)
+{
+	stock_drain(NULL);
+	while (rcu_pending())
+		rcu_poll(true);
+}
+
+/* ---- take and give ---- */
+
+static void test_take_and_give(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u32 index = cg->handle->index;
+	u64 ahead, usage;
+
+	(void)state;
+	assert_true(charge(index, 100));
+	ahead = memcg_slack(cg);
+	usage = memcg_current(cg);
+	assert_true(ahead >= PAGE_SIZE);
+	assert_int_equal(usage, 100 + ahead);
+	assert_int_equal(word_of(index), (u64)index << 32 | ahead);
+	/* From the word and back, and no counter moves. */
+	assert_true(charge(index, 1000));
+	assert_int_equal(memcg_slack(cg), ahead - 1000);
+	assert_int_equal(memcg_current(cg), usage);
+	assert_int_equal(handle_bytes(cg->handle), usage);
+	uncharge(index, 1100);
+	assert_int_equal(memcg_slack(cg), usage);
+	assert_int_equal(memcg_current(cg), usage);
+	assert_int_equal(stock_drain(cg), usage);
+	assert_int_equal(memcg_current(cg) | memcg_slack(cg) | handle_bytes(cg->handle), 0);
+	destroy(cg);
+	settle();
+}
+
+/* More than the word has: all of it comes from the counters, with a batch beside it. */
+static void test_batches_grow(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u32 index = cg->handle->index, sum = 0, i;
+	u64 first, last;
+
+	(void)state;
+	assert_true(charge(index, 16));
+	first = memcg_slack(cg);
+	for (i = 0; i < 20; i++) {
+		sum += (u32)memcg_slack(cg) + 1;
+		assert_true(charge(index, (u32)memcg_slack(cg) + 1));
+	}
+	last = memcg_slack(cg);
+	assert_true(last > first);
+	assert_true(last <= STOCK_CAP_MAX);
+	assert_int_equal(memcg_current(cg), sum + 16 + last);
+	uncharge_bytes(index, sum + 16);
+	settle();
+	assert_int_equal(memcg_current(cg), 0);
+	destroy(cg);
+}
+
+static u64 largest;
+
+static void note_largest(u32 handle, u32 bytes, void *arg)
+{
+	(void)arg;
+	(void)handle;
+	largest = bytes > largest ? bytes : largest;
+}
+
+#define MANY 600u
+
+/* However many groups, and whatever they do: a word holds the cap at most, and there are no more
+ * words. */
+static void test_slack_is_bounded(void **state)
+{
+	static struct memcg *cg[MANY];
+	static u32 charged[MANY];
+	unsigned seed = 3, i;
+	char name[8];
+
+	(void)state;
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "m%u", i);
+		cg[i] = group(NULL, name);
+	}
+	for (i = 0; i < 100000; i++) {
+		unsigned at = (seed = seed * 1103515245 + 12345) >> 8 & 511;
+		u32 n = (seed >> 20 & 7) * 7000 + 16;
+
+		if (!charged[at] && charge(cg[at]->handle->index, n))
+			charged[at] = n;
+		else if (charged[at]) {
+			uncharge(cg[at]->handle->index, charged[at]);
+			charged[at] = 0;
+		}
+		if (i % 1000 == 0)
+			stock_each(note_largest, NULL);
+	}
+	assert_true(largest > 0 && largest <= STOCK_CAP_MAX);
+	assert_true(memcg_slack(memcg_root()) <= (u64)pcpu_count * STOCK_SLOTS * STOCK_CAP_MAX);
+	settle();
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(memcg_current(cg[i]), charged[i]);
+		uncharge_bytes(cg[i]->handle->index, charged[i]);
+		destroy(cg[i]);
+	}
+	settle();
+}
+
+/* What passes the cap goes to the counters at once. */
+static void test_full_word_is_folded(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u32 index = cg->handle->index, n = STOCK_CAP_MAX / 2;
+	unsigned i;
+
+	(void)state;
+	assert_true(charge_bytes(index, 10 * n, 0));
+	assert_true(charge(index, 16));
+	for (i = 0; i < 10; i++)
+		uncharge(index, n);
+	assert_true(memcg_slack(cg) <= STOCK_CAP_MAX);
+	assert_int_equal(memcg_current(cg), 16 + memcg_slack(cg));
+	uncharge(index, 16);
+	settle();
+	assert_int_equal(memcg_current(cg), 0);
+	destroy(cg);
+}
+
+/* ---- draining ---- */
+
+static void test_drain_of_a_subtree(void **state)
+{
+	struct memcg *a = group(NULL, "a"), *a1 = group(a, "a1"), *b = group(NULL, "b");
+	u64 of_a, of_a1, of_b;
+
+	(void)state;
+	settle();
+	assert_true(charge(a->handle->index, 16) && charge(a1->handle->index, 32) &&
+		    charge(b->handle->index, 48));
+	of_a1 = memcg_slack(a1);
+	of_a = memcg_slack(a) - of_a1;
+	of_b = memcg_slack(b);
+	assert_true(of_a && of_a1 && of_b);
+	assert_int_equal(memcg_slack(memcg_root()), of_a + of_a1 + of_b);
+	assert_int_equal(stock_drain(a1), of_a1);
+	assert_int_equal(memcg_current(a1), 32);
+	assert_int_equal(memcg_slack(a), of_a);
+	assert_int_equal(stock_drain(a), of_a);
+	assert_int_equal(memcg_current(a), 48);
+	assert_int_equal(memcg_slack(b), of_b);
+	assert_int_equal(memcg_current(b), 48 + of_b);
+	uncharge_bytes(a->handle->index, 16);
+	uncharge_bytes(a1->handle->index, 32);
+	uncharge(b->handle->index, 48);
+	assert_int_equal(stock_drain(memcg_root()), 48 + of_b);
+	destroy(a1);
+	destroy(a);
+	destroy(b);
+}
+
+static void *charge_elsewhere(void *arg)
+{
+	const struct memcg *cg = arg;
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	CPU_CLR(0, &all);
+	pthread_setaffinity_np(pthread_self(), sizeof(all), &all); /* where there is another CPU */
+	return charge(cg->handle->index, 64) ? NULL : "not charged";
+}
+
+/* A CPU that nobody runs on gives up what it holds, too. */
+static void test_drain_of_another_cpu(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	pthread_t thread;
+	void *wrong;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, charge_elsewhere, cg), 0);
+	assert_int_equal(pthread_join(thread, &wrong), 0);
+	assert_null(wrong);
+	assert_true(memcg_slack(cg) > 0);
+	assert_true(stock_drain(cg) > 0);
+	assert_int_equal(memcg_current(cg), 64);
+	/* and may take anew */
+	assert_int_equal(pthread_create(&thread, NULL, charge_elsewhere, cg), 0);
+	assert_int_equal(pthread_join(thread, &wrong), 0);
+	assert_null(wrong);
+	assert_true(memcg_slack(cg) > 0);
+	uncharge(cg->handle->index, 128);
+	settle();
+	assert_int_equal(memcg_current(cg), 0);
+	destroy(cg);
+}
+
+/* Charged ahead for a group that is gone: the living ancestor is credited, to the byte. */
+static void test_fold_finds_the_living(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
+	struct handle *h = low->handle;
+	u32 index = h->index;
+	u64 ahead;
+
+	(void)state;
+	assert_true(charge(index, 100));
+	ahead = memcg_slack(top);
+	destroy(low);
+	destroy(mid);
+	assert_int_equal(memcg_current(top), 100 + ahead);
+	assert_int_equal(memcg_slack(top), ahead); /* it is top's now */
+	assert_int_equal(handle_bytes(h), 100 + ahead);
+	assert_int_equal(stock_drain(top), ahead);
+	assert_int_equal(memcg_current(top), 100);
+	assert_int_equal(handle_bytes(h), 100);
+	uncharge(index, 100);
+	settle();
+	assert_int_equal(memcg_current(top), 0);
+	assert_int_equal(group_dying(), 0);
+	destroy(top);
+	settle();
+}
+
+/* Stock alone keeps a dead group's handle, and draining lets it go. */
+static void test_stock_keeps_the_handle(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u64 usage = root_group->counter.usage - meta_bytes;
+
+	(void)state;
+	assert_true(charge(cg->handle->index, 100));
+	uncharge(cg->handle->index, 100);
+	destroy(cg);
+	assert_int_equal(group_dying(), 1);
+	settle();
+	assert_int_equal(group_dying(), 0);
+	assert_int_equal(root_group->counter.usage - meta_bytes, usage);
+}
+
+/* ---- one place for two ---- */
+
+/* Two groups whose words have one place. So many handles fill every place more than once. */
+static void make_neighbours(struct memcg *two[2])
+{
+	static struct memcg *cg[1000];
+	char name[8];
+	unsigned i;
+
+	two[0] = two[1] = NULL;
+	for (i = 0; i < ARRAY_SIZE(cg); i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		cg[i] = group(NULL, name);
+	}
+	for (i = 0; i < ARRAY_SIZE(cg); i++) {
+		bool same = cg[i]->handle->index % STOCK_SLOTS == 77;
+
+		if (same && (!two[0] || !two[1]))
+			two[two[0] ? 1 : 0] = cg[i];
+		else
+			destroy(cg[i]);
+	}
+	assert_non_null(two[1]);
+}
+
+static void test_eviction(void **state)
+{
+	struct memcg *cg[2];
+	u32 a, b;
+	unsigned i;
+
+	(void)state;
+	make_neighbours(cg);
+	a = cg[0]->handle->index;
+	b = cg[1]->handle->index;
+	assert_true(charge(a, 100));
+	assert_int_equal(word_of(a) >> 32, a);
+	/* Who is about to be busy takes the place; the other's goes to its counter. */
+	assert_true(charge(b, 200));
+	assert_int_equal(word_of(b) >> 32, b);
+	assert_int_equal(memcg_current(cg[0]), 100);
+	assert_int_equal(memcg_current(cg[1]), 200 + memcg_slack(cg[1]));
+	/* A stray free does not, but many do. */
+	assert_true(charge_bytes(a, 100 * 16, 0));
+	uncharge(a, 16);
+	uncharge(a, 16);
+	assert_true(word_of(b) >> 32 == b || memcg_slack(cg[0]) == 16 || memcg_slack(cg[0]) == 32);
+	for (i = 0; i < 98; i++)
+		uncharge(a, 16);
+	assert_int_equal(word_of(a) >> 32, a);
+	assert_int_equal(memcg_current(cg[0]), 100 + memcg_slack(cg[0]));
+	uncharge(a, 100);
+	uncharge(b, 200);
+	settle();
+	assert_int_equal(memcg_current(cg[0]) | memcg_current(cg[1]), 0);
+	destroy(cg[0]);
+	destroy(cg[1]);
+	settle();
+}
+
+/* Seven strays of eight leave a working batch where it is. */
+static void test_strays_leave_a_batch(void **state)
+{
+	struct memcg *cg[2];
+	unsigned kept = 0, i;
+	u32 a, b;
+
+	(void)state;
+	make_neighbours(cg);
+	a = cg[0]->handle->index;
+	b = cg[1]->handle->index;
+	for (i = 0; i < 8; i++) {
+		assert_true(charge_bytes(a, 16, 0));
+		assert_true(charge(b, 200));
+		uncharge(a, 16);
+		kept += word_of(b) >> 32 == b;
+		uncharge(b, 200);
+	}
+	assert_in_range(kept, 5, 7);
+	settle();
+	assert_int_equal(memcg_current(cg[0]) | memcg_current(cg[1]), 0);
+	destroy(cg[0]);
+	destroy(cg[1]);
+	settle();
+}
+
+/* ---- the root's max ---- */
+
+static void test_cap_follows_the_roots_max(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u32 index = cg->handle->index;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(memcg__stock_cap, STOCK_CAP_MAX);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, 128 * MIB);
+	assert_int_equal(memcg__stock_cap, 128 * MIB / 64 / STOCK_SLOTS);
+	for (i = 0; i < 100; i++)
+		assert_true(charge(index, 1000));
+	assert_true(memcg_slack(cg) <= memcg__stock_cap);
+	for (i = 0; i < 100; i++)
+		uncharge(index, 1000);
+	assert_true(memcg_slack(cg) <= memcg__stock_cap);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, 0);
+	assert_int_equal(memcg__stock_cap, STOCK_CAP_MIN);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, 512 * MIB);
+	assert_int_equal(memcg__stock_cap, 512 * MIB / 64 / STOCK_SLOTS);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, MEMCG_UNLIMITED);
+	assert_int_equal(memcg__stock_cap, STOCK_CAP_MAX);
+	settle();
+	assert_int_equal(memcg_current(cg), 0);
+	destroy(cg);
+}
+
+/* The bound is of what is held, so what was held under a larger one goes too. */
+static void test_lower_cap_drains(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+
+	(void)state;
+	assert_true(charge(cg->handle->index, 100));
+	assert_true(memcg_slack(cg) > 1024);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, 16 * MIB); /* far above what is used */
+	assert_true(memcg_slack(cg) <= memcg__stock_cap);
+	memcg_set_limit(memcg_root(), MEMCG_MAX, MEMCG_UNLIMITED);
+	uncharge(cg->handle->index, 100);
+	settle();
+	destroy(cg);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_take_and_give),
+		cmocka_unit_test(test_batches_grow),
+		cmocka_unit_test(test_slack_is_bounded),
+		cmocka_unit_test(test_full_word_is_folded),
+		cmocka_unit_test(test_drain_of_a_subtree),
+		cmocka_unit_test(test_drain_of_another_cpu),
+		cmocka_unit_test(test_fold_finds_the_living),
+		cmocka_unit_test(test_stock_keeps_the_handle),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_strays_leave_a_batch),
+		cmocka_unit_test(test_cap_follows_the_roots_max),
+		cmocka_unit_test(test_lower_cap_drains),
+	};
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	memcg_leave(memcg_enter(NULL));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* main.c - memcg(1): one table of subcommands. */
+#include "memcg_cmd.h"
+
+#include <memcg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+	{"run", "run a program in a memory group of its own, held to a limit", run_help, cmd_run},
+	{"check", "recount a running process or a core dump", check_help, cmd_check},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static void print_usage(FILE *to)
+{
+	fputs("usage: memcg COMMAND [ARGUMENTS]\n\n", to);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n  memcg help COMMAND says more; memcg --version.\n", to);
+}
+
+static int unknown(const char *name)
+{
+	fprintf(stderr, "memcg: '%s' is not a command; see memcg --help\n", name);
+	return STATUS_USAGE;
+}
+
+/* What was asked for is output: a full disk or closed pipe must show in the status. */
+static int printed(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	fputs("memcg: cannot write to standard output\n", stderr);
+	return STATUS_OURS;
+}
+
+static int help(const char *name)
+{
+	const struct command *c = name ? find_command(name) : NULL;
+
+	if (name && !c)
+		return unknown(name);
+	if (c)
+		fputs(c->help, stdout);
+	else
+		print_usage(stdout);
+	return printed();
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return help(argc > 2 ? argv[2] : NULL);
+	if (!strcmp(argv[1], "--version")) {
+		printf("memcg %s\n", memcg_version());
+		return printed();
+	}
+	c = find_command(argv[1]);
+	if (!c)
+		return unknown(argv[1]);
+	if (argc > 2 && !strcmp(argv[2], "--help"))
+		return help(c->name);
+	return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,31 @@
+/* procfs.h - the few things of /proc that `memcg run` looks at. A process may go at any time. */
+#ifndef MEMCG_TOOL_PROCFS_H
+#define MEMCG_TOOL_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process {
+	pid_t pid, ppid;
+	uint64_t start; /* ticks since boot: with the pid it names one process */
+	char state;	/* 'Z': ended, waits for its parent */
+	bool ours;	/* a descendant of who asked */
+	char comm[16];
+};
+
+bool procfs_read(pid_t pid, struct process *process);
+
+/* Descendants of `root`, without it: their number, *list to be freed; 0 also on failure. */
+size_t procfs_descendants(pid_t root, struct process **list);
+
+uint64_t procfs_rss_anon(pid_t pid); /* bytes; 0: gone, or no line of that name */
+
+/* Device and inode of the program it runs. */
+bool procfs_image(pid_t pid, uint64_t *dev, uint64_t *ino);
+
+/* Whether a string begins one of its variables; false also when it cannot be read. */
+bool procfs_environment_has(pid_t pid, const char *prefix, bool *readable);
+
+#endif
