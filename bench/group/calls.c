@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <memcg.h>
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 
 #define OBJECT	 64u
 #define SIBLINGS 1000u

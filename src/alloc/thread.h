@@ -12,7 +12,7 @@
 #ifndef MEMCG_ALLOC_THREAD_H
 #define MEMCG_ALLOC_THREAD_H
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "slab/slab_fast.h"
 
 #define OWN_HEAPS 16u /* own heaps a thread keeps, direct-mapped by handle */

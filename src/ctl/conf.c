@@ -5,7 +5,7 @@
 #include <sys/auxv.h>
 
 #include "ctl/conf.h"
-#include "group/file.h"
+#include "ctl/file.h"
 #include "sys/fault.h"
 #include "sys/log.h"
 

@@ -14,7 +14,7 @@
 #include "alloc/maps.h"
 #include "base/up.h"
 #include "ctl/conf.h"
-#include "group/file.h"
+#include "ctl/file.h"
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"

@@ -12,7 +12,7 @@
 
 #include <memcg.h>
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "group/group.h"
 
 static struct memcg *group(struct memcg *parent, const char *name)

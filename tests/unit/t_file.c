@@ -15,8 +15,8 @@
 
 #include <memcg.h>
 
-#include "group/charge.h"
-#include "group/file.h"
+#include "reclaim/charge.h"
+#include "ctl/file.h"
 #include "group/group.h"
 
 static struct memcg *cg;

@@ -18,7 +18,7 @@
 #include <memcg.h>
 
 #include "alloc/thread.h"
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "group/group.h"
 #include "page/page.h"
 

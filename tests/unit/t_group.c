@@ -15,7 +15,7 @@
 
 #include <memcg.h>
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "group/group.h"
 #include "page/page.h"
 

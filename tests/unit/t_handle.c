@@ -13,7 +13,7 @@
 
 #include <memcg.h>
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "group/group.h"
 #include "sys/fault.h"
 

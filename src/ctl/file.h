@@ -1,6 +1,6 @@
 /* file.h - the parser of sizes, and what the files of a group need of higher layers. */
-#ifndef MEMCG_GROUP_FILE_H
-#define MEMCG_GROUP_FILE_H
+#ifndef MEMCG_CTL_FILE_H
+#define MEMCG_CTL_FILE_H
 
 #include "group/group.h"
 

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "group/charge.h"
+#include "reclaim/charge.h"
 #include "page/page.h"
 
 static u64 pages_down(u64 bytes)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "group/file.h"
+#include "ctl/file.h"
 #include "group/stat_lines.h"
 #include "group/stock.h"
 
