@@ -12,6 +12,7 @@
 #include <memcg/base.h>
 #include <memcg/group.h>
 #include <memcg/alloc.h>
+#include <memcg/event.h>
 #include <memcg/page.h>
 #include <memcg/report.h>
 

@@ -148,8 +148,19 @@ struct memcg_stat {
  */
 MEMCG_API int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size);
 
-/** Gives back cached memory; 0, or -EAGAIN when it was less than bytes. */
+/**
+ * Gets memory back from cg and below: charged ahead and cached, then by the program's shrinkers, in
+ * proportion to what they have and as protection allows (cg's own min and low do not count). 0, or
+ * -EAGAIN when it was less than bytes. Runs the program's code.
+ */
 MEMCG_API int memcg_reclaim(struct memcg *cg, uint64_t bytes);
+
+/**
+ * Serves what this thread owes to memory.high here: gives memory back, and when that was not
+ * enough, waits, 2 seconds at most. memcg_leave does the same. Does nothing when nothing is owed.
+ * May run the program's shrinkers and handlers.
+ */
+MEMCG_API void memcg_throttle(void);
 
 /**
  * Reads or writes a file of cgroup v2: memory.current peak min low high max events

@@ -69,7 +69,10 @@ static void *active_alloc(struct thread *t, unsigned class)
 	struct heap *own = own_for(t, class);
 	void *p = own ? own_alloc(own, class) : NULL;
 
-	return p ? p : shared_alloc(t, class, t->task.handle, 0);
+	if (likely(p))
+		return p;
+	charge_forgive();
+	return shared_alloc(t, class, t->task.handle, 0);
 }
 
 /* What slow paths do now and then, before they touch the heaps. */
@@ -99,6 +102,7 @@ static void slow_leave(struct thread *t)
 	t->task.busy--;
 }
 
+/* One attempt. flags: CHARGE_FLAGS. */
 static void *class_alloc(u32 handle, unsigned class, unsigned flags)
 {
 	struct thread *t = slow_enter();
@@ -114,39 +118,44 @@ static void *class_alloc(u32 handle, unsigned class, unsigned flags)
 	return p;
 }
 
+/* Attempts, with reclaim between them, until one succeeds or the loop gives up. */
+static void *object_try(u32 handle, unsigned class, size_t size, size_t align, unsigned flags)
+{
+	struct retry r = RETRY(flags & CHARGE_FLAGS);
+	void *p;
+
+	do {
+		if (likely(class < CLASS_NR))
+			p = class_alloc(handle, class, r.flags);
+		else
+			p = large_alloc(handle, size, align, r.flags | (flags & MEMCG_ZERO));
+	} while (unlikely(!p) && charge_again(&r));
+	if (unlikely(!p))
+		errno = ENOMEM;
+	if (unlikely(owed_in_malloc) && task_self())
+		owed_serve(task_self());
+	return p;
+}
+
 void *alloc_slower(size_t size)
 {
 	struct thread *t = thread_get();
 	u32 handle = t && likely(!t->mode) ? t->task.handle : handle_for(NULL);
-	void *p = NULL;
 
-	if (likely(size <= CLASS_MAX_SIZE))
-		p = class_alloc(handle, class_of(size), 0);
-	else
-		p = large_alloc(handle, size, 0, 0);
-	if (unlikely(!p))
-		errno = ENOMEM;
-	return p;
+	return object_try(handle, size <= CLASS_MAX_SIZE ? class_of(size) : CLASS_NR, size, 0, 0);
 }
 
 /* The general form: any payer, alignment and flags. */
 void *object_alloc(u32 handle, size_t size, size_t align, unsigned flags)
 {
 	unsigned class = align <= 16 ? CLASS_NR : class_aligned(size, align);
-	unsigned keep = flags & (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE);
 	void *p;
 
 	if (align <= 16 && size <= CLASS_MAX_SIZE)
 		class = class_of(size);
-	if (class < CLASS_NR) {
-		p = class_alloc(handle, class, keep);
-		if (p && flags & MEMCG_ZERO)
-			memset(p, 0, size);
-	} else {
-		p = large_alloc(handle, size, align, keep | (flags & MEMCG_ZERO));
-	}
-	if (!p)
-		errno = ENOMEM;
+	p = object_try(handle, class, size, align, flags);
+	if (p && class < CLASS_NR && flags & MEMCG_ZERO)
+		memset(p, 0, size);
 	return p;
 }
 

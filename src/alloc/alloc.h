@@ -3,9 +3,12 @@
 #define MEMCG_ALLOC_ALLOC_H
 
 #include "alloc/fast.h"
+#include "reclaim/owed.h"
+#include "reclaim/source.h"
 
-/* flags: MEMCG_ZERO, NOWAIT, NOFAIL, UNACCOUNTED. handle 0: nobody pays. Errno is set on NULL. */
+/* flags: MEMCG_ZERO, NOWAIT, NOFAIL, RESERVE. handle 0: nobody pays. Errno is set on NULL. */
 __hidden_ void *object_alloc(u32 handle, size_t size, size_t align, unsigned flags);
+/* One attempt; flags: MEMCG_ZERO and CHARGE_FLAGS. */
 __hidden_ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags);
 __hidden_ void pages_ops_init(void);
 __hidden_ unsigned kind_stat(unsigned kind); /* the item of memory.stat a kind of page counts as */
@@ -21,9 +24,11 @@ __hidden_ struct page *block_of(const void *p);
 __hidden_ u32 payer_of(const void *p);
 __hidden_ size_t object_size(const void *p, const char *call);
 
-/* Charges n bytes of page memory, by stock when small. */
+/* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */
 __hidden_ bool charge_pages(u32 handle, u64 n, unsigned flags);
 __hidden_ void uncharge_pages(u32 handle, u64 n);
+
+extern __hidden_ const struct reclaim_source held_slabs;
 
 /* external.c, cache.c */
 __hidden_ void external_init(void);

@@ -161,22 +161,34 @@ static void *take(struct memcg_cache *c, u32 handle)
 	return p;
 }
 
+static void *take_charged(struct memcg_cache *c, u32 handle, unsigned flags)
+{
+	u32 cost = slab_cost(c->size);
+	void *p;
+
+	if (handle && !charge_slot(handle, cost, flags))
+		return NULL;
+	p = take(c, handle);
+	if (unlikely(!p) && handle)
+		uncharge(handle, cost);
+	return p;
+}
+
 void *memcg_cache_alloc(struct memcg_cache *c, unsigned flags)
 {
-	u32 handle = flags & MEMCG_UNACCOUNTED ? 0 : handle_for(NULL), cost = slab_cost(c->size);
-	unsigned how = flags & (MEMCG_NOWAIT | MEMCG_NOFAIL);
+	u32 handle = flags & MEMCG_UNACCOUNTED ? 0 : handle_for(NULL);
+	struct retry r = RETRY(flags & CHARGE_FLAGS);
 	void *p = NULL;
 
-	if (flags & ~(unsigned)(MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_UNACCOUNTED) ||
+	if (flags & ~(unsigned)(MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE |
+				MEMCG_UNACCOUNTED) ||
 	    (flags & MEMCG_ZERO && c->ctor)) {
 		errno = EINVAL;
 		return NULL;
 	}
-	if (!handle || (how ? memcg__charge_slow(handle, cost, how) : charge(handle, cost))) {
-		p = take(c, handle);
-		if (!p && handle)
-			uncharge(handle, cost);
-	}
+	do
+		p = take_charged(c, handle, r.flags);
+	while (unlikely(!p) && charge_again(&r));
 	if (!p)
 		errno = ENOMEM;
 	else if (flags & MEMCG_ZERO)

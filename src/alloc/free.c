@@ -42,7 +42,7 @@ static void end_exception(u32 owner, u32 payer, u32 size)
 {
 	uncharge(owner, size);
 	if (!pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(payer), payer, size))
-		memcg__charge_slow(payer, size, MEMCG_NOFAIL);
+		memcg__charge_slow(payer, size, CHARGE_FORCE);
 }
 
 /* --- frees by the holder --------------------------------------------------------- */

@@ -22,7 +22,7 @@ bool charge_pages(u32 handle, u64 n, unsigned flags)
 {
 	if (n < atomic_load(&memcg__stock_cap) && !flags)
 		return charge(handle, (u32)n);
-	return charge_bytes(handle, n, flags);
+	return charge_quiet(handle, n, flags);
 }
 
 void uncharge_pages(u32 handle, u64 n)
@@ -95,6 +95,18 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 	return pg;
 }
 
+/* With reclaim between the attempts. */
+static struct page *kmem_try(u32 handle, u32 npages, unsigned order, unsigned kind, unsigned flags)
+{
+	struct retry r = RETRY(flags & CHARGE_FLAGS);
+	struct page *pg;
+
+	do
+		pg = kmem_pages(handle, npages, order, kind, r.flags | (flags & MEMCG_ZERO));
+	while (unlikely(!pg) && charge_again(&r));
+	return pg;
+}
+
 /* A block of 2^n pages is aligned to its size; that is where larger alignments come from. */
 static unsigned large_order(u32 npages, size_t align)
 {
@@ -129,7 +141,7 @@ unsigned kind_stat(unsigned kind)
 
 /* --- counted pages ------------------------------------------------------------------- */
 
-#define PAGES_FLAGS (MEMCG_ACCOUNT | MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL)
+#define PAGES_FLAGS (MEMCG_ACCOUNT | MEMCG_ZERO | MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE)
 
 struct memcg_page *memcg_pages_alloc(unsigned order, unsigned kind, unsigned flags)
 {
@@ -143,7 +155,7 @@ struct memcg_page *memcg_pages_alloc(unsigned order, unsigned kind, unsigned fla
 	}
 	lib_up();
 	handle = flags & MEMCG_ACCOUNT ? handle_for(NULL) : 0;
-	pg = kmem_pages(handle, 1u << order, order, kind, flags & ~(unsigned)MEMCG_ACCOUNT);
+	pg = kmem_try(handle, 1u << order, order, kind, flags & ~(unsigned)MEMCG_ACCOUNT);
 	if (!pg)
 		errno = ENOMEM;
 	return (struct memcg_page *)pg;
@@ -203,7 +215,7 @@ void *memcg_stack_alloc(size_t size)
 		return NULL;
 	}
 	npages = (u32)DIV_ROUND_UP(size, PAGE_SIZE) + 1;
-	pg = kmem_pages(handle_for(NULL), npages, log2_up(npages), PAGE_STACK, 0);
+	pg = kmem_try(handle_for(NULL), npages, log2_up(npages), PAGE_STACK, 0);
 	if (pg && sys_guard(page_address(pg), PAGE_SIZE, true) < 0) {
 		page_put(pg);
 		pg = NULL;

@@ -176,6 +176,7 @@ static bool charge_ahead(struct map_change *c, u64 n)
 {
 	if (!n)
 		return true;
+	/* May run the program's code: what is cut out is of a range the program is replacing. */
 	if (!charge_bytes(c->handle, n, 0))
 		return false;
 	c->charged = n;

@@ -99,10 +99,9 @@ static int recharge_page(struct page *pg, u32 to)
 	return 0;
 }
 
-int memcg_recharge(void *object, struct memcg *to)
+static int recharge(void *object, u32 handle)
 {
 	struct page *pg = block_of(object);
-	u32 handle = group_or_root(to)->handle->index;
 
 	if (!pg)
 		return -EINVAL;
@@ -111,8 +110,28 @@ int memcg_recharge(void *object, struct memcg *to)
 	return object == page_address(pg) ? recharge_page(pg, handle) : -EINVAL;
 }
 
+int memcg_recharge(void *object, struct memcg *to)
+{
+	u32 handle = group_or_root(to)->handle->index;
+	struct retry r = RETRY(0);
+	int err;
+
+	do
+		err = recharge(object, handle);
+	while (unlikely(err == -ENOMEM) && charge_again(&r));
+	return err;
+}
+
 int memcg_page_recharge(struct memcg_page *page, struct memcg *to)
 {
-	return page ? recharge_page((struct page *)page, group_or_root(to)->handle->index)
-		    : -EINVAL;
+	u32 handle = group_or_root(to)->handle->index;
+	struct retry r = RETRY(0);
+	int err;
+
+	if (!page)
+		return -EINVAL;
+	do
+		err = recharge_page((struct page *)page, handle);
+	while (unlikely(err == -ENOMEM) && charge_again(&r));
+	return err;
 }

@@ -70,13 +70,6 @@ static void *shared_pop(struct thread *t, unsigned class, u32 handle)
 	return p;
 }
 
-/* charge() with what the caller wants of a refusal: NOWAIT must not reclaim. */
-static bool charge_slot(u32 handle, u32 cost, unsigned flags)
-{
-	return likely(pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, cost)) ||
-	       memcg__charge_slow(handle, cost, flags);
-}
-
 void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags)
 {
 	u32 cost = slab_cost(class_size[class]);

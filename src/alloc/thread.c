@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "alloc/thread.h"
+#include "reclaim/owed.h"
 #include "sync/lock.h"
 
 void (*memcg__thread_hook)(void);
@@ -176,6 +177,7 @@ void memcg_leave(struct memcg *previous)
 
 	if (unlikely(!t))
 		return;
+	owed_serve(&t->task);
 	was = t->task.active;
 	thread_use(t, previous ? previous : memcg_get(root_group));
 	memcg_put(was);

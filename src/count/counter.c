@@ -18,6 +18,12 @@
  *    the lower ones. Both are tolerated: the error is one charge beside a
  *    figure people look at, and a loop here would be paid by every charge. It is
  *    taken from sums that passed the level's max, so it does not exceed that.
+ * 5. Protection. A parent must know how much its children claim without visiting them. Each
+ *    counter remembers what it has in its parent's sum (min_usage: usage, at most min) and
+ *    exchanges it when that changes; the difference goes to the sum, so the sum is exact
+ *    whatever the order. Only counters with a min or a low do this. A charger that read min
+ *    before it was lowered may store the larger share after the setter stored the smaller
+ *    one; it reads min again after its exchange, and then sees the setter's.
  */
 #include "count/counter.h"
 
@@ -58,6 +64,36 @@ static u64 level_limit(const struct counter *c)
 	return extra < max ? max - extra : 0;
 }
 
+/* One of min and low: what c has in its parent's sum becomes usage, at most the setting. */
+static void claim(const u64 *setting, u64 usage, u64 *mine, u64 *sum)
+{
+	u64 set, share, old;
+
+	do {
+		set = __atomic_load_n(setting, __ATOMIC_SEQ_CST);
+		share = usage < set ? usage : set;
+		if (share == atomic_load(mine))
+			return;
+		old = atomic_xchg(mine, share);
+		atomic_add_relaxed(sum, share - old);
+	} while (__atomic_load_n(setting, __ATOMIC_SEQ_CST) !=
+		 set); /* pairs with the setters': see 5 */
+}
+
+static void claim_both(struct counter *c, u64 usage)
+{
+	if (!c->parent)
+		return;
+	claim(&c->min, usage, &c->min_usage, &c->parent->children_min);
+	claim(&c->low, usage, &c->low_usage, &c->parent->children_low);
+}
+
+static inline void note_usage(struct counter *c, u64 usage)
+{
+	if (unlikely(atomic_load(&c->min) | atomic_load(&c->low)))
+		claim_both(c, usage);
+}
+
 /* What the level does not hold is reported, and the level set to 0. */
 static void level_sub(struct counter *c, u64 n)
 {
@@ -65,6 +101,7 @@ static void level_sub(struct counter *c, u64 n)
 
 	while (!atomic_cas(&c->usage, &old, old < n ? 0 : old - n))
 		;
+	note_usage(c, old < n ? 0 : old - n);
 	if (likely(old >= n))
 		return;
 	atomic_add_relaxed(&counter_underflows, 1);
@@ -82,6 +119,7 @@ static bool level_try_huge(struct counter *c, u64 n)
 			return false;
 	} while (!atomic_cas(&c->usage, &old, now));
 	note_peak(c, now);
+	note_usage(c, now);
 	return true;
 }
 
@@ -102,6 +140,7 @@ static bool level_try(struct counter *c, u64 n)
 		return false;
 	}
 	note_peak(c, now);
+	note_usage(c, now);
 	return true;
 }
 
@@ -130,6 +169,7 @@ void counter_charge(struct counter *c, u64 n)
 		now = atomic_add(&c->usage, n);
 		BUG_ON(now < n); /* memory that exists is not 2^64 bytes */
 		note_peak(c, now);
+		note_usage(c, now);
 	}
 }
 
@@ -148,12 +188,20 @@ u64 counter_set_max(struct counter *c, u64 max)
 
 void counter_set_min(struct counter *c, u64 min)
 {
-	atomic_store(&c->min, min);
+	__atomic_store_n(&c->min, min, __ATOMIC_SEQ_CST); /* pairs with the loads in claim() */
+	claim_both(c, atomic_load(&c->usage));
 }
 
 void counter_set_low(struct counter *c, u64 low)
 {
-	atomic_store(&c->low, low);
+	__atomic_store_n(&c->low, low, __ATOMIC_SEQ_CST); /* as above */
+	claim_both(c, atomic_load(&c->usage));
+}
+
+void counter_unprotect(struct counter *c)
+{
+	counter_set_min(c, 0);
+	counter_set_low(c, 0);
 }
 
 void counter_set_high(struct counter *c, u64 high)
@@ -180,4 +228,12 @@ u64 counter_headroom(const struct counter *c)
 		least = room < least ? room : least;
 	}
 	return least;
+}
+
+struct counter *counter_over_high(struct counter *c)
+{
+	for (; c; c = c->parent)
+		if (atomic_load(&c->usage) > atomic_load(&c->high))
+			return c;
+	return NULL;
 }

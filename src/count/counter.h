@@ -37,6 +37,10 @@ struct counter {
 	 */
 	u64 peak __cacheline_aligned_; /* racy maximum, see counter.c */
 	u64 failcnt;		       /* charges this level refused */
+	/* What of usage lies under min and low, as the parent's two sums have it; and those sums
+	 * of this counter's children. Written only where protection is set: see counter.c, 5. */
+	u64 min_usage, low_usage;
+	u64 children_min, children_low;
 
 	/* Read by every charger, written by counter_set_*: stays shared in every CPU's cache. */
 	u64 min __cacheline_aligned_;
@@ -72,6 +76,24 @@ __hidden_ u64 counter_set_max(struct counter *c, u64 max);
 __hidden_ void counter_set_min(struct counter *c, u64 min);
 __hidden_ void counter_set_low(struct counter *c, u64 low);
 __hidden_ void counter_set_high(struct counter *c, u64 high);
+
+/* Bytes of a counter that reclaim in a subtree must leave alone, and should. */
+struct protection {
+	u64 min, low;
+};
+
+/*
+ * c's share of what is protected on the way down from top, whose reclaim it is: top's own settings
+ * do not count, its children's count in full, below them a child has at most its share of what
+ * its parent has, and protection that no child claims goes to all of them by what they use. The
+ * kernel's formula with recursive protection (reference: page_counter_calculate_protection).
+ * c is top or below it. Cost: the levels between.
+ */
+__hidden_ struct protection counter_protection(const struct counter *c, const struct counter *top);
+/* c goes out of use with its parent staying: min, low and what the parent sums of them become 0. */
+__hidden_ void counter_unprotect(struct counter *c);
+/* The first level, from c up, whose usage is over its high; NULL. */
+__hidden_ struct counter *counter_over_high(struct counter *c);
 
 /* What a charge could be at most, now: the least room below any max on the way up. */
 __hidden_ u64 counter_headroom(const struct counter *c);

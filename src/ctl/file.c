@@ -189,11 +189,11 @@ static int store_reclaim(struct memcg *cg, const char *buf, size_t len)
 
 static void say_events(const u64 *events, struct text *t)
 {
-	static const char *const name[EV_NR] = {"low", "high",	   "max",
-						"oom", "oom_kill", "oom_group_kill"};
+	static const char *const name[] = {"low", "high",     "max",
+					   "oom", "oom_kill", "oom_group_kill"};
 	unsigned i;
 
-	for (i = 0; i < EV_NR; i++)
+	for (i = 0; i < ARRAY_SIZE(name); i++)
 		say(t, "%s %lu\n", name[i], (unsigned long)atomic_load(&events[i]));
 }
 

@@ -34,7 +34,7 @@ static void fill_row(struct slot_row *row, struct memcg *cg)
 	*row = (struct slot_row){.current = group_current(cg),
 				 .peak = counter_peak(&cg->counter),
 				 .max = atomic_load(&cg->counter.max),
-				 .refusals = atomic_load(&cg->events[EV_OOM])};
+				 .refusals = atomic_load(&cg->events[EV_REFUSED])};
 	strncpy(row->name, cg->name, sizeof(row->name) - 1);
 }
 
@@ -108,7 +108,7 @@ void publish_view(struct slot_view *v)
 	v->peak = counter_peak(c);
 	v->max = atomic_load(&c->max);
 	v->high = atomic_load(&c->high);
-	v->refusals = atomic_load(&root_group->events[EV_OOM]);
+	v->refusals = atomic_load(&root_group->events[EV_REFUSED]);
 	v->cached = page_cached_now();
 	v->metadata = atomic_load(&meta_bytes);
 	v->maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
@@ -143,7 +143,7 @@ static void watch_root(struct slot_view *v)
 	atomic_store(&v->peak, MAX(peak, usage + cached));
 	atomic_store(&v->current, usage + cached);
 	atomic_store(&v->max, atomic_load(&c->max));
-	atomic_store(&v->refusals, atomic_load(&root_group->events[EV_OOM]));
+	atomic_store(&v->refusals, atomic_load(&root_group->events[EV_REFUSED]));
 	atomic_store(&v->cached, cached);
 	atomic_store(&v->metadata, metadata);
 	atomic_store(&v->maps, maps);
@@ -263,7 +263,7 @@ u64 memcg__publish_too_small(void)
 	struct counter *c = &root_group->counter;
 	u64 usage = counter_read(c), max = atomic_load(&c->max);
 
-	if (max >= usage + START_ROOM && !atomic_load(&root_group->events[EV_OOM]))
+	if (max >= usage + START_ROOM && !atomic_load(&root_group->events[EV_REFUSED]))
 		return 0;
 	slot_mark(SLOT_TOO_SMALL);
 	return usage;

@@ -2,6 +2,8 @@
 #include "group/group.h"
 #include "page/page.h"
 
+void (*group_on_free)(struct memcg *cg);
+
 struct memcg *memcg_get(struct memcg *cg)
 {
 	u64 was;
@@ -17,6 +19,9 @@ static void group_free(struct rcu_head *rcu)
 {
 	struct memcg *cg = container_of(rcu, struct memcg, rcu), *parent = cg->parent;
 
+	if (group_on_free)
+		group_on_free(cg);
+	counter_unprotect(&cg->counter); /* whoever was charging when it went offline is done now */
 	meta_free(cg, sizeof(*cg) + cg->name_len + 1);
 	group_put(parent);
 }
@@ -82,6 +87,21 @@ struct memcg *group_tryget(struct memcg *cg)
 		if (atomic_cas(&cg->refs, &refs, refs + 1))
 			return cg;
 	return NULL;
+}
+
+struct memcg *group_ref_get(struct group_ref ref)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg = NULL;
+
+	if (!ref.id)
+		return NULL;
+	rcu_read_lock(self);
+	/* The handle may be another group's by now, or nobody's: the id says so. */
+	cg = handle_group(handle_of(ref.handle));
+	cg = cg && cg->id == ref.id ? group_tryget(cg) : NULL;
+	rcu_read_unlock(self);
+	return cg;
 }
 
 bool group_below(const struct memcg *cg, const struct memcg *top)

@@ -26,7 +26,20 @@
 #include "count/stat.h"
 #include "group/handle.h"
 
-enum group_event { EV_LOW, EV_HIGH, EV_MAX, EV_OOM, EV_OOM_KILL, EV_OOM_GROUP_KILL, EV_NR };
+enum group_event {
+	EV_LOW,
+	EV_HIGH,
+	EV_MAX,
+	EV_OOM,
+	EV_OOM_KILL,
+	EV_OOM_GROUP_KILL,
+	/* Ours, lines of memory.stat: charges refused; of those NOWAIT's; and made past max. */
+	EV_REFUSED,
+	EV_NOWAIT,
+	EV_NOFAIL,
+	EV_RESERVE,
+	EV_NR
+};
 
 struct memcg {
 	struct counter counter;
@@ -46,7 +59,9 @@ struct memcg {
 	u32 depth;
 	u32 descendants;
 	u32 max_descendants, max_depth;
-	bool online; /* read without the lock: a hint */
+	bool online;	      /* read without the lock: a hint */
+	u8 oom_group;	      /* memory.oom.group; atomic */
+	struct oom_hook *oom; /* reclaim/oom.c; NULL: no handler was ever set */
 	/* The program's. */
 	void *data;
 	void (*drop)(void *);
@@ -58,6 +73,9 @@ struct memcg {
 #define GROUP_NO_MAX UINT32_MAX /* of descendants and depth */
 
 extern __hidden_ struct memcg *root_group;
+
+/* The struct goes: what higher layers hung on it goes too. Set at bring-up. */
+extern __hidden_ void (*group_on_free)(struct memcg *cg);
 
 __hidden_ int group_init(void);		    /* the root */
 __hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of the program */
@@ -82,6 +100,27 @@ static inline struct memcg *group_or_root(struct memcg *cg)
 	return cg ? cg : root_group;
 }
 
+/* A group by name, so to speak: nothing is held, and it may be gone when it is looked for. */
+struct group_ref {
+	u64 id;
+	u32 handle;
+};
+
+static inline struct group_ref group_ref(const struct memcg *cg)
+{
+	return (struct group_ref){.id = cg->id, .handle = cg->handle->index};
+}
+
+/* With a reference; NULL when it is offline by now (its handle's successor has another id). */
+__hidden_ struct memcg *group_ref_get(struct group_ref ref);
+
+/* A charge that failed, on its way to where something can be done about it (reclaim/charge.h). */
+struct refusal {
+	u64 wanted;	     /* 0: none */
+	struct group_ref by; /* whose max; id 0: the system's */
+	u32 payer;	     /* handle */
+};
+
 /*
  * This thread. The allocation layer's thread record begins with it; while a thread
  * has none (start-up, tear-down) memcg__self names a record that is nobody's, with tid
@@ -92,8 +131,14 @@ struct task {
 	struct memcg *active; /* referenced; NULL: the root */
 	u32 handle;	      /* the active group's; what allocations are charged to */
 	u32 tid;	      /* our own number, from 1; reused */
-	u32 busy;   /* depth of slow paths: a signal handler that allocates in one gets NULL */
-	u32 failed; /* failure holds something */
+	u32 busy;	/* depth of slow paths: a signal handler that allocates in one gets NULL */
+	u32 failed;	/* failure holds something */
+	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
+	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
+	struct refusal refused;
+	u64 high_bytes; /* charged to groups over their high since that was served */
+	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
+	u64 short_bytes;
 	struct memcg_failure failure;
 };
 extern __private_ __thread struct task *memcg__self __attribute__((tls_model("initial-exec")));

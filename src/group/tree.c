@@ -231,6 +231,7 @@ static int offline_locked(struct memcg *cg)
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants--;
 	handle_redirect(cg->handle, cg->parent->handle);
+	counter_unprotect(&cg->counter);
 	atomic_store(&cg->online, false);
 	return 1;
 }

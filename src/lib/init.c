@@ -15,6 +15,7 @@
 #include "base/up.h"
 #include "ctl/conf.h"
 #include "ctl/file.h"
+#include "reclaim/oom.h"
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
@@ -28,16 +29,6 @@ static __cold_ void need(bool ok, const char *what)
 {
 	if (!ok)
 		memcg_bug("cannot start: %s", what);
-}
-
-static u64 give_back(struct memcg *limited)
-{
-	struct thread *t = thread_self();
-
-	u64 bytes = limited == root_group ? hollow_purge() : 0;
-
-	threads_trim_others(t); /* of all groups: they hold room in shared ancestors too */
-	return bytes + (t ? thread_trim(t) : 0);
 }
 
 /* Once: a refused memcg_init() is followed by another, or by the first call of anything. */
@@ -76,7 +67,8 @@ static void bring_up_upper(void)
 	threads_init();
 	external_init();
 	pages_ops_init();
-	charge_give_back = give_back;
+	reclaim_source_add(&held_slabs);
+	group_on_free = oom_group_free;
 	file_accounting_off = &accounting_off;
 	accounting_off = (u32)conf.unaccounted;
 	promote_off = !conf.promote;
@@ -104,6 +96,7 @@ static void fork_prepare(void)
 	if (!fork_holds)
 		return;
 	tree_fork_prepare();
+	oom_fork_prepare();
 	caches_fork_prepare();
 	threads_fork_prepare();
 	orphan_fork_prepare();
@@ -131,6 +124,7 @@ static void fork_parent(void)
 	fork_release();
 	threads_fork_parent();
 	caches_fork_done();
+	oom_fork_parent();
 	tree_fork_done();
 }
 
@@ -146,6 +140,7 @@ static void fork_child(void)
 	stock_after_fork();
 	stat_after_fork();
 	caches_fork_done();
+	oom_fork_child();
 	tree_fork_done();
 	maps_fork_child(); /* last: frees nodes and gives charges back */
 }

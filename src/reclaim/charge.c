@@ -1,15 +1,29 @@
 /*
- * charge.c - the one loop "try, reclaim, retry, give up".
+ * charge.c - the one loop "try, reclaim, retry, give up". Its two halves are told apart in
+ * charge.h.
+ *
+ * 1. Reclaim is in the subtree of the counter that refused, not of the charger.
+ * 2. Rounds are bounded: QUIET_ROUNDS inside an attempt, CHARGE_ROUNDS attempts. Each counts as
+ *    `max` of the group that refused; giving reclaim up counts as its `oom`.
+ * 3. What may pass max: NOFAIL always; RESERVE, and what a source's own code allocates while it
+ *    frees, as long as the group stays within its reserve. Each is counted. Such a thread never
+ *    gets into this loop again: it would be asked to free while it frees.
+ * 4. NOWAIT fails at once: not even stock is drained for it.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "reclaim/charge.h"
-#include "page/page.h"
 
-#define CHARGE_ROUNDS 3
+#include "reclaim/failure.h"
+#include "reclaim/oom.h"
+#include "reclaim/owed.h"
+#include "reclaim/scan.h"
 
-u64 (*charge_give_back)(struct memcg *limited);
+#define QUIET_ROUNDS  3u
+#define CHARGE_ROUNDS 16u
+
+/* How far past max a reserve goes: enough for an error path, too little to live on. */
+#define RESERVE_LEAST (64 * KIB)
+#define RESERVE_MOST  (1024 * KIB)
+
 void (*charge_refresh)(void);
 
 static void watch(void)
@@ -18,98 +32,87 @@ static void watch(void)
 		charge_watch();
 }
 
-/* The end of a long path says more than its start: filled from there, as far as there is room. */
-static void copy_path(const struct memcg *cg, char *buf, size_t size)
-{
-	char *at = buf + size - 1;
+/* --- the inner half ------------------------------------------------------------- */
 
-	*at = '\0';
-	for (; cg->parent && at > buf; cg = cg->parent) {
-		size_t n = MIN((size_t)cg->name_len, (size_t)(at - buf));
-
-		at -= n;
-		memcpy(at, cg->name + cg->name_len - n, n);
-		if (at > buf)
-			*--at = '/';
-	}
-	if (!*at)
-		*--at = '/';
-	memmove(buf, at, (size_t)(buf + size - at));
-}
-
-static void record_failure(struct memcg *limited, u64 n)
+static void note_refusal(u32 handle, u64 n, const struct memcg *limited)
 {
 	struct task *self = task_self();
 
 	if (!self)
 		return;
-	self->failed = 1;
-	self->failure = (struct memcg_failure){.wanted = n};
-	if (!limited)
-		return;
-	self->failure.group = limited->id;
-	self->failure.limit = atomic_load(&limited->counter.max);
-	copy_path(limited, self->failure.path, sizeof(self->failure.path));
+	self->refused.wanted = n;
+	self->refused.payer = handle;
+	self->refused.by = limited ? group_ref(limited) : (struct group_ref){0};
 }
 
-/* What can be given back for a group at its max, dearest last. Returns bytes, 0: nothing more. */
-static u64 give_back(struct memcg *limited, unsigned round)
+void charge_forgive(void)
 {
-	u64 bytes = 0;
+	struct task *self = task_self();
 
-	if (round == 0)
-		return stock_drain(limited);
-	if (charge_give_back)
-		bytes = charge_give_back(limited);
-	if (limited == root_group)
-		bytes += page_purge_all();
-	return bytes + stock_drain(limited);
+	if (self)
+		self->refused.wanted = 0;
 }
 
-static bool try_harder(u32 handle, u64 n, unsigned flags, struct memcg *limited)
+static bool try_harder(u32 handle, u64 n, unsigned flags, struct memcg **limited)
 {
+	struct memcg *by = *limited;
 	unsigned round;
 
-	for (round = 0; round < CHARGE_ROUNDS; round++) {
-		struct memcg *again = NULL;
-
-		if (!limited)
-			break; /* it died between refusal and look: its ancestors may have room */
-		group_event(limited, EV_MAX);
+	/* NULL: it died between refusal and look, and its ancestors may have room. */
+	for (round = 0; round < QUIET_ROUNDS && by; round++) {
+		group_event(by, EV_MAX);
 		if (!(flags & MEMCG_NOWAIT))
-			give_back(limited, round);
-		if (charge_try(handle, n, &again)) {
-			group_put(limited);
+			reclaim_quiet(by, round);
+		group_put(by);
+		if (charge_try(handle, n, &by))
 			return true;
-		}
-		group_put(limited);
-		limited = again;
 		if (flags & MEMCG_NOWAIT)
 			break;
 	}
-	if (!limited && charge_try(handle, n, &limited))
+	if (!by && charge_try(handle, n, &by))
 		return true;
-	if (!(flags & MEMCG_NOFAIL)) { /* else it is charged all the same: no refusal */
-		if (limited)
-			group_event(limited, EV_OOM);
-		record_failure(limited, n);
-	}
-	group_put(limited);
+	*limited = by;
 	return false;
 }
 
-bool charge_bytes(u32 handle, u64 n, unsigned flags)
+/* A thread without a record (at its start and end) has no outer half: it ends here. */
+static bool refused_bare(u32 handle, u64 n, unsigned flags, struct memcg *limited)
 {
-	struct memcg *limited = NULL;
+	if (limited && !(flags & MEMCG_NOWAIT))
+		group_event(limited, EV_OOM);
+	if (flags & MEMCG_NOFAIL)
+		charge_force(handle, n);
+	else if (limited)
+		group_event(limited, EV_REFUSED);
+	return flags & MEMCG_NOFAIL;
+}
+
+static bool refused(u32 handle, u64 n, unsigned flags, struct memcg *limited)
+{
+	bool forced = flags & CHARGE_FORCE;
+
+	if (forced)
+		charge_force(handle, n);
+	else if (unlikely(!task_self()))
+		forced = refused_bare(handle, n, flags, limited);
+	else
+		note_refusal(handle, n, limited);
+	group_put(limited);
+	return forced;
+}
+
+bool charge_quiet(u32 handle, u64 n, unsigned flags)
+{
+	struct memcg *limited;
 	bool done;
 
 	if (charge_refresh)
 		charge_refresh();
-	done = charge_try(handle, n, &limited) || try_harder(handle, n, flags, limited);
-	if (!done && flags & MEMCG_NOFAIL) {
-		charge_force(handle, n);
-		done = true;
-	}
+	done = charge_try(handle, n, &limited) ||
+	       (!(flags & CHARGE_FORCE) && try_harder(handle, n, flags, &limited)) ||
+	       refused(handle, n, flags, limited);
+	if (done)
+		owed_high(handle, n);
 	watch();
 	return done;
 }
@@ -117,31 +120,116 @@ bool charge_bytes(u32 handle, u64 n, unsigned flags)
 /* A refill: n for the caller and a batch for what comes next; near a limit n alone. */
 bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 {
-	struct memcg *limited = NULL;
+	struct memcg *limited;
 	u32 batch;
 
 	if (n >= atomic_load(&memcg__stock_cap))
-		return charge_bytes(handle, n, flags);
+		return charge_quiet(handle, n, flags);
 	if (charge_refresh)
 		charge_refresh();
 	rcu_poll(false);
 	batch = stock_batch(handle);
 	if (charge_try(handle, n + batch, &limited)) {
 		stock_put(handle, batch, true);
+		owed_high(handle, n + batch);
 		watch();
 		return true;
 	}
 	group_put(limited);
-	return charge_bytes(handle, n, flags);
+	return charge_quiet(handle, n, flags);
 }
 
-int memcg_last_failure(struct memcg_failure *out, size_t size)
+/* --- the outer half ----------------------------------------------------------------- */
+
+static bool within_reserve(struct memcg *limited, u64 n)
 {
-	if (!out || !size)
-		return -EINVAL;
-	if (!task_self() || !memcg__self->failed)
-		return -ENOENT;
-	memset(out, 0, size);
-	memcpy(out, &memcg__self->failure, MIN(size, sizeof(*out)));
-	return 0;
+	u64 max = atomic_load(&limited->counter.max);
+	u64 reserve = MIN(MAX(max / 64, RESERVE_LEAST), RESERVE_MOST);
+
+	return n <= reserve && counter_read(&limited->counter) + n <= max + reserve;
+}
+
+/* The last attempt goes past max, if anything entitles this thread to that. */
+static bool pass_max(struct retry *r, struct memcg *limited, u64 n, bool freeing)
+{
+	if (r->flags & CHARGE_FORCE)
+		return false; /* it was, and there is no memory */
+	if (r->flags & MEMCG_NOFAIL) {
+		if (limited)
+			group_event(limited, EV_NOFAIL);
+	} else if ((r->flags & MEMCG_RESERVE || freeing) && limited && within_reserve(limited, n)) {
+		group_event(limited, EV_RESERVE);
+	} else {
+		return false;
+	}
+	r->flags |= CHARGE_FORCE;
+	return true;
+}
+
+/* Memory, or a handler's word that some came free. Bounded, whatever they say. */
+static bool relieve(struct retry *r, const struct refusal *why, struct memcg *limited)
+{
+	u64 want = reclaim_want(limited, why->wanted);
+
+	if (r->rounds++ < CHARGE_ROUNDS && reclaim_group(limited, want, RECLAIM_INLINE))
+		return true;
+	return r->rounds < 2 * CHARGE_ROUNDS &&
+	       oom_relieve(limited, why->payer, why->wanted, RECLAIM_INLINE);
+}
+
+static void give_up(struct memcg *limited, u64 n, unsigned flags)
+{
+	failure_record(limited, n);
+	if (!limited)
+		return;
+	group_event(limited, EV_REFUSED);
+	if (flags & MEMCG_NOWAIT)
+		group_event(limited, EV_NOWAIT);
+	else
+		owed_reclaim(limited, n); /* what may not run here can make room for the next */
+	watch();
+}
+
+static bool decide(struct retry *r, struct refusal *why, struct memcg *limited)
+{
+	bool freeing = task_self()->reclaiming;
+	bool may_wait = !(r->flags & (MEMCG_NOWAIT | CHARGE_FORCE)) && !freeing;
+
+	if (may_wait && !limited && why->by.id)
+		return r->rounds++ <
+		       CHARGE_ROUNDS; /* died meanwhile: its ancestors may have room */
+	if (may_wait && limited && relieve(r, why, limited))
+		return true;
+	if (pass_max(r, limited, why->wanted, freeing))
+		return true;
+	give_up(limited, why->wanted, r->flags);
+	return false;
+}
+
+bool charge_again(struct retry *r)
+{
+	struct task *self = task_self();
+	struct memcg *limited;
+	struct refusal why;
+	bool again;
+
+	if (!self || self->busy || !self->refused.wanted)
+		return false;
+	why = self->refused;
+	self->refused.wanted = 0;
+	limited = group_ref_get(why.by);
+	again = decide(r, &why, limited);
+	group_put(limited);
+	return again;
+}
+
+bool charge_bytes(u32 handle, u64 n, unsigned flags)
+{
+	struct retry r = RETRY(flags);
+
+	do {
+		if (charge_quiet(handle, n, r.flags))
+			return true;
+	} while (charge_again(&r));
+	return false;
 }

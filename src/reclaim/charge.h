@@ -1,6 +1,18 @@
 /*
  * charge.h - charging bytes to a handle, with everything that is done before it is refused. The
- * loop "try, reclaim, retry, give up" exists once, in charge.c.
+ * loop "try, reclaim, retry, give up" exists once, in charge.c, in two halves:
+ *
+ *   The inner half (charge, memcg__charge_slow, charge_quiet) is called with allocator structures
+ *   open. It tries, and frees what can be freed quietly. A refusal is noted in the thread's record
+ *   and unwinds.
+ *   The outer half (charge_again) is called where a public call returns: nothing is open, no lock
+ *   is held. It may run the program's code, and says whether to try again. So the allocator is
+ *   written as
+ *
+ *	struct retry r = RETRY(flags);
+ *	do
+ *		p = attempt(..., r.flags);
+ *	while (!p && charge_again(&r));
  */
 #ifndef MEMCG_RECLAIM_CHARGE_H
 #define MEMCG_RECLAIM_CHARGE_H
@@ -9,23 +21,45 @@
 
 #include "group/charge.h"
 
-/* True: n bytes are charged to the handle. flags: MEMCG_NOWAIT, NOFAIL. Sets no errno. */
-__private_ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags);
+/* Internal, beside MEMCG_NOWAIT and the like: charge whatever the limits say. Decided by
+ * charge_again for NOFAIL and RESERVE, or by who charges memory that is in use already. */
+#define CHARGE_FORCE (1u << 30)
 
-/* Frees what the library keeps for speed, for the group or all; bytes. Set by the layer above. */
-extern __hidden_ u64 (*charge_give_back)(struct memcg *limited);
+/* What attempts and the inner half need of a caller's flags. */
+#define CHARGE_FLAGS (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE | CHARGE_FORCE)
+
+struct retry {
+	unsigned flags;
+	unsigned rounds;
+};
+#define RETRY(f) ((struct retry){.flags = (f)})
+
+/* True: n bytes are charged to the handle. False: refused, and noted. Sets no errno. */
+__private_ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags);
+__hidden_ bool charge_quiet(u32 handle, u64 n, unsigned flags); /* without a batch for the stock */
+
+/* An attempt failed: true when another is worth while. False: given up, and said why. */
+__hidden_ bool charge_again(struct retry *r);
+/* A refusal that was got round after all. */
+__hidden_ void charge_forgive(void);
+
 /* Limits that somebody else may change: looked at on every refill. NULL: none. */
 extern __hidden_ void (*charge_refresh)(void);
 
 /* One object or slab: this CPU's stock, else the slow path. */
-__always_inline_ bool charge(u32 handle, u32 n)
+__always_inline_ bool charge_slot(u32 handle, u32 n, unsigned flags)
 {
 	if (likely(pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, n)))
 		return true;
-	return memcg__charge_slow(handle, n, 0);
+	return memcg__charge_slow(handle, n, flags);
 }
 
-/* Pages and more: no stock. */
+__always_inline_ bool charge(u32 handle, u32 n)
+{
+	return charge_slot(handle, n, 0);
+}
+
+/* Both halves, for who has nothing open. No stock. flags: MEMCG_NOWAIT, NOFAIL, RESERVE. */
 __hidden_ bool charge_bytes(u32 handle, u64 n, unsigned flags);
 
 #endif

@@ -3,32 +3,59 @@
  */
 #include <errno.h>
 
-#include "reclaim/charge.h"
-#include "page/page.h"
+#include "reclaim/oom.h"
+#include "reclaim/scan.h"
+#include "group/stock.h"
 
 static u64 pages_down(u64 bytes)
 {
 	return bytes == MEMCG_UNLIMITED ? bytes : ALIGN_DOWN(bytes, PAGE_SIZE);
 }
 
-/* Stock, caches, free pages: everything that can go without a program noticing. */
-static void shrink_all(struct memcg *cg)
+#define ROUNDS 16u /* of reclaim by a setter */
+
+/* Another writer's value is another writer's business. */
+static bool still(const u64 *limit, u64 bytes)
 {
-	stock_drain(cg);
-	if (charge_give_back)
-		charge_give_back(cg);
-	if (cg == root_group)
-		page_purge_all();
-	stock_drain(cg);
+	return atomic_load(limit) == bytes;
 }
 
+static u64 over(struct memcg *cg, u64 bytes)
+{
+	u64 usage = group_current(cg);
+
+	return usage > bytes ? usage - bytes : 0;
+}
+
+static void set_high(struct memcg *cg, u64 bytes)
+{
+	unsigned round;
+	u64 n;
+
+	counter_set_high(&cg->counter, bytes);
+	for (round = 0; round < ROUNDS && (n = over(cg, bytes)); round++)
+		if (!still(&cg->counter.high, bytes) || !reclaim_group(cg, n, RECLAIM_ANY))
+			return;
+}
+
+/* Never refused. What reclaim cannot free the program may: its handler is asked, and that is all.
+ */
 static void set_max(struct memcg *cg, u64 bytes)
 {
+	unsigned round;
+	u64 n;
+
 	counter_set_max(&cg->counter, bytes);
 	if (cg == root_group)
 		stock_set_root_max(bytes);
-	if (group_current(cg) > bytes)
-		shrink_all(cg);
+	for (round = 0; round < ROUNDS && (n = over(cg, bytes)); round++) {
+		if (!still(&cg->counter.max, bytes))
+			return;
+		if (reclaim_group(cg, n, RECLAIM_ANY))
+			continue;
+		if (!oom_handled(cg) || !oom_relieve(cg, cg->handle->index, n, RECLAIM_ANY))
+			return;
+	}
 }
 
 int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
@@ -43,7 +70,7 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 		counter_set_low(&cg->counter, bytes);
 		return 0;
 	case MEMCG_HIGH:
-		counter_set_high(&cg->counter, bytes);
+		set_high(cg, bytes);
 		return 0;
 	case MEMCG_MAX:
 		set_max(cg, bytes);
@@ -83,11 +110,17 @@ int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes)
 
 int memcg_reclaim(struct memcg *cg, uint64_t bytes)
 {
-	u64 before, after;
+	unsigned round;
+	u64 done = 0;
 
 	cg = cg ? cg : group_active();
-	before = group_current(cg);
-	shrink_all(cg);
-	after = group_current(cg);
-	return before >= bytes && after <= before - bytes ? 0 : -EAGAIN;
+	for (round = 0; round < ROUNDS && done < bytes; round++) {
+		u64 n = reclaim_group(cg, bytes - done, RECLAIM_ANY);
+
+		if (!n)
+			break;
+		done += n;
+	}
+	group_run_drops();
+	return done >= bytes ? 0 : -EAGAIN;
 }

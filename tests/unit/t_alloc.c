@@ -382,6 +382,8 @@ static u64 count_give_back(struct memcg *limited)
 	return 0;
 }
 
+static const struct reclaim_source counting = {.name = "counting", .drain = count_give_back};
+
 static void at_max_nothing_changes(void)
 {
 	static const size_t sizes[] = {1, 1000, 32768, 32769, 5u << 20};
@@ -421,7 +423,7 @@ static void nofail_and_nowait(void)
 	static const size_t sizes[] = {100, 100000};
 
 	set_up();
-	charge_give_back = count_give_back;
+	reclaim_sources[0] = &counting;
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0));
 	given_back = 0;
 	for (size_t k = 0; k < 2; k++) {

@@ -14,6 +14,7 @@
 
 #include "reclaim/charge.h"
 #include "group/group.h"
+#include "reclaim/source.h"
 
 static struct memcg *group(struct memcg *parent, const char *name)
 {
@@ -49,10 +50,12 @@ static u64 give_back_some(struct memcg *limited)
 	return PAGE_SIZE;
 }
 
+static const struct reclaim_source above = {.name = "the layer above", .drain = give_back_some};
+
 static int with_give_back(void **state)
 {
-	*state = (void *)charge_give_back;
-	charge_give_back = give_back_some;
+	*state = (void *)reclaim_sources[0];
+	reclaim_sources[0] = &above;
 	asked = 0;
 	asked_for = NULL;
 	held_by = 0;
@@ -62,7 +65,7 @@ static int with_give_back(void **state)
 
 static int without(void **state)
 {
-	charge_give_back = (u64(*)(struct memcg *)) * state;
+	reclaim_sources[0] = *state;
 	return 0;
 }
 
@@ -158,7 +161,8 @@ static void test_nowait(void **state)
 	assert_int_equal(memcg_slack(cg), ahead);
 	stock_drain(cg);
 	memcg_set_limit(cg, MEMCG_MAX, PAGE_SIZE);
-	assert_int_equal(cg->events[EV_OOM], 1);
+	assert_int_equal(cg->events[EV_OOM], 0); /* nothing was tried */
+	assert_int_equal(cg->events[EV_NOWAIT], 1);
 	uncharge_bytes(index, PAGE_SIZE);
 	assert_true(charge_bytes(index, PAGE_SIZE, MEMCG_NOWAIT));
 	uncharge_bytes(index, PAGE_SIZE);
@@ -182,7 +186,8 @@ static void test_nofail(void **state)
 	assert_int_equal(memcg_current(cg), 3 * PAGE_SIZE);
 	assert_int_equal(memcg_current(top), 3 * PAGE_SIZE);
 	assert_int_equal(handle_bytes(cg->handle), 3 * PAGE_SIZE);
-	assert_int_equal(top->events[EV_OOM], 1); /* the one before */
+	assert_int_equal(top->events[EV_OOM], 2); /* the one before, and this: it was as short */
+	assert_int_equal(top->events[EV_NOFAIL], 1);
 	assert_int_equal(memcg_last_failure(&after, sizeof(after)), 0);
 	assert_memory_equal(&before, &after, sizeof(after));
 	asked = 0;

@@ -113,7 +113,7 @@ static void *regrow(void *p, u64 *s)
 
 /* --- groups --------------------------------------------------------------------- */
 
-static struct memcg *group_ref(u64 *s)
+static struct memcg *random_group(u64 *s)
 {
 	unsigned i = rnd(s) % GROUPS;
 	struct memcg *cg;
@@ -127,7 +127,7 @@ static struct memcg *group_ref(u64 *s)
 static void group_flip(u64 *s)
 {
 	unsigned i = rnd(s) % GROUPS;
-	struct memcg *parent = rnd(s) % 2 ? group_ref(s) : NULL;
+	struct memcg *parent = rnd(s) % 2 ? random_group(s) : NULL;
 	char name[32];
 
 	snprintf(name, sizeof(name), "g%lu", rnd(s) % 1000000007);
@@ -183,7 +183,7 @@ static void move_charges(u64 *s)
 
 	for (i = 0; i < 16; i++) {
 		void *p = atomic_xchg(&exchange[rnd(s) % EXCHANGE], NULL);
-		struct memcg *to = group_ref(s);
+		struct memcg *to = random_group(s);
 
 		if (p && memcg_recharge(p, to) == 0)
 			atomic_add_relaxed(&moved, 1ul);
@@ -250,7 +250,7 @@ static void *worker(void *arg)
 		struct memcg *cg, *previous;
 
 		group_flip(&seed);
-		cg = group_ref(&seed);
+		cg = random_group(&seed);
 		previous = memcg_enter(cg);
 		memcg_put(cg);
 		visit(&seed);

@@ -1,0 +1,227 @@
+/*
+ * oom.c - OOM handlers: the program's last word when reclaim found nothing.
+ *
+ * 1. The nearest handler at the group that is over, or above it, is asked. One that did not say
+ *    it may run inside an allocation is not asked there, but at memcg_leave.
+ * 2. It is told the group whose memory should go: the one over its limit, or, when groups between
+ *    that and the charger have memory.oom.group set, the topmost of them: once, not once for each.
+ * 3. A handler runs on one thread at a time. Who finds it running is refused and does not wait:
+ *    an allocation never sleeps.
+ * 4. A hook is made with the first handler of a group and goes with its struct, so that whoever
+ *    runs it needs no more than the group. Replacing waits for a call that is running, unless it
+ *    is the caller's own.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "reclaim/oom.h"
+
+#include <memcg/event.h>
+
+#include "page/page.h"
+#include "sync/lock.h"
+#include "sys/futex.h"
+
+struct oom_hook {
+	struct memcg_oom_config config; /* oom_lock */
+	bool set;			/* config has a handler; atomic, a hint */
+	u32 running; /* generation and tid of who runs it; 0. oom_lock to set, futex to wait */
+};
+
+static struct lock oom_lock = LOCK_INIT(RANK_OOM);
+static u32 generation; /* of processes: who ran a handler in the parent of a fork is not here */
+
+#define RUNNER(tid) (generation << 16 | (tid))
+
+/* Who runs it in this process; 0. */
+static u32 runner_of(const struct oom_hook *hook)
+{
+	u32 who = atomic_load(&hook->running);
+
+	return who >> 16 == (generation & 0xffff) ? who : 0;
+}
+
+/* The group's hook, made if need be. NULL: no memory. */
+static struct oom_hook *hook_of(struct memcg *cg)
+{
+	struct oom_hook *hook = atomic_load_acquire(&cg->oom), *none = NULL;
+
+	if (hook)
+		return hook;
+	hook = meta_alloc(sizeof(*hook));
+	if (!hook || atomic_cas(&cg->oom, &none, hook))
+		return hook;
+	meta_free(hook, sizeof(*hook));
+	return none;
+}
+
+void oom_group_free(struct memcg *cg)
+{
+	if (cg->oom)
+		meta_free(cg->oom, sizeof(*cg->oom));
+}
+
+/* --- setting --------------------------------------------------------------------- */
+
+static int config_take(const struct memcg_oom_config *from, struct memcg_oom_config *to)
+{
+	const u8 *at = (const u8 *)from + sizeof(*from);
+
+	if (from->size < sizeof(*from) || !from->oom || from->flags & ~(unsigned)MEMCG_OOM_INLINE)
+		return -EINVAL;
+	if (from->size > PAGE_SIZE)
+		return -E2BIG;
+	for (; at < (const u8 *)from + from->size; at++)
+		if (*at)
+			return -E2BIG;
+	*to = *from;
+	return 0;
+}
+
+/* Returns with the lock held and nobody else in the handler. */
+static void lock_idle(struct oom_hook *hook)
+{
+	u32 who;
+
+	lock_acquire(&oom_lock);
+	while ((who = runner_of(hook)) && who != RUNNER(memcg__self->tid)) {
+		lock_release(&oom_lock);
+		sys_futex_wait(&hook->running, who, 0);
+		lock_acquire(&oom_lock);
+	}
+}
+
+int memcg_set_oom_handler(struct memcg *cg, const struct memcg_oom_config *config)
+{
+	struct memcg_oom_config c = {0};
+	struct oom_hook *hook;
+	int err = config ? config_take(config, &c) : 0;
+
+	cg = cg ? cg : group_active();
+	if (err)
+		return err;
+	hook = hook_of(cg);
+	if (!hook)
+		return -ENOMEM;
+	lock_idle(hook);
+	hook->config = c;
+	atomic_store(&hook->set, c.oom != NULL);
+	lock_release(&oom_lock);
+	return 0;
+}
+
+/* --- running ------------------------------------------------------------------------ */
+
+/* The nearest hook with a handler, whether it may run or not; NULL. */
+static struct oom_hook *hook_above(const struct memcg *cg)
+{
+	struct oom_hook *hook;
+
+	for (; cg; cg = cg->parent) {
+		hook = atomic_load_acquire(&cg->oom); /* pairs with hook_of */
+		if (hook && atomic_load(&hook->set))
+			return hook;
+	}
+	return NULL;
+}
+
+/* False: it may not run now, or another thread runs it. */
+static bool hook_claim(struct oom_hook *hook, enum reclaim_how how, struct memcg_oom_config *out)
+{
+	bool may;
+
+	lock_acquire(&oom_lock);
+	*out = hook->config;
+	may = out->oom && !runner_of(hook) &&
+	      (how == RECLAIM_ANY || (how == RECLAIM_INLINE && out->flags & MEMCG_OOM_INLINE));
+	if (may)
+		atomic_store(&hook->running, RUNNER(memcg__self->tid));
+	lock_release(&oom_lock);
+	return may;
+}
+
+static void hook_done(struct oom_hook *hook)
+{
+	lock_acquire(&oom_lock);
+	atomic_store(&hook->running, 0u);
+	lock_release(&oom_lock);
+	sys_futex_wake(&hook->running, INT32_MAX);
+}
+
+/* The topmost from payer's group up to limited that goes as a whole; else limited. Referenced. */
+static struct memcg *victim_of(struct memcg *limited, u32 payer)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg, *victim = limited;
+
+	rcu_read_lock(self);
+	cg = handle_group(handle_of(payer));
+	if (group_below(cg, limited))
+		for (;; cg = cg->parent) {
+			if (atomic_load(&cg->oom_group))
+				victim = cg;
+			if (cg == limited)
+				break;
+		}
+	victim = group_tryget(victim);
+	rcu_read_unlock(self);
+	return victim ? victim : memcg_get(limited);
+}
+
+static bool hook_run(struct oom_hook *hook, const struct memcg_oom_config *c, struct memcg *victim,
+		     u64 n)
+{
+	struct task *self = task_self();
+	unsigned says;
+
+	self->reclaiming++;
+	says = c->oom(victim, n, c->arg);
+	self->reclaiming--;
+	hook_done(hook);
+	if (says == MEMCG_OOM_KILLED) {
+		group_event(victim, EV_OOM_KILL);
+		if (atomic_load(&victim->oom_group))
+			group_event(victim, EV_OOM_GROUP_KILL);
+	}
+	return says == MEMCG_OOM_RETRY || says == MEMCG_OOM_KILLED;
+}
+
+bool oom_handled(const struct memcg *cg)
+{
+	return hook_above(cg);
+}
+
+bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
+{
+	const struct task *self = task_self();
+	struct oom_hook *hook = hook_above(limited);
+	struct memcg_oom_config c;
+	struct memcg *victim;
+	bool relieved;
+
+	group_event(limited, EV_OOM);
+	if (!hook || !self || self->busy || self->reclaiming || !hook_claim(hook, how, &c))
+		return false;
+	victim = victim_of(limited, payer);
+	relieved = hook_run(hook, &c, victim, n);
+	group_put(victim);
+	return relieved;
+}
+
+/* --- fork ----------------------------------------------------------------------------- */
+
+void oom_fork_prepare(void)
+{
+	lock_acquire(&oom_lock);
+}
+
+void oom_fork_parent(void)
+{
+	lock_release(&oom_lock);
+}
+
+void oom_fork_child(void)
+{
+	generation++;
+	lock_release(&oom_lock);
+}

@@ -1,0 +1,170 @@
+/*
+ * scan.c - the policy of reclaim: whom to ask, in which order, for how much. In the subtree of the
+ * group that is over its limit, whoever charged.
+ *
+ * 1. First what nobody would miss: stock, empty slabs, cached pages (source.h, drain).
+ * 2. Then the groups that have something, each in proportion to what it has and to how far it is
+ *    above its protection (count/protect.c), beginning with a 4096th and doubling until enough
+ *    came back: the priorities 12..0 of the kernel. A group at or under its min is never asked;
+ *    one at or under its low only in a second pass, when the first found nothing at all, and that
+ *    is counted as its event `low`.
+ * 3. A walk that has enough stops, and the next one begins behind: so a tree of thousands of
+ *    caches is not called whole for one page, and none is always first.
+ * 4. What was freed counts by the usage of the target before and after. Others may charge
+ *    meanwhile: then the sources' word is taken, which they check themselves.
+ */
+#include "reclaim/scan.h"
+
+#include "group/stock.h"
+#include "page/page.h"
+
+#define SCAN_PRIORITY 12u
+
+const struct reclaim_source *reclaim_sources[RECLAIM_SOURCES + 1];
+
+struct scan {
+	struct memcg *target;
+	u64 want, freed;
+	enum reclaim_how how;
+	unsigned priority;
+	bool low_too;	  /* the second pass */
+	bool low_skipped; /* somebody was left alone for its low */
+};
+
+void reclaim_source_add(const struct reclaim_source *source)
+{
+	unsigned i = 0;
+
+	while (reclaim_sources[i])
+		i++;
+	BUG_ON(i == RECLAIM_SOURCES);
+	reclaim_sources[i] = source;
+}
+
+/* --- the quiet part ----------------------------------------------------------- */
+
+static u64 drain_all(struct memcg *target)
+{
+	u64 bytes = 0;
+	unsigned i;
+
+	for (i = 0; reclaim_sources[i]; i++)
+		if (reclaim_sources[i]->drain)
+			bytes += reclaim_sources[i]->drain(target);
+	if (target == root_group)
+		bytes += page_purge_all();
+	return bytes + stock_drain(target);
+}
+
+u64 reclaim_quiet(struct memcg *target, unsigned round)
+{
+	return round ? drain_all(target) : stock_drain(target);
+}
+
+/* --- whom to ask, and for how much -------------------------------------------------- */
+
+/* What protection leaves of size; 0: the group is left alone. */
+static u64 exposed(struct scan *s, struct memcg *cg, u64 size)
+{
+	struct protection p = counter_protection(&cg->counter, &s->target->counter);
+	u64 usage = counter_read(&cg->counter), kept = p.min;
+
+	if (usage <= p.min)
+		return 0;
+	if (usage <= p.low && !s->low_too) {
+		s->low_skipped = true;
+		return 0;
+	}
+	if (usage <= p.low)
+		group_event(cg, EV_LOW);
+	else if (p.low > p.min && !s->low_too)
+		kept = p.low;
+	size -= (u64)((unsigned __int128)size * MIN(kept, usage) / (usage + 1));
+	return size;
+}
+
+/* Never less than a page: a small cache must not have to wait for the last priority. */
+static u64 asked(const struct scan *s, u64 size)
+{
+	return MAX(size >> s->priority, MIN(size, PAGE_SIZE));
+}
+
+static void scan_one(struct scan *s, const struct reclaim_source *source, struct memcg *cg)
+{
+	u64 has = source->count(cg, s->how), size;
+
+	if (!has)
+		return;
+	size = exposed(s, cg, has);
+	if (size)
+		s->freed += source->scan(cg, asked(s, size), s->how);
+}
+
+static void scan_source(struct scan *s, const struct reclaim_source *source)
+{
+	struct memcg *cg = NULL;
+
+	while ((cg = source->next(s->target, cg))) {
+		scan_one(s, source, cg);
+		if (s->freed < s->want)
+			continue;
+		source->rotate(s->target, cg);
+		group_put(cg);
+		return;
+	}
+}
+
+static void scan_sources(struct scan *s)
+{
+	unsigned i;
+
+	for (i = 0; reclaim_sources[i] && s->freed < s->want; i++)
+		if (reclaim_sources[i]->next)
+			scan_source(s, reclaim_sources[i]);
+}
+
+static void scan_pass(struct scan *s)
+{
+	for (s->priority = SCAN_PRIORITY + 1; s->priority-- && s->freed < s->want;)
+		scan_sources(s);
+}
+
+static u64 scan(struct memcg *target, u64 want, enum reclaim_how how)
+{
+	struct scan s = {.target = target, .want = want, .how = how};
+
+	scan_pass(&s);
+	if (!s.freed && s.low_skipped) {
+		s.low_too = true;
+		scan_pass(&s);
+	}
+	return s.freed;
+}
+
+/* --- the request ------------------------------------------------------------------------ */
+
+static bool program_may_run(enum reclaim_how how)
+{
+	const struct task *self = task_self();
+
+	return how != RECLAIM_QUIET && self && !self->busy && !self->reclaiming;
+}
+
+u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how)
+{
+	u64 before = group_current(target), now, freed = 0;
+
+	drain_all(target);
+	now = group_current(target);
+	if ((now >= before || before - now < want) && program_may_run(how)) {
+		freed = scan(target, now < before ? want - (before - now) : want, how);
+		drain_all(target); /* what was freed is in this thread's heaps and stock */
+		now = group_current(target);
+	}
+	return MAX(freed, now < before ? before - now : 0);
+}
+
+u64 reclaim_want(struct memcg *limited, u64 n)
+{
+	return MAX(n, MIN(RECLAIM_BATCH, atomic_load(&limited->counter.max) / 16));
+}

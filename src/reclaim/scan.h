@@ -1,0 +1,21 @@
+/* scan.h - getting memory back from a group and all below it. */
+#ifndef MEMCG_RECLAIM_SCAN_H
+#define MEMCG_RECLAIM_SCAN_H
+
+#include "reclaim/source.h"
+
+/* One request asks for no less: a refusal is soon followed by the next. */
+#define RECLAIM_BATCH (128 * KIB)
+
+/*
+ * Gets about want bytes back from target and below; bytes by which its usage fell, or that the
+ * sources say they freed while others charged. With RECLAIM_QUIET, or on a thread that is in a
+ * source's code already, only what is quiet.
+ */
+__hidden_ u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how);
+/* The quiet part, dearest last: round 0 is stock alone. */
+__hidden_ u64 reclaim_quiet(struct memcg *target, unsigned round);
+/* What a refusal of n bytes at limited asks for. */
+__hidden_ u64 reclaim_want(struct memcg *limited, u64 n);
+
+#endif

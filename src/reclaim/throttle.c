@@ -1,0 +1,102 @@
+/*
+ * throttle.c - memory.high.
+ *
+ * A group over its high is given time, not refused: whoever charged it gives memory back, for as
+ * long as that makes progress, and is then held for a while that grows with the square of the
+ * excess. The formula is the kernel's (calculate_high_delay): the excess as a fraction of high,
+ * squared, in seconds, scaled to 14 bits, for each 64 pages charged; less than 10 ms is not worth
+ * a sleep, and more than 2 s in one call would look like a hang: so a thread is never held longer
+ * than that by one call, however much it owes.
+ */
+#include "reclaim/throttle.h"
+
+#include "reclaim/owed.h"
+#include "reclaim/scan.h"
+#include "sys/clock.h"
+
+#define ROUNDS	    16u
+#define DELAY_MOST  (2000ul * 1000 * 1000)
+#define DELAY_LEAST (10ul * 1000 * 1000)
+#define UNIT	    (64 * PAGE_SIZE) /* the kernel's batch of charges, which the formula is for */
+
+typedef unsigned __int128 u128;
+
+u64 throttle_delay(u64 usage, u64 high, u64 n)
+{
+	u128 over, delay;
+
+	if (usage <= high)
+		return 0;
+	over = ((u128)(usage - high) << 20) / MAX(high, 1ul);
+	over = MIN(over, (u128)1 << 40); /* whatever is above: the most, and no overflow */
+	delay = over * over * 1000000000 >> 34;
+	if (delay < DELAY_MOST * 1024) /* else n cannot make it small again, and might overflow */
+		delay = delay * n / UNIT;
+	delay = MIN(delay, (u128)DELAY_MOST);
+	return delay <= DELAY_LEAST ? 0 : (u64)delay;
+}
+
+static struct memcg *group_of(struct counter *c)
+{
+	return container_of(c, struct memcg, counter);
+}
+
+/* Every level that is over gives back; bytes. The ancestors live as long as cg's struct. */
+static u64 give_back(struct memcg *cg, u64 n, bool first)
+{
+	struct counter *c = &cg->counter;
+	u64 bytes = 0;
+
+	while ((c = counter_over_high(c))) {
+		if (first)
+			group_event(group_of(c), EV_HIGH);
+		bytes += reclaim_group(group_of(c), MAX(n, RECLAIM_BATCH), RECLAIM_ANY);
+		c = c->parent;
+	}
+	return bytes;
+}
+
+/* The longest any level asks for. */
+static u64 delay_of(struct memcg *cg, u64 n)
+{
+	u64 most = 0;
+
+	for (; cg; cg = cg->parent)
+		most = MAX(most, throttle_delay(counter_read(&cg->counter),
+						atomic_load(&cg->counter.high), n));
+	return most;
+}
+
+/* Signals cut sleeps short. Nobody is held for a group that is gone. */
+static void wait(struct memcg *cg, u64 ns)
+{
+	u64 end = sys_clock_ns() + ns, now;
+
+	while ((now = sys_clock_ns()) < end && atomic_load(&cg->online))
+		sys_sleep_ns(MIN(end - now, 100ul * 1000 * 1000));
+}
+
+void throttle(struct memcg *cg, u64 n)
+{
+	unsigned round;
+	u64 delay;
+
+	for (round = 0; round < ROUNDS; round++) {
+		u64 bytes = give_back(cg, n, round == 0);
+
+		delay = delay_of(cg, n);
+		if (!delay)
+			return;
+		if (!bytes)
+			break;
+	}
+	wait(cg, delay);
+}
+
+void memcg_throttle(void)
+{
+	struct task *self = task_self();
+
+	if (self)
+		owed_serve(self);
+}
