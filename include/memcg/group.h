@@ -79,8 +79,8 @@ enum memcg_limit {
 
 /**
  * Sets a limit in bytes (rounded down to 4096), MEMCG_UNLIMITED for none.
- * Lowering max below usage gives back what can be given back, and never refuses. -EINVAL for an
- * unknown `which`; -EOPNOTSUPP for the swap limits, which have no meaning yet.
+ * Lowering max below usage gives back what can be given back, and never refuses. The swap limits
+ * are kept; nothing acts on them yet. -EINVAL for an unknown `which`.
  */
 MEMCG_API int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes);
 MEMCG_API int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes);
@@ -163,10 +163,12 @@ MEMCG_API int memcg_reclaim(struct memcg *cg, uint64_t bytes);
 MEMCG_API void memcg_throttle(void);
 
 /**
- * Reads or writes a file of cgroup v2: memory.current peak min low high max events
- * events.local stat reclaim, cgroup.stat, cgroup.max.descendants, cgroup.max.depth, memory.slack,
- * memory.accounting. Length, or -ENOENT, -EINVAL, -ERANGE (buffer too small), -EACCES.
- * A refused write changes nothing.
+ * Reads or writes a file of the group: those of cgroup v2, with its names, formats and answers, and
+ * some of our own; memcg-files(5) lists them. Reading: the length without the NUL; -ENOENT: no
+ * such file; -EACCES: not to be read; -EINVAL: buf is NULL; -ERANGE: the text and its NUL do not
+ * fit. Writing: 0; -ENOENT; -EACCES; -EINVAL: not understood, empty, or with a NUL inside; -ERANGE:
+ * a number past what the file takes; -E2BIG: over 4096 bytes; -ENODEV: the group was destroyed (it
+ * can still be read); and what the file adds. A refused write changes nothing.
  */
 MEMCG_API ssize_t memcg_read(struct memcg *cg, const char *file, char *buf, size_t size);
 MEMCG_API int memcg_write(struct memcg *cg, const char *file, const void *buf, size_t len);

@@ -5,7 +5,7 @@
 #include <sys/auxv.h>
 
 #include "ctl/conf.h"
-#include "ctl/file.h"
+#include "ctl/parse.h"
 #include "sys/fault.h"
 #include "sys/log.h"
 

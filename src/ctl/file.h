@@ -1,12 +1,48 @@
-/* file.h - the parser of sizes, and what the files of a group need of higher layers. */
+/*
+ * file.h - the files of a group.
+ *
+ * 1. One table (file.c) says of each file its name, what reads and writes it, and what its
+ *    manual says. memcg_read, memcg_write, readers (reader.h) and the documentation
+ *    (memcg-files(5), docs/files.md) go by it.
+ * 2. Names, formats and answers are those of cgroup v2. A refused write changes nothing.
+ *    What the kernel does not have on its root is not on ours, save memory.* usage and limits:
+ *    the root here is a process, not a machine.
+ * 3. Before a store function sees a text: over 4096 bytes is -E2BIG, nothing at all and a NUL
+ *    inside are -EINVAL, a group that is offline is -ENODEV. So they parse short plain text.
+ */
 #ifndef MEMCG_CTL_FILE_H
 #define MEMCG_CTL_FILE_H
 
+#include "ctl/text.h"
 #include "group/group.h"
 
-/* "4096", "64K" (K M G T P E, either case), "max", white space around. -EINVAL: *bytes is as it
- * was. */
-__hidden_ int size_parse(const char *text, size_t len, u64 *bytes);
+enum file_flags {
+	FILE_OURS = 1u << 0,	    /* not the kernel's */
+	FILE_NOT_ON_ROOT = 1u << 1, /* -ENOENT there */
+};
+
+struct file {
+	const char *name;
+	/* 0, or what reading ends with. NULL: write only. */
+	int (*show)(struct memcg *cg, struct text *t);
+	/* NULL: read only. */
+	int (*store)(struct memcg *cg, const char *buf, size_t len);
+	unsigned flags;
+	const char *reads;  /* the format; NULL as show */
+	const char *writes; /* what may be written; NULL as store */
+	const char *about;  /* sentences of the manual; `code` between back quotes */
+};
+
+extern __hidden_ const struct file file_table[];
+extern __hidden_ const size_t file_count;
+
+/* NULL: the group has no such file. */
+__hidden_ const struct file *file_find(struct memcg *cg, const char *name);
+/* As memcg_read and memcg_write. */
+__hidden_ ssize_t file_read(const struct file *f, struct memcg *cg, char *buf, size_t size);
+__hidden_ int file_write(const struct file *f, struct memcg *cg, const void *buf, size_t len);
+
+#define FILE_WRITE_MAX 4096u /* the kernel's: one page */
 
 /* The switch behind memory.accounting; set at start-up. */
 extern __hidden_ u32 *file_accounting_off;

@@ -52,6 +52,9 @@ struct memcg {
 	u64 events[EV_NR];	 /* of the subtree */
 	u64 events_local[EV_NR]; /* of this group's limits */
 	s64 stat[STAT_NR];	 /* of the subtree, less what CPUs hold back */
+	/* Kept and shown; bytes, and a switch. */
+	u64 swap_high, swap_max, zswap_max;
+	u8 no_zswap_writeback;
 	/* Tree lock. */
 	struct list children, sibling;
 	struct memcg *hash_next;

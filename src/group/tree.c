@@ -103,6 +103,7 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 	list_init(&cg->children);
 	list_init(&cg->sibling);
 	cg->max_descendants = cg->max_depth = GROUP_NO_MAX;
+	cg->swap_high = cg->swap_max = cg->zswap_max = MEMCG_UNLIMITED;
 	cg->refs = 2; /* the tree's and the creator's */
 	cg->online = true;
 	cg->handle = handle_new(cg);

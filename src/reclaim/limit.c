@@ -76,9 +76,14 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 		set_max(cg, bytes);
 		return 0;
 	case MEMCG_SWAP_HIGH:
+		atomic_store(&cg->swap_high, bytes);
+		return 0;
 	case MEMCG_SWAP_MAX:
+		atomic_store(&cg->swap_max, bytes);
+		return 0;
 	case MEMCG_ZSWAP_MAX:
-		return -EOPNOTSUPP;
+		atomic_store(&cg->zswap_max, bytes);
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -86,10 +91,12 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 
 int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes)
 {
-	const struct counter *c = &(cg ? cg : group_active())->counter;
+	const struct counter *c;
 
-	if (!bytes || which > MEMCG_ZSWAP_MAX)
+	if (!bytes)
 		return -EINVAL;
+	cg = cg ? cg : group_active();
+	c = &cg->counter;
 	switch (which) {
 	case MEMCG_MIN:
 		*bytes = atomic_load(&c->min);
@@ -103,8 +110,17 @@ int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes)
 	case MEMCG_MAX:
 		*bytes = atomic_load(&c->max);
 		return 0;
+	case MEMCG_SWAP_HIGH:
+		*bytes = atomic_load(&cg->swap_high);
+		return 0;
+	case MEMCG_SWAP_MAX:
+		*bytes = atomic_load(&cg->swap_max);
+		return 0;
+	case MEMCG_ZSWAP_MAX:
+		*bytes = atomic_load(&cg->zswap_max);
+		return 0;
 	default:
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	}
 }
 

@@ -1,0 +1,89 @@
+/*
+ * file_table.c - every file of a group, once: what it is called, what serves it, what its
+ * manual says. `make docs` writes memcg-files(5) and docs/files.md from here.
+ */
+#include "ctl/files.h"
+
+#define BYTES "bytes"
+#define LIMIT "bytes or `max`"
+#define SIZE  "a size or `max`"
+
+const struct file file_table[] = {
+	{"memory.current", show_current, NULL, 0, BYTES, NULL,
+	 "What the group and all below it are charged for, `memory.slack` with it. The root's has "
+	 "what the library keeps in caches in it."},
+	{"memory.peak", show_peak, store_peak, 0, BYTES, "anything",
+	 "The most that `memory.current` has been since the group was made. A write through a "
+	 "reader (memcg_ctl_open) starts that reader's own peak afresh, and changes what no "
+	 "other reader sees; by memcg_write it changes nothing."},
+	{"memory.min", show_min, store_min, 0, LIMIT, SIZE,
+	 "Memory up to this is not reclaimed, whatever happens."},
+	{"memory.low", show_low, store_low, 0, LIMIT, SIZE,
+	 "Memory up to this is reclaimed only when nothing unprotected is left."},
+	{"memory.high", show_high, store_high, 0, LIMIT, SIZE,
+	 "Past this the group is reclaimed from and its threads are slowed down; nothing is "
+	 "refused."},
+	{"memory.max", show_max, store_max, 0, LIMIT, SIZE,
+	 "Past this, after reclaim, charges are refused. Lowering it below what there is "
+	 "reclaims, and does not refuse."},
+	{"memory.reclaim", NULL, store_reclaim, 0, NULL,
+	 "a size, then options `swappiness=`0..200 or `swappiness=max`",
+	 "Reclaims that much. -EAGAIN when it was less. The options are read and have no effect "
+	 "where nothing is swapped."},
+	{"memory.oom.group", show_oom_group, store_oom_group, FILE_NOT_ON_ROOT, "0 or 1", "0 or 1",
+	 "1: when the group or one below it is out of memory, the handler is called for this "
+	 "group as a whole."},
+	{"memory.events", show_events, NULL, 0, "lines of name and number", NULL,
+	 "How often a limit came into play in the group and below: `low` broken, `high` passed, "
+	 "`max` met (several times for one charge that is tried again), `oom` (refused), "
+	 "`oom_kill` and `oom_group_kill` (a handler killed something)."},
+	{"memory.events.local", show_events_local, NULL, 0, "lines of name and number", NULL,
+	 "The same for the limits of the group alone."},
+	{"memory.stat", show_stat, NULL, 0, "lines of name and number", NULL,
+	 "A line for each member of struct memcg_stat behind `current`: the kernel's lines in its "
+	 "order, then ours. About 1.5 KiB. Lines without a meaning here are 0: see below."},
+	{"memory.numa_stat", show_numa_stat, NULL, 0, "lines `name N0=number`", NULL,
+	 "The lines of `memory.stat` that the kernel keeps for each node. Which node memory lies "
+	 "on is not known: all stands at node 0."},
+	{"memory.swap.current", show_no_bytes, NULL, 0, BYTES, NULL, "0: nothing is swapped yet."},
+	{"memory.swap.peak", show_no_bytes, store_peak, 0, BYTES, "anything",
+	 "0. A write is accepted as for `memory.peak`."},
+	{"memory.swap.high", show_swap_high, store_swap_high, 0, LIMIT, SIZE,
+	 "Kept and shown; nothing acts on it yet."},
+	{"memory.swap.max", show_swap_max, store_swap_max, 0, LIMIT, SIZE,
+	 "Kept and shown; nothing acts on it yet."},
+	{"memory.swap.events", show_swap_events, NULL, 0, "lines of name and number", NULL,
+	 "`high`, `max` and `fail`; all 0."},
+	{"memory.zswap.current", show_no_bytes, NULL, 0, BYTES, NULL,
+	 "0: nothing is compressed yet."},
+	{"memory.zswap.max", show_zswap_max, store_zswap_max, 0, LIMIT, SIZE,
+	 "Kept and shown; nothing acts on it yet."},
+	{"memory.zswap.writeback", show_zswap_writeback, store_zswap_writeback, 0, "0 or 1",
+	 "0 or 1", "Kept and shown; nothing acts on it yet."},
+	{"memory.slack", show_slack, NULL, FILE_OURS, BYTES, NULL,
+	 "Charged ahead for the group and those below it, held by CPUs and owned by no object: "
+	 "`memory.current` is above the truth by this at most."},
+	{"memory.accounting", show_accounting, store_accounting, FILE_OURS, "0 or 1", "0 or 1",
+	 "0: new objects are nobody's. One switch for all, written at the root only (-EACCES "
+	 "elsewhere). What is charged stays so: a free goes by the object's mark. Threads follow "
+	 "at their next slow path."},
+	{"cgroup.type", show_cgroup_type, store_cgroup_type, FILE_NOT_ON_ROOT, "`domain`",
+	 "`threaded`",
+	 "Always `domain`. Writing `threaded` is -EOPNOTSUPP, as with the kernel's memory "
+	 "controller; anything else -EINVAL."},
+	{"cgroup.controllers", show_controllers, NULL, 0, "`memory`", NULL,
+	 "The one controller there is."},
+	{"cgroup.subtree_control", show_subtree_control, store_subtree_control, 0, "`memory`",
+	 "`+memory`, `-memory`", "Always `memory`. It cannot be taken away: `-memory` is -EBUSY."},
+	{"cgroup.stat", show_cgroup_stat, NULL, 0, "lines of name and number", NULL,
+	 "`nr_descendants`: groups below. `nr_dying_descendants`: deleted groups that memory "
+	 "still names; they hold no struct, and are counted at the root alone, for all."},
+	{"cgroup.max.descendants", show_max_descendants, store_max_descendants, 0,
+	 "a number or `max`", "0 to 2147483647, or `max` (the same as the largest)",
+	 "How many groups there may be below; memcg_create past it fails with EAGAIN."},
+	{"cgroup.max.depth", show_max_depth, store_max_depth, 0, "a number or `max`",
+	 "0 to 2147483647, or `max` (the same as the largest)",
+	 "How deep the tree below may be; memcg_create past it fails with EAGAIN."},
+};
+
+const size_t file_count = ARRAY_SIZE(file_table);
