@@ -6,7 +6,6 @@
 
 #define NAME(line) #line,
 static const char *const names[] = {STAT_LINES(NAME)};
-static const char *const kernel_names[] = {STAT_LINES_KERNEL(NAME)};
 #undef NAME
 
 /* The struct is its lines in order, behind current: group/stat.c asserts it. */
@@ -49,7 +48,7 @@ int show_numa_stat(struct memcg *cg, struct text *t)
 	size_t i;
 
 	memcg_stat(cg, &s, sizeof(s));
-	for (i = 0; i < ARRAY_SIZE(kernel_names) && strcmp(names[i], "pgscan"); i++)
+	for (i = 0; strcmp(names[i], "pgscan"); i++)
 		if (per_node(names[i]))
 			text_say(t, "%s N0=%lu\n", names[i], (unsigned long)stat_values(&s)[i]);
 	return 0;
