@@ -83,10 +83,12 @@ static u64 exposed(struct scan *s, struct memcg *cg, u64 size)
 	return size;
 }
 
-/* Never less than a page: a small cache must not have to wait for the last priority. */
+/* Never less than a page: a small cache must not have to wait for the last priority. And never
+ * more than is still wanted: the one who happens to be asked last would pay for all. */
 static u64 asked(const struct scan *s, u64 size)
 {
-	return MAX(size >> s->priority, MIN(size, PAGE_SIZE));
+	return MIN(MAX(size >> s->priority, PAGE_SIZE),
+		   MIN(size, MAX(s->want - s->freed, PAGE_SIZE)));
 }
 
 static void scan_one(struct scan *s, const struct reclaim_source *source, struct memcg *cg)
