@@ -44,7 +44,10 @@ void counter_init(struct counter *c, struct counter *parent)
 /* Stores only a new maximum, so that the line stays shared once usage has stopped growing. */
 static void note_peak(struct counter *c, u64 usage)
 {
-	if (unlikely(usage > atomic_load(&c->peak)))
+	if (likely(usage <= atomic_load(&c->local_peak)))
+		return; /* nor is it more than the peak, which is never below */
+	atomic_store(&c->local_peak, usage);
+	if (usage > atomic_load(&c->peak))
 		atomic_store(&c->peak, usage);
 }
 
@@ -211,8 +214,22 @@ void counter_set_high(struct counter *c, u64 high)
 
 void counter_reset_peak(struct counter *c)
 {
+	u64 usage = atomic_load(&c->usage);
+
 	/* A charger may store an older, higher sum right after: tolerated as in 4. */
-	atomic_store(&c->peak, atomic_load(&c->usage));
+	atomic_store(&c->local_peak, usage);
+	atomic_store(&c->peak, usage);
+}
+
+u64 counter_reset_local_peak(struct counter *c, u64 *before)
+{
+	u64 usage = atomic_load(&c->usage);
+
+	/* As above. What is raised between load and exchange is in *before. */
+	*before = atomic_xchg(&c->local_peak, usage);
+	if (*before > atomic_load(&c->peak))
+		atomic_store(&c->peak, *before); /* the race of 4 had left a smaller one */
+	return usage;
 }
 
 u64 counter_headroom(const struct counter *c)

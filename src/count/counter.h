@@ -36,6 +36,7 @@ struct counter {
 	/* Written by chargers now and then, until usage stops growing; hence not beside the limits.
 	 */
 	u64 peak __cacheline_aligned_; /* racy maximum, see counter.c */
+	u64 local_peak;		       /* the same since counter_reset_local_peak, below */
 	u64 failcnt;		       /* charges this level refused */
 	/* What of usage lies under min and low, as the parent's two sums have it; and those sums
 	 * of this counter's children. Written only where protection is set: see counter.c, 5. */
@@ -99,6 +100,11 @@ __hidden_ struct counter *counter_over_high(struct counter *c);
 __hidden_ u64 counter_headroom(const struct counter *c);
 /* The peak starts again from the usage of this moment. */
 __hidden_ void counter_reset_peak(struct counter *c);
+/*
+ * The local peak starts again from the usage of this moment, which is returned; *before is
+ * what it had reached. The peak stays. Callers keep each other out.
+ */
+__hidden_ u64 counter_reset_local_peak(struct counter *c, u64 *before);
 
 /* Sequentially consistent, for the caller of counter_set_max: see there. A plain load on x86. */
 static inline u64 counter_read(const struct counter *c)
@@ -109,7 +115,9 @@ static inline u64 counter_read(const struct counter *c)
 /* The highest usage seen; may miss a maximum that stood for an instant: see counter.c. */
 static inline u64 counter_peak(const struct counter *c)
 {
-	return atomic_load(&c->peak);
+	u64 peak = atomic_load(&c->peak), local = atomic_load(&c->local_peak);
+
+	return peak > local ? peak : local; /* a race may have left the smaller one in peak */
 }
 
 static inline u64 counter_failcnt(const struct counter *c)
