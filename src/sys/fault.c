@@ -31,6 +31,8 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_OPEN] = "open",
 	[SYS_FAULT_READ] = "read",
 	[SYS_FAULT_WRITE] = "write",
+	[SYS_FAULT_EVENTFD] = "eventfd",
+	[SYS_FAULT_DUP] = "dup",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -29,6 +29,8 @@ enum sys_call {
 	SYS_FAULT_OPEN = 7,	  /* EMFILE */
 	SYS_FAULT_READ = 8,	  /* EIO */
 	SYS_FAULT_WRITE = 9,	  /* ENOSPC */
+	SYS_FAULT_EVENTFD = 10,	  /* EMFILE */
+	SYS_FAULT_DUP = 11,	  /* EMFILE */
 	SYS_FAULT_CALLS
 };
 

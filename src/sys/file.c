@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -118,6 +119,32 @@ int sys_write_full(int fd, const void *buf, size_t n)
 		done += (size_t)r;
 	}
 	return 0;
+}
+
+int sys_eventfd(void)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_EVENTFD))
+		return -EMFILE;
+	return (int)result(syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), saved);
+}
+
+int sys_dup(int fd)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_DUP))
+		return -EMFILE;
+	return (int)result(syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0), saved);
+}
+
+int sys_eventfd_signal(int fd)
+{
+	const u64 one = 1;
+	int err = sys_write_full(fd, &one, sizeof(one));
+
+	return err == -EAGAIN ? 0 : err;
 }
 
 int sys_read_text(const char *path, char *buf, size_t n)

@@ -12,6 +12,17 @@
 __hidden_ int sys_open(const char *path, int flags, unsigned mode); /* descriptor, O_CLOEXEC */
 __hidden_ void sys_close(int fd);
 
+/* A counter to poll on, at 0, O_CLOEXEC and O_NONBLOCK; and a second descriptor of the same file.
+ */
+__hidden_ int sys_eventfd(void);
+__hidden_ int sys_dup(int fd); /* O_CLOEXEC */
+
+/*
+ * Makes an eventfd readable: 0, also when it is already and cannot count further. It does
+ * not block unless somebody took O_NONBLOCK off it and filled its counter.
+ */
+__hidden_ int sys_eventfd_signal(int fd);
+
 /* Bytes read: fewer than n only at the end of the file. */
 __hidden_ ssize_t sys_read_full(int fd, void *buf, size_t n);
 __hidden_ ssize_t sys_pread_full(int fd, void *buf, size_t n, u64 offset);

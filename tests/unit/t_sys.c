@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -154,6 +155,18 @@ static int call_once(enum sys_call call)
 		err = sys_write_full(r, "x", 1);
 		close(r);
 		return err;
+	case SYS_FAULT_EVENTFD:
+		r = sys_eventfd();
+		if (r < 0)
+			return r;
+		sys_close(r);
+		return 0;
+	case SYS_FAULT_DUP:
+		r = sys_dup(2);
+		if (r < 0)
+			return r;
+		sys_close(r);
+		return 0;
 	default:
 		return 0;
 	}
@@ -169,7 +182,8 @@ static void nth_call_fails_with_its_own_error(void **state)
 		{SYS_FAULT_PURGE, -EINVAL},   {SYS_FAULT_MAP, -ENOMEM},
 		{SYS_FAULT_FUTEX, -EINTR},    {SYS_FAULT_MEMBARRIER, -ENOSYS},
 		{SYS_FAULT_OPEN, -EMFILE},    {SYS_FAULT_READ, -EIO},
-		{SYS_FAULT_WRITE, -ENOSPC},
+		{SYS_FAULT_WRITE, -ENOSPC},   {SYS_FAULT_EVENTFD, -EMFILE},
+		{SYS_FAULT_DUP, -EMFILE},
 	};
 
 	(void)state;
@@ -425,6 +439,56 @@ static void full_device_is_reported(void **state)
 	sys_close(fd);
 }
 
+/* ---- eventfd --------------------------------------------------------------- */
+
+static bool readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	assert_in_range(poll(&p, 1, 0), 0, 1);
+	return p.revents & POLLIN;
+}
+
+static void eventfds_are_signalled_and_duplicated(void **state)
+{
+	int fd = sys_eventfd(), other = sys_dup(fd);
+	u64 n;
+
+	(void)state;
+	assert_true(fd >= 0 && other >= 0 && fd != other);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC && fcntl(other, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_false(readable(fd));
+	errno = 4242;
+	assert_int_equal(sys_eventfd_signal(other), 0);
+	assert_int_equal(sys_eventfd_signal(other), 0);
+	assert_true(readable(fd));
+	assert_int_equal(sys_read_full(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, 2);
+	assert_int_equal(sys_read_full(fd, &n, sizeof(n)), -EAGAIN);
+	assert_int_equal(errno, 4242);
+	sys_close(other);
+	assert_int_equal(sys_dup(other), -EBADF);
+	assert_int_equal(sys_eventfd_signal(other), -EBADF);
+	assert_int_equal(sys_eventfd_signal(fd), 0);
+	sys_close(fd);
+}
+
+/* A counter that is full does not block who signals, and is readable. */
+static void a_full_eventfd_is_signalled_already(void **state)
+{
+	u64 full = UINT64_MAX - 1;
+	int fd = sys_eventfd();
+
+	(void)state;
+	assert_int_equal(sys_write_full(fd, &full, sizeof(full)), 0);
+	assert_int_equal(sys_eventfd_signal(fd), 0);
+	assert_true(readable(fd));
+	sys_fault_arm(SYS_FAULT_WRITE, 1, 0, 0, 0);
+	assert_int_equal(sys_eventfd_signal(fd), -ENOSPC);
+	sys_close(fd);
+}
+
 /* ---- log ------------------------------------------------------------------- */
 
 static void say_three_lines(void)
@@ -556,6 +620,8 @@ int main(void)
 		T(text_fits_or_says_so),
 		T(descriptors_close_on_exec),
 		T(full_device_is_reported),
+		T(eventfds_are_signalled_and_duplicated),
+		T(a_full_eventfd_is_signalled_already),
 		T(lines_are_whole),
 		T(line_without_stderr_is_lost_quietly),
 		T(bug_goes_to_the_hook),
