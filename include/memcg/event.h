@@ -9,6 +9,53 @@
 
 MEMCG_BEGIN_DECLS
 
+/* --- events ------------------------------------------------------------- */
+
+/** What happens to a group, as in memory.events. Bits; passed as unsigned; never renumbered. */
+enum memcg_event {
+	MEMCG_EVENT_LOW = 1u << 0,	      /**< reclaimed although below its low */
+	MEMCG_EVENT_HIGH = 1u << 1,	      /**< over high: slowed down */
+	MEMCG_EVENT_MAX = 1u << 2,	      /**< a charge met the max */
+	MEMCG_EVENT_OOM = 1u << 3,	      /**< a charge was refused */
+	MEMCG_EVENT_OOM_KILL = 1u << 4,	      /**< an OOM handler said that it killed */
+	MEMCG_EVENT_OOM_GROUP_KILL = 1u << 5, /**< the same, for a group with memory.oom.group */
+	MEMCG_EVENT_SOCK_THROTTLED = 1u << 6  /**< no meaning inside a process: stays 0 */
+};
+
+/**
+ * How often each happened in a group and all that were ever below it. Passed with its size: it
+ * grows at the end.
+ */
+struct memcg_events {
+	uint64_t low, high, max, oom, oom_kill, oom_group_kill, sock_throttled;
+	uint64_t rose; /**< out: MEMCG_EVENT_ bits of those above what was passed in */
+};
+
+/**
+ * Reads the counts. *ev holds those of the previous read (zeros at first) and gets those of now,
+ * with the bits of what rose since; the group's descriptors from memcg_eventfd() are made ready
+ * to tell again before that, so no event is missed between two reads. 0; -EINVAL for a NULL ev or
+ * size 0. Any thread; a few loads, and a short lock where there are descriptors.
+ */
+MEMCG_API int memcg_event_read(struct memcg *cg, struct memcg_events *ev, size_t size);
+
+/**
+ * A new eventfd (close-on-exec, non-blocking) that becomes readable after any of `events` in cg or
+ * below. It is written to at most once between two memcg_event_read() of cg: read(2) it to
+ * make it unreadable, then memcg_event_read() to see what happened and to be told
+ * again. It also becomes readable when cg goes offline; see memcg_online(). Keeps no
+ * reference of the group. In the child of a fork nothing is written to it any more. Do not
+ * take O_NONBLOCK off it. Give it back with memcg_eventfd_close(). The descriptor, or -EINVAL
+ * (no event, or one that is unknown), -EMFILE, -ENFILE, -ENOMEM, -ENODEV (offline).
+ */
+MEMCG_API MEMCG_NODISCARD int memcg_eventfd(struct memcg *cg, unsigned events);
+
+/**
+ * Closes it, and the library's end of it. A plain close(2) leaves that open until the group
+ * is gone. 0; -EBADF: not from memcg_eventfd(), or closed already, or made before a fork.
+ */
+MEMCG_API int memcg_eventfd_close(int fd);
+
 /* --- out of memory ------------------------------------------------------- */
 
 /** What a handler did about it. Passed as unsigned; never renumbered; others count as FAIL. */

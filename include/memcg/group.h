@@ -140,6 +140,11 @@ struct memcg_stat {
 	uint64_t cached;   /**< root only: free pages the library keeps */
 	uint64_t metadata; /**< root only: the library's own structures */
 	uint64_t local;	   /**< what the group itself owns, without its children */
+
+	uint64_t charge_refused; /**< numbers: charges refused, at a max of the group or below */
+	uint64_t charge_nowait;	 /**< those of them with MEMCG_NOWAIT */
+	uint64_t charge_nofail;	 /**< made past a max by MEMCG_NOFAIL */
+	uint64_t charge_reserve; /**< made past a max by MEMCG_RESERVE */
 };
 
 /**

@@ -3,12 +3,12 @@
 
 static int say_events(const u64 *events, struct text *t)
 {
-	static const char *const name[] = {"low", "high",     "max",
-					   "oom", "oom_kill", "oom_group_kill"};
+	static const char *const name[EV_KERNEL_NR] = {
+		"low", "high", "max", "oom", "oom_kill", "oom_group_kill", "sock_throttled"};
 	unsigned i;
 
-	for (i = 0; i < ARRAY_SIZE(name); i++)
-		text_line(t, name[i], atomic_load(&events[i]));
+	for (i = 0; i < EV_KERNEL_NR; i++)
+		text_line(t, name[i], atomic_load_seq(&events[i])); /* see event.h */
 	return 0;
 }
 

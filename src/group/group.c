@@ -1,4 +1,4 @@
-/* group.c - a group by itself: references, events, sums. The tree is in tree.c. */
+/* group.c - a group by itself: references, sums. The tree is in tree.c, events in event.c. */
 #include "group/group.h"
 #include "page/page.h"
 
@@ -22,6 +22,7 @@ static void group_free(struct rcu_head *rcu)
 	if (group_on_free)
 		group_on_free(cg);
 	counter_unprotect(&cg->counter); /* whoever was charging when it went offline is done now */
+	event_free(cg);
 	meta_free(cg, sizeof(*cg) + cg->name_len + 1);
 	group_put(parent);
 }
@@ -109,13 +110,6 @@ bool group_below(const struct memcg *cg, const struct memcg *top)
 	while (cg && cg != top)
 		cg = cg->parent;
 	return cg == top;
-}
-
-void group_event(struct memcg *cg, enum group_event ev)
-{
-	atomic_add_relaxed(&cg->events_local[ev], 1ul);
-	for (; cg; cg = cg->parent)
-		atomic_add_relaxed(&cg->events[ev], 1ul);
 }
 
 /* The root also answers for what the library keeps in caches. */

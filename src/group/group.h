@@ -24,22 +24,8 @@
 #include "base/up.h"
 #include "count/counter.h"
 #include "count/stat.h"
+#include "group/event.h"
 #include "group/handle.h"
-
-enum group_event {
-	EV_LOW,
-	EV_HIGH,
-	EV_MAX,
-	EV_OOM,
-	EV_OOM_KILL,
-	EV_OOM_GROUP_KILL,
-	/* Ours, lines of memory.stat: charges refused; of those NOWAIT's; and made past max. */
-	EV_REFUSED,
-	EV_NOWAIT,
-	EV_NOFAIL,
-	EV_RESERVE,
-	EV_NR
-};
 
 struct memcg {
 	struct counter counter;
@@ -49,9 +35,10 @@ struct memcg {
 	u64 id;
 	/* Atomics. */
 	u64 refs;
-	u64 events[EV_NR];	 /* of the subtree */
-	u64 events_local[EV_NR]; /* of this group's limits */
-	s64 stat[STAT_NR];	 /* of the subtree, less what CPUs hold back */
+	u64 events[EV_NR];		/* of the subtree */
+	u64 events_local[EV_KERNEL_NR]; /* of this group's limits */
+	s64 stat[STAT_NR];		/* of the subtree, less what CPUs hold back */
+	struct event_set *watches;	/* NULL until there is one; see event.h */
 	/* Kept and shown; bytes, and a switch. */
 	u64 swap_high, swap_max, zswap_max;
 	u8 no_zswap_writeback;
@@ -84,7 +71,6 @@ __hidden_ int group_init(void);		    /* the root */
 __hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of the program */
 __hidden_ void group_run_drops(void);	    /* what group_put left; in calls of the program */
 __hidden_ bool group_below(const struct memcg *cg, const struct memcg *top); /* or the same */
-__hidden_ void group_event(struct memcg *cg, enum group_event ev);
 __hidden_ struct memcg *group_tryget(struct memcg *cg); /* RCU section; NULL: it was dying */
 __hidden_ u64 group_current(struct memcg *cg);
 __hidden_ u64

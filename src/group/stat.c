@@ -57,6 +57,10 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.stock = stock_sum(cg),
 		.cached = cg == root_group ? page_cached_now() : 0,
 		.metadata = cg == root_group ? atomic_load(&meta_bytes) : 0,
+		.charge_refused = atomic_load(&cg->events[EV_REFUSED]),
+		.charge_nowait = atomic_load(&cg->events[EV_NOWAIT]),
+		.charge_nofail = atomic_load(&cg->events[EV_NOFAIL]),
+		.charge_reserve = atomic_load(&cg->events[EV_RESERVE]),
 	};
 	others = s->large + s->buffer + s->pagetables + s->kernel_stack + s->external + s->maps +
 		 s->stock + s->metadata;

@@ -90,7 +90,11 @@
 	X(stock)           \
 	X(cached)          \
 	X(metadata)        \
-	X(local)
+	X(local)           \
+	X(charge_refused)  \
+	X(charge_nowait)   \
+	X(charge_nofail)   \
+	X(charge_reserve)
 
 #define STAT_LINES(X)        \
 	STAT_LINES_KERNEL(X) \

@@ -233,7 +233,7 @@ static int offline_locked(struct memcg *cg)
 		up->descendants--;
 	handle_redirect(cg->handle, cg->parent->handle);
 	counter_unprotect(&cg->counter);
-	atomic_store(&cg->online, false);
+	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
 	return 1;
 }
 
@@ -249,8 +249,10 @@ int memcg_destroy(struct memcg *cg)
 	lock_release(&tree_lock);
 	if (went < 0)
 		return went;
-	if (went)
+	if (went) {
+		event_offline(cg);
 		memcg_put(cg); /* the tree's */
+	}
 	memcg_put(cg);
 	rcu_poll(false);
 	return 0;

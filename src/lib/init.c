@@ -105,6 +105,7 @@ static void fork_prepare(void)
 	maps_fork_prepare();
 	page_after_fork_prepare();
 	rcu_before_fork();
+	event_fork_prepare();
 }
 
 static void fork_release(void)
@@ -119,6 +120,7 @@ static void fork_parent(void)
 {
 	if (!fork_holds)
 		return;
+	event_fork_parent();
 	rcu_after_fork_parent();
 	maps_fork_parent();
 	fork_release();
@@ -142,6 +144,7 @@ static void fork_child(void)
 	caches_fork_done();
 	oom_fork_child();
 	tree_fork_done();
+	event_fork_child();
 	maps_fork_child(); /* last: frees nodes and gives charges back */
 }
 

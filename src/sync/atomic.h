@@ -9,8 +9,10 @@
 #include "base/compiler.h"
 #include "base/types.h"
 
-#define atomic_load(p)		   __atomic_load_n((p), __ATOMIC_RELAXED)
-#define atomic_load_acquire(p)	   __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define atomic_load(p)	       __atomic_load_n((p), __ATOMIC_RELAXED)
+#define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+/* For "write mine, then look at theirs" on both sides: not before an RMW of this thread's. */
+#define atomic_load_seq(p)	   __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define atomic_store(p, v)	   __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 /* Read-modify-write: full order unless the name says relaxed. */

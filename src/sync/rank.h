@@ -25,6 +25,7 @@ enum lock_rank {
 	RANK_PCP,      /* page/pcp.c: one CPU's page lists */
 	RANK_BUDDY,    /* page/buddy.c */
 	RANK_RCU,      /* sync/rcu.c: reader registry and deferred frees */
+	RANK_EVENT,    /* group/event.c: watches; events are raised under any lock */
 	RANK_MAX
 };
 

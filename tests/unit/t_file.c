@@ -85,8 +85,10 @@ static void test_fresh_group(void **state)
 	reads("memory.low", "0\n");
 	reads("memory.high", "max\n");
 	reads("memory.max", "max\n");
-	reads("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
-	reads("memory.events.local", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
+	reads("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n"
+			       "sock_throttled 0\n");
+	reads("memory.events.local", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n"
+				     "sock_throttled 0\n");
 	reads("memory.oom.group", "0\n");
 	reads("memory.swap.current", "0\n");
 	reads("memory.swap.peak", "0\n");
@@ -142,7 +144,8 @@ static const char stat_names[] =
 	"pgdeactivate pglazyfree pglazyfreed swpin_zero swpout_zero zswpin zswpout zswpwb "
 	"thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback "
 	"numa_pages_migrated numa_pte_updates numa_hint_faults "
-	"peak large buffer external maps stock cached metadata local ";
+	"peak large buffer external maps stock cached metadata local "
+	"charge_refused charge_nowait charge_nofail charge_reserve ";
 
 /* Byte for byte: each name, and the struct's number at the same place behind current. */
 static void assert_stat_file(struct memcg *of, const struct memcg_stat *s)
@@ -153,7 +156,7 @@ static void assert_stat_file(struct memcg *of, const struct memcg_stat *s)
 
 	for (; (end = strchr(name, ' ')); name = end + 1)
 		at += sprintf(at, "%.*s %lu\n", (int)(end - name), name, (unsigned long)*++number);
-	assert_ptr_equal(number, &s->local);
+	assert_ptr_equal(number, &s->charge_reserve);
 	assert_ptr_equal(number + 1, s + 1);
 	assert_string_equal(get_of(of, "memory.stat"), expected);
 }
