@@ -13,7 +13,7 @@
 
 #define ALL	0x7fu
 #define RACE_NS 1500000000ul /* how long a race is looked for */
-#define LONG_MS 50000 /* a waiter that is told waits microseconds; one that is not, this long */
+#define LONG_MS 20000 /* a waiter that is told waits microseconds; one that is not, this long */
 
 static struct memcg *new_group(struct memcg *up, const char *name)
 {
