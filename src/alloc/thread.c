@@ -5,18 +5,13 @@
 
 #include "alloc/thread.h"
 #include "reclaim/owed.h"
-#include "sync/lock.h"
 
 void (*memcg__thread_hook)(void);
 u32 accounting_off;
 bool promote_off;
 
-static struct lock threads_lock = LOCK_INIT(RANK_THREADS);
-static struct list threads = LIST_INIT(threads);
 static pthread_key_t key;
 static bool key_made;
-static u32 tids[1024]; /* bitmap of numbers in use; 0 is never used. Threads lock. */
-static u32 thread_nr;
 
 /* Bins that are always empty: those of a group without own slabs on this thread. */
 static struct bin empty_bins[CLASS_NR];
@@ -29,42 +24,10 @@ static void thread_exit(void *arg);
 
 int threads_init(void)
 {
-	lock_init(&threads_lock, RANK_THREADS);
-	tids[0] |= 1;
+	tasks_init();
 	if (pthread_key_create(&key, thread_exit) == 0)
 		key_made = true;
 	return 0;
-}
-
-static u32 tid_take_locked(void)
-{
-	unsigned w;
-
-	for (w = 0; w < ARRAY_SIZE(tids); w++)
-		if (tids[w] != ~0u) {
-			u32 bit = bit_first(~tids[w] & 0xffffffffu);
-
-			tids[w] |= 1u << bit;
-			return w * 32 + bit;
-		}
-	return 0;
-}
-
-static void tid_give_locked(u32 tid)
-{
-	tids[tid / 32] &= ~(1u << tid % 32);
-}
-
-static bool thread_register(struct thread *t)
-{
-	lock_acquire(&threads_lock);
-	t->task.tid = tid_take_locked();
-	if (t->task.tid) {
-		list_add_tail(&threads, &t->link);
-		thread_nr++;
-	}
-	lock_release(&threads_lock);
-	return t->task.tid != 0;
 }
 
 /*
@@ -80,7 +43,7 @@ struct thread *thread_make(void)
 	t = meta_alloc(sizeof(*t));
 	if (!t)
 		return NULL;
-	if (!thread_register(t)) {
+	if (!task_register(&t->task)) {
 		meta_free(t, sizeof(*t));
 		return NULL;
 	}
@@ -111,17 +74,8 @@ static void thread_exit(void *arg)
 	/* May run the program's drop, which may allocate: as a new thread would. */
 	memcg_put(active);
 	rcu_reader_del(&t->task.rcu);
-	lock_acquire(&threads_lock);
-	list_del(&t->link);
-	tid_give_locked(t->task.tid);
-	thread_nr--;
-	lock_release(&threads_lock);
+	task_unregister(&t->task);
 	meta_free(t, sizeof(*t));
-}
-
-u32 threads_count(void)
-{
-	return atomic_load(&thread_nr);
 }
 
 /* --- who pays --------------------------------------------------------------- */
@@ -190,31 +144,20 @@ struct memcg *memcg_active(void)
 
 /* --- limits and fork ---------------------------------------------------------- */
 
+static bool ask_to_trim(struct task *task, void *self)
+{
+	struct thread *t = container_of(task, struct thread, task);
+
+	if (t != self)
+		atomic_store(&t->trim, 1u);
+	return true;
+}
+
 /* Heaps are touched by their thread only: others are asked, and give back at their next slow path.
  */
 void threads_trim_others(struct thread *self)
 {
-	struct list *at;
-
-	lock_acquire(&threads_lock);
-	list_for_each(at, &threads)
-	{
-		struct thread *t = list_entry(at, struct thread, link);
-
-		if (t != self)
-			atomic_store(&t->trim, 1u);
-	}
-	lock_release(&threads_lock);
-}
-
-void threads_fork_prepare(void)
-{
-	lock_acquire(&threads_lock);
-}
-
-void threads_fork_parent(void)
-{
-	lock_release(&threads_lock);
+	tasks_each(ask_to_trim, self);
 }
 
 /*
@@ -226,12 +169,6 @@ void threads_fork_child(void)
 {
 	struct thread *self = thread_self();
 
-	list_init(&threads);
-	thread_nr = 0;
-	if (self) {
-		list_add_tail(&threads, &self->link);
-		thread_nr = 1;
-	}
-	lock_release(&threads_lock);
+	tasks_fork_child();
 	rcu_after_fork(self ? &self->task.rcu : NULL);
 }

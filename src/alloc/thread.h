@@ -26,7 +26,6 @@ struct thread {
 	struct heap *own_now; /* the active group's own heap, or NULL */
 	struct heap *own[OWN_HEAPS];
 	u8 displaced[OWN_HEAPS]; /* promotions refused because another group has the place */
-	struct list link;	 /* threads lock */
 	struct heap shared;
 };
 _Static_assert(__builtin_offsetof(struct thread, task) == 0, "memcg__self is the thread");
@@ -53,10 +52,7 @@ __hidden_ struct thread *thread_make(void);		       /* NULL: no memory */
 __hidden_ void thread_use(struct thread *t, struct memcg *cg); /* active group: handle and bins */
 __hidden_ void thread_follow_mode(struct thread *t);
 __hidden_ void threads_trim_others(struct thread *self);
-__hidden_ void threads_fork_prepare(void);
-__hidden_ void threads_fork_parent(void);
 __hidden_ void threads_fork_child(void);
-__hidden_ u32 threads_count(void);
 
 /* The record, made if need be. NULL: no memory, or a slow path of this thread is interrupted. */
 static inline struct thread *thread_get(void)

@@ -276,7 +276,7 @@ u64 memcg__publish_too_small(void)
 static void take_recount(struct slot_recount *out)
 {
 	struct recount_result r = {.differences = 0};
-	bool alone = threads_count() <= 1;
+	bool alone = task_count() <= 1;
 	unsigned i;
 
 	for (i = 0; i < RECOUNTS; i++) {

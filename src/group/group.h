@@ -26,6 +26,7 @@
 #include "count/stat.h"
 #include "group/event.h"
 #include "group/handle.h"
+#include "group/task.h"
 
 struct memcg {
 	struct counter counter;
@@ -89,12 +90,6 @@ static inline struct memcg *group_or_root(struct memcg *cg)
 	return cg ? cg : root_group;
 }
 
-/* A group by name, so to speak: nothing is held, and it may be gone when it is looked for. */
-struct group_ref {
-	u64 id;
-	u32 handle;
-};
-
 static inline struct group_ref group_ref(const struct memcg *cg)
 {
 	return (struct group_ref){.id = cg->id, .handle = cg->handle->index};
@@ -102,46 +97,6 @@ static inline struct group_ref group_ref(const struct memcg *cg)
 
 /* With a reference; NULL when it is offline by now (its handle's successor has another id). */
 __hidden_ struct memcg *group_ref_get(struct group_ref ref);
-
-/* A charge that failed, on its way to where something can be done about it (reclaim/charge.h). */
-struct refusal {
-	u64 wanted;	     /* 0: none */
-	struct group_ref by; /* whose max; id 0: the system's */
-	u32 payer;	     /* handle */
-};
-
-/*
- * This thread. The allocation layer's thread record begins with it; while a thread
- * has none (start-up, tear-down) memcg__self names a record that is nobody's, with tid
- * 0: so the first path needs no test for it. Defined in alloc/thread.c.
- */
-struct task {
-	struct rcu_reader rcu;
-	struct memcg *active; /* referenced; NULL: the root */
-	u32 handle;	      /* the active group's; what allocations are charged to */
-	u32 tid;	      /* our own number, from 1; reused */
-	u32 busy;	/* depth of slow paths: a signal handler that allocates in one gets NULL */
-	u32 failed;	/* failure holds something */
-	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
-	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
-	struct refusal refused;
-	u64 high_bytes; /* charged to groups over their high since that was served */
-	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
-	u64 short_bytes;
-	struct memcg_failure failure;
-};
-extern __private_ __thread struct task *memcg__self __attribute__((tls_model("initial-exec")));
-
-/* NULL while the thread has no record. */
-static inline struct task *task_self(void)
-{
-	return likely(memcg__self->tid) ? memcg__self : NULL;
-}
-
-static inline struct rcu_reader *self_rcu(void)
-{
-	return task_self() ? &memcg__self->rcu : NULL;
-}
 
 /* The active group of a thread with or without a record. */
 static inline struct memcg *group_active(void)

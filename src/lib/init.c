@@ -98,7 +98,7 @@ static void fork_prepare(void)
 	tree_fork_prepare();
 	oom_fork_prepare();
 	caches_fork_prepare();
-	threads_fork_prepare();
+	tasks_fork_prepare();
 	orphan_fork_prepare();
 	handle_fork_prepare();
 	external_fork_prepare();
@@ -124,7 +124,7 @@ static void fork_parent(void)
 	rcu_after_fork_parent();
 	maps_fork_parent();
 	fork_release();
-	threads_fork_parent();
+	tasks_fork_parent();
 	caches_fork_done();
 	oom_fork_parent();
 	tree_fork_done();

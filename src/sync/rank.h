@@ -12,7 +12,7 @@ enum lock_rank {
 	RANK_OOM,   /* reclaim/oom.c: handlers; nothing is taken under it */
 	RANK_CACHE, /* alloc/cache.c: list of caches, then one cache */
 	RANK_CACHE_ONE,
-	RANK_THREADS,  /* alloc/thread.c: registry of threads */
+	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
 	RANK_STOCK,    /* group/stock.c: draining other CPUs' stock */
 	RANK_STAT,     /* group/stat.c: per-CPU statistic slots */

@@ -132,7 +132,7 @@ static void test_quiet_process(void **state)
 
 static int child_is_alone(void)
 {
-	CHECK(threads_count() == 1);
+	CHECK(task_count() == 1);
 	rcu_synchronize(); /* readers of the parent's threads are not waited for */
 	return 0;
 }

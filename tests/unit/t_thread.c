@@ -85,10 +85,10 @@ static void a_threads_slabs_are_orphaned(void)
 	u32 threads;
 
 	set_up();
-	threads = threads_count();
+	threads = task_count();
 	orphaned = slab_counts.orphaned;
 	run(leave_objects, NULL);
-	CHECK(threads_count() == threads && slab_counts.orphaned > orphaned);
+	CHECK(task_count() == threads && slab_counts.orphaned > orphaned);
 	for (int i = 0; i < 40; i++)
 		CHECK(i == 5 || (i > 5 && i < 16) || !slab_holder(slab_of(own_and_shared[i])));
 	closes();
@@ -123,11 +123,11 @@ static void ten_thousand_threads(void)
 		run(little, i % 2 ? &chunks : NULL);
 	chunks = regn.chunks;
 	meta = meta_bytes;
-	threads = threads_count();
+	threads = task_count();
 	for (int i = 0; i < 9800; i++)
 		run(little, i % 2 ? &chunks : NULL);
 	CHECK(regn.chunks == chunks && meta_bytes <= meta + 256 * KIB);
-	CHECK(threads_count() == threads && !held(cg) && !held(other));
+	CHECK(task_count() == threads && !held(cg) && !held(other));
 	closes();
 }
 
@@ -201,10 +201,10 @@ static void destructors_after_ours_allocate(void)
 
 	set_up();
 	CHECK(!pthread_key_create(&key, late_destructor));
-	threads = threads_count();
+	threads = task_count();
 	for (int i = 0; i < 100; i++)
 		run(with_a_late_destructor, NULL);
-	CHECK(late == 100 && threads_count() == threads && !held(cg));
+	CHECK(late == 100 && task_count() == threads && !held(cg));
 	closes();
 }
 
@@ -277,7 +277,7 @@ static void in_the_child(void *mine)
 	static void *p[2000];
 	u64 seed = 5;
 
-	CHECK(threads_count() == 1);
+	CHECK(task_count() == 1);
 	memcg_free(mine);
 	for (int i = 0; i < 2000; i++)
 		CHECK((p[i] = memcg_malloc(next_random(&seed) % 40000)));

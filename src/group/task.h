@@ -1,0 +1,81 @@
+/*
+ * task.h - a thread as this layer and the next see it: who pays, what it owes, what it was
+ * refused; and the registry of all threads that have a record.
+ *
+ * The allocation layer's thread record begins with a task; it makes it known here with its
+ * first slow path and takes it back when the thread ends. The fields are the thread's own. What
+ * others read, under the registry's lock, says so.
+ */
+#ifndef MEMCG_GROUP_TASK_H
+#define MEMCG_GROUP_TASK_H
+
+#include <memcg/group.h>
+
+#include "base/list.h"
+#include "sync/rcu.h"
+
+/* A group by name, so to speak: nothing is held, and it may be gone when it is looked for. */
+struct group_ref {
+	u64 id;
+	u32 handle;
+};
+
+/* A charge that failed, on its way to where something can be done about it (reclaim/charge.h). */
+struct refusal {
+	u64 wanted;	     /* 0: none */
+	struct group_ref by; /* whose max; id 0: the system's */
+	u32 payer;	     /* handle */
+};
+
+/*
+ * The allocation layer's thread record begins with it; while a thread
+ * has none (start-up, tear-down) memcg__self names a record that is nobody's, with tid
+ * 0: so the first path needs no test for it. Defined in alloc/thread.c.
+ */
+struct task {
+	struct rcu_reader rcu;
+	struct memcg *active; /* referenced; NULL: the root. The thread's; others: see tasks_each */
+	u32 handle;	      /* the active group's; what allocations are charged to */
+	u32 tid;	      /* our own number, from 1; reused */
+	u32 busy;	/* depth of slow paths: a signal handler that allocates in one gets NULL */
+	u32 failed;	/* failure holds something */
+	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
+	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
+	struct refusal refused;
+	u64 high_bytes; /* charged to groups over their high since that was served */
+	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
+	u64 short_bytes;
+	struct memcg_failure failure;
+	struct list link; /* registry */
+};
+extern __private_ __thread struct task *memcg__self __attribute__((tls_model("initial-exec")));
+
+/* NULL while the thread has no record. */
+static inline struct task *task_self(void)
+{
+	return likely(memcg__self->tid) ? memcg__self : NULL;
+}
+
+static inline struct rcu_reader *self_rcu(void)
+{
+	return task_self() ? &memcg__self->rcu : NULL;
+}
+
+/* False: no number is left. Registered, it has its tid. */
+__hidden_ bool task_register(struct task *t);
+__hidden_ void task_unregister(struct task *t);
+__hidden_ u32 task_count(void);
+
+/*
+ * Calls each() for all threads, with the registry locked, until it says false. What it reads of
+ * another thread's task may change under it; the group that `active` names is valid memory
+ * for who is in an RCU section.
+ */
+__hidden_ void tasks_each(bool (*each)(struct task *t, void *arg), void *arg);
+
+__hidden_ void tasks_init(void);
+__hidden_ void tasks_fork_prepare(void);
+__hidden_ void tasks_fork_parent(void);
+__hidden_ void tasks_fork_child(void); /* this thread alone is left */
+
+#endif
