@@ -67,6 +67,15 @@ const struct file file_table[] = {
 	 "0: new objects are nobody's. One switch for all, written at the root only (-EACCES "
 	 "elsewhere). What is charged stays so: a free goes by the object's mark. Threads follow "
 	 "at their next slow path."},
+	{"memory.fail", show_fail, store_fail, FILE_OURS,
+	 "`off`; or the rule, then lines `seen` and `failed`",
+	 "`off`; or any of `nth=`N `every=`N `p=`N`ppm` `seed=`N, blanks between",
+	 "Refuses charges on demand, as a max would. Of the charges made for the group and those "
+	 "below since it was written: the `nth`, each `every`-th after that (with no `nth`, from "
+	 "the start), and besides each with a chance of `p` in a million; the same `seed` refuses "
+	 "the same ones. A charge that a group refuses is not counted further up. Nothing is "
+	 "charged ahead under a rule, so every charge is seen; an object in a slab that was "
+	 "charged whole makes none."},
 	{"cgroup.type", show_cgroup_type, store_cgroup_type, FILE_NOT_ON_ROOT, "`domain`",
 	 "`threaded`",
 	 "Always `domain`. Writing `threaded` is -EOPNOTSUPP, as with the kernel's memory "

@@ -17,6 +17,10 @@ STORE(reclaim);
 SHOW(accounting);
 STORE(accounting);
 
+/* file_fail.c */
+SHOW(fail);
+STORE(fail);
+
 /* file_limit.c */
 SHOW(min);
 STORE(min);

@@ -1,4 +1,5 @@
 /* group.c - a group by itself: references, sums. The tree is in tree.c, events in event.c. */
+#include "group/fail.h"
 #include "group/group.h"
 #include "page/page.h"
 
@@ -21,6 +22,7 @@ static void group_free(struct rcu_head *rcu)
 
 	if (group_on_free)
 		group_on_free(cg);
+	fail_free(cg);
 	counter_unprotect(&cg->counter); /* whoever was charging when it went offline is done now */
 	event_free(cg);
 	meta_free(cg, sizeof(*cg) + cg->name_len + 1);

@@ -53,6 +53,7 @@ struct memcg {
 	bool online;	      /* read without the lock: a hint */
 	u8 oom_group;	      /* memory.oom.group; atomic */
 	struct oom_hook *oom; /* reclaim/oom.c; NULL: no handler was ever set */
+	struct fail *fail;    /* group/fail.c, published by RCU; NULL: no rule */
 	/* The program's. */
 	void *data;
 	void (*drop)(void *);

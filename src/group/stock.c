@@ -1,6 +1,7 @@
 /* stock.c - the per-CPU tables behind charge(). Theory in stock.h. */
 #include <errno.h>
 
+#include "group/fail.h"
 #include "group/group.h"
 #include "group/stock.h"
 #include "sync/lock.h"
@@ -67,6 +68,10 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 	u32 cap = atomic_load(&memcg__stock_cap), had, keep;
 	unsigned cpu = pcpu_this(), tries;
 
+	if (unlikely(fail_armed(handle))) {
+		charge_fold(handle, bytes); /* else charges would be served that no rule sees */
+		return;
+	}
 	for (tries = 0; tries < 4; tries++) {
 		u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
 		u32 tag = (u32)(old >> 32);

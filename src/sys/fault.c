@@ -12,7 +12,7 @@
 #define MILLION 1000000ul
 
 struct rule {
-	u64 nth, every, ppm, seed;
+	struct fault_rule when;
 	u64 seen, failed;
 	bool armed;
 };
@@ -44,7 +44,7 @@ static u64 scramble(u64 x)
 	return x ^ (x >> 31);
 }
 
-static bool rule_hits(const struct rule *r, u64 n)
+bool fault_rule_hits(const struct fault_rule *r, u64 n)
 {
 	if (n == r->nth)
 		return true;
@@ -59,7 +59,7 @@ bool sys_fault_slow(enum sys_call call)
 
 	if (!r->armed)
 		return false;
-	if (!rule_hits(r, __atomic_add_fetch(&r->seen, 1, __ATOMIC_RELAXED)))
+	if (!fault_rule_hits(&r->when, __atomic_add_fetch(&r->seen, 1, __ATOMIC_RELAXED)))
 		return false;
 	__atomic_add_fetch(&r->failed, 1, __ATOMIC_RELAXED);
 	return true;
@@ -67,8 +67,10 @@ bool sys_fault_slow(enum sys_call call)
 
 void sys_fault_arm(enum sys_call call, u64 nth, u64 every, u64 ppm, u64 seed)
 {
-	rules[call] =
-		(struct rule){.nth = nth, .every = every, .ppm = ppm, .seed = seed, .armed = true};
+	rules[call] = (struct rule){
+		.when = {.nth = nth, .every = every, .ppm = ppm, .seed = seed},
+		.armed = true,
+	};
 	__atomic_store_n(&sys_fault_armed, true, __ATOMIC_RELAXED);
 }
 
@@ -129,7 +131,7 @@ static bool parse_call(const char **s, unsigned *call)
 	return false;
 }
 
-static bool parse_option(const char **s, struct rule *r)
+static bool parse_option(const char **s, struct fault_rule *r)
 {
 	if (parse_word(s, "nth="))
 		return parse_number(s, &r->nth);
@@ -141,6 +143,18 @@ static bool parse_option(const char **s, struct rule *r)
 	       r->ppm <= MILLION;
 }
 
+bool fault_option_parse(const char **s, struct fault_rule *r)
+{
+	struct fault_rule parsed = *r;
+	const char *at = *s;
+
+	if (!parse_option(&at, &parsed))
+		return false;
+	*r = parsed;
+	*s = at;
+	return true;
+}
+
 /* One "call:option[:option...]" into its place in `parsed`. */
 static bool parse_rule(const char **s, struct rule *parsed)
 {
@@ -149,7 +163,7 @@ static bool parse_rule(const char **s, struct rule *parsed)
 	if (!parse_call(s, &call) || parsed[call].armed || !parse_word(s, ":"))
 		return false;
 	do {
-		if (!parse_option(s, &parsed[call]))
+		if (!fault_option_parse(s, &parsed[call].when))
 			return false;
 	} while (parse_word(s, ":"));
 	return parsed[call].armed = true;
@@ -169,7 +183,7 @@ int sys_fault_parse(const char *text)
 		return -EINVAL;
 	for (unsigned c = 0; c < SYS_FAULT_CALLS; c++)
 		if (parsed[c].armed)
-			sys_fault_arm(c, parsed[c].nth, parsed[c].every, parsed[c].ppm,
-				      parsed[c].seed);
+			sys_fault_arm(c, parsed[c].when.nth, parsed[c].when.every,
+				      parsed[c].when.ppm, parsed[c].when.seed);
 	return 0;
 }

@@ -34,6 +34,16 @@ enum sys_call {
 	SYS_FAULT_CALLS
 };
 
+/* Which of a sequence of calls fail: also for what is no system call (group/fail.h). */
+struct fault_rule {
+	u64 nth, every, ppm, seed;
+};
+
+/* True: call number n (from 1) is to fail. */
+__hidden_ bool fault_rule_hits(const struct fault_rule *r, u64 n);
+/* "nth=3", "every=2", "p=100ppm", "seed=7", moving *s past it; else false, and nothing is taken. */
+__hidden_ bool fault_option_parse(const char **s, struct fault_rule *r);
+
 extern __hidden_ bool sys_fault_armed; /* any rule at all */
 
 __hidden_ void sys_fault_arm(enum sys_call call, u64 nth, u64 every, u64 ppm, u64 seed);

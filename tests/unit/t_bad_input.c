@@ -19,7 +19,7 @@ static struct memcg *cg;
 
 /* ---- files: what they take, and what stands in them meanwhile ---- */
 
-enum form { LIMIT, RECLAIM, COUNT, FLAG, TYPE, CONTROL, ANYTHING, FORMS };
+enum form { LIMIT, RECLAIM, COUNT, FLAG, TYPE, CONTROL, FAIL, ANYTHING, FORMS };
 
 static const struct {
 	const char *file;
@@ -37,6 +37,7 @@ static const struct {
 	{"memory.oom.group", FLAG, "1"},
 	{"memory.zswap.writeback", FLAG, "0"},
 	{"memory.accounting", FLAG, NULL},
+	{"memory.fail", FAIL, "nth=1000 seed=7"},
 	{"memory.peak", ANYTHING, NULL},
 	{"memory.swap.peak", ANYTHING, NULL},
 	{"cgroup.type", TYPE, NULL},
@@ -76,25 +77,25 @@ struct bad {
 #define TEXT(s) (s), sizeof(s) - 1
 /* In the order of enum form. */
 #define INV -EINVAL
-#define ALL(e)                                    \
-	{                                         \
-		(e), (e), (e), (e), (e), (e), (e) \
+#define ALL(e)                                         \
+	{                                              \
+		(e), (e), (e), (e), (e), (e), (e), (e) \
 	}
-#define INVALID                                 \
-	{                                       \
-		INV, INV, INV, INV, INV, INV, 0 \
+#define INVALID                                      \
+	{                                            \
+		INV, INV, INV, INV, INV, INV, INV, 0 \
 	}
-#define OVER                                            \
-	{                                               \
-		INV, INV, -ERANGE, -ERANGE, INV, INV, 0 \
+#define OVER                                                 \
+	{                                                    \
+		INV, INV, -ERANGE, -ERANGE, INV, INV, INV, 0 \
 	}
-#define NEGATIVE                                    \
-	{                                           \
-		INV, INV, -ERANGE, INV, INV, INV, 0 \
+#define NEGATIVE                                         \
+	{                                                \
+		INV, INV, -ERANGE, INV, INV, INV, INV, 0 \
 	}
-#define BLANK                                 \
-	{                                     \
-		INV, INV, INV, INV, INV, 0, 0 \
+#define BLANK                                      \
+	{                                          \
+		INV, INV, INV, INV, INV, 0, INV, 0 \
 	}
 
 static const struct bad bad[] = {
@@ -161,6 +162,19 @@ static const struct bad bad[] = {
 	{TEXT("4096 swappiness=maxx"), INVALID},
 	{TEXT("4096 swappiness=10 x"), INVALID},
 	{TEXT("swappiness=10"), INVALID},
+	/* rules of memory.fail */
+	{TEXT("nth="), INVALID},
+	{TEXT("nth=1.5"), INVALID},
+	{TEXT("nth=-1"), INVALID},
+	{TEXT("nth=18446744073709551616"), INVALID},
+	{TEXT("nth=1 off"), INVALID},
+	{TEXT("nth =1"), INVALID},
+	{TEXT("nth=1:every=2"), INVALID},
+	{TEXT("p=10"), INVALID},
+	{TEXT("p=1000001ppm"), INVALID},
+	{TEXT("seed=0x7"), INVALID},
+	{TEXT("seed=000000000000000000000000000000000000007"), INVALID},
+	{TEXT("offf"), INVALID},
 	/* NULs */
 	{TEXT("4096\0"), ALL(-EINVAL)},
 	{TEXT("1\0"), ALL(-EINVAL)},
