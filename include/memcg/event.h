@@ -56,6 +56,67 @@ MEMCG_API MEMCG_NODISCARD int memcg_eventfd(struct memcg *cg, unsigned events);
  */
 MEMCG_API int memcg_eventfd_close(int fd);
 
+/* --- shrinkers ------------------------------------------------------------ */
+
+/** A cache of the program's that can be made smaller. */
+struct memcg_shrinker;
+
+enum memcg_shrink_flags {
+	MEMCG_SHRINK_INLINE = 1u << 0 /**< may also run on a thread that allocates */
+};
+
+/** From scan(): nothing now (a trylock failed, say). It is not asked again in this pass. */
+#define MEMCG_SHRINK_STOP SIZE_MAX
+
+/**
+ * What count() and scan() may do. They run where reclaim is needed: in memcg_leave, memcg_throttle,
+ * memcg_reclaim and memcg_set_limit, on the reclaimer thread, and with MEMCG_SHRINK_INLINE inside
+ * an allocation too: such ones may only trylock what the program holds around allocations. No
+ * lock of the library is held. One thread at a time is in a shrinker; others pass it by.
+ * They may allocate (charged to a small reserve when the group is full, and never reclaiming
+ * again), free, create and destroy groups, and register and unregister shrinkers, themselves
+ * included. They may not leave by longjmp, pthread_exit or cancellation.
+ *
+ * What they say is checked. Counts above the group's usage are cut to it; one whose frees do
+ * not bring the group's usage down as it claims is asked for less; one that takes longer
+ * than its deadline is passed over for the next walks, more of them each time. Either is said
+ * in a line of the log.
+ */
+struct memcg_shrinker_config {
+	size_t size;	  /**< sizeof(struct memcg_shrinker_config) */
+	const char *name; /**< for log lines; copied, cut after 47 bytes; NULL: "unnamed" */
+	/** Bytes it could free for cg now. Cheap: asked before every scan. */
+	size_t (*count)(struct memcg *cg, void *arg);
+	/** Frees about `bytes`, returning by deadline_ns (CLOCK_MONOTONIC). Bytes freed, or
+	 * MEMCG_SHRINK_STOP. */
+	size_t (*scan)(struct memcg *cg, size_t bytes, uint64_t deadline_ns, void *arg);
+	void *arg;
+	unsigned priority;    /**< 0 to 12: how dear its contents are; each step halves its share */
+	unsigned flags;	      /**< memcg_shrink_flags */
+	uint64_t deadline_ms; /**< what one call may take; 0: 10 */
+};
+#define MEMCG_SHRINKER_CONFIG_INIT                           \
+	{                                                    \
+		.size = sizeof(struct memcg_shrinker_config) \
+	}
+
+/**
+ * Registers a shrinker that serves cg (NULL: the active group); several may. After cg's destroy
+ * it serves the parent, and gets that as cg from then on. No reference on cg is taken. NULL and
+ * errno: EINVAL (no count or scan, an unknown flag, a priority over 12), E2BIG (unknown fields that
+ * are not zero), ENOMEM, ENODEV (cg is offline). Cost: a lock and one step for each level.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg_shrinker *
+memcg_shrinker_register(struct memcg *cg, const struct memcg_shrinker_config *config);
+
+/**
+ * Ends a registration; its group may have gone long ago. When it returns no call is running, and
+ * none will: it waits for one on another thread, so that the caller must not hold what that
+ * one is waiting for. From inside its own callback it does not wait, and takes effect when that
+ * returns. NULL is allowed. Not twice.
+ */
+MEMCG_API void memcg_shrinker_unregister(struct memcg_shrinker *shrinker);
+
 /* --- out of memory ------------------------------------------------------- */
 
 /** What a handler did about it. Passed as unsigned; never renumbered; others count as FAIL. */

@@ -52,11 +52,15 @@ void charge_fold(u32 handle, u64 bytes)
 {
 	struct rcu_reader *self = self_rcu();
 	struct handle *h = handle_of(handle);
+	struct memcg *cg;
 
 	if (!bytes)
 		return; /* nothing holds the handle for it */
 	rcu_read_lock(self);
-	counter_uncharge(&handle_group(h)->counter, bytes);
+	cg = handle_group(h);
+	counter_uncharge(&cg->counter, bytes);
+	if (unlikely(memcg__self->measured) && group_below(cg, memcg__self->measured))
+		memcg__self->folded += bytes;
 	rcu_read_unlock(self);
 	handle_sub(h, bytes);
 	if (charge_watch)

@@ -50,10 +50,11 @@ struct memcg {
 	u32 depth;
 	u32 descendants;
 	u32 max_descendants, max_depth;
-	bool online;	      /* read without the lock: a hint */
-	u8 oom_group;	      /* memory.oom.group; atomic */
-	struct oom_hook *oom; /* reclaim/oom.c; NULL: no handler was ever set */
-	struct fail *fail;    /* group/fail.c, published by RCU; NULL: no rule */
+	bool online;			 /* read without the lock: a hint */
+	u8 oom_group;			 /* memory.oom.group; atomic */
+	struct oom_hook *oom;		 /* reclaim/oom.c; NULL: no handler was ever set */
+	struct fail *fail;		 /* group/fail.c, published by RCU; NULL: no rule */
+	struct shrinker_node *shrinkers; /* reclaim/shrinker.h; NULL: none at or below */
 	/* The program's. */
 	void *data;
 	void (*drop)(void *);
@@ -68,6 +69,8 @@ extern __hidden_ struct memcg *root_group;
 
 /* The struct goes: what higher layers hung on it goes too. Set at bring-up. */
 extern __hidden_ void (*group_on_free)(struct memcg *cg);
+/* It goes offline, under the tree lock: what is registered with it goes to its parent. */
+extern __hidden_ void (*group_offlined)(struct memcg *cg);
 
 __hidden_ int group_init(void);		    /* the root */
 __hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of the program */

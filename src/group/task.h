@@ -45,6 +45,8 @@ struct task {
 	u64 high_bytes; /* charged to groups over their high since that was served */
 	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
 	u64 short_bytes;
+	struct memcg *measured; /* while reclaim measures what comes back to it; NULL */
+	u64 folded;		/* bytes this thread credited to it or below meanwhile */
 	struct memcg_failure failure;
 	struct list link; /* registry */
 };

@@ -13,6 +13,7 @@
 #define HASH_FIRST   64u
 
 struct memcg *root_group;
+void (*group_offlined)(struct memcg *cg);
 
 static struct lock tree_lock = LOCK_INIT(RANK_TREE);
 static u64 next_id = 1;
@@ -234,6 +235,8 @@ static int offline_locked(struct memcg *cg)
 	handle_redirect(cg->handle, cg->parent->handle);
 	counter_unprotect(&cg->counter);
 	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
+	if (group_offlined)
+		group_offlined(cg);
 	return 1;
 }
 

@@ -15,6 +15,7 @@
 #include "base/up.h"
 #include "ctl/conf.h"
 #include "ctl/file.h"
+#include "reclaim/shrinker.h"
 #include "reclaim/oom.h"
 #include "slab/slab.h"
 #include "sys/cpu.h"
@@ -68,6 +69,8 @@ static void bring_up_upper(void)
 	external_init();
 	pages_ops_init();
 	reclaim_source_add(&held_slabs);
+	reclaim_source_add(&shrinkers);
+	group_offlined = shrinkers_offlined;
 	group_on_free = oom_group_free;
 	file_accounting_off = &accounting_off;
 	accounting_off = (u32)conf.unaccounted;
@@ -96,6 +99,7 @@ static void fork_prepare(void)
 	if (!fork_holds)
 		return;
 	tree_fork_prepare();
+	shrinkers_fork_prepare();
 	oom_fork_prepare();
 	caches_fork_prepare();
 	tasks_fork_prepare();
@@ -127,6 +131,7 @@ static void fork_parent(void)
 	tasks_fork_parent();
 	caches_fork_done();
 	oom_fork_parent();
+	shrinkers_fork_parent();
 	tree_fork_done();
 }
 
@@ -143,6 +148,7 @@ static void fork_child(void)
 	stat_after_fork();
 	caches_fork_done();
 	oom_fork_child();
+	shrinkers_fork_child();
 	tree_fork_done();
 	event_fork_child();
 	maps_fork_child(); /* last: frees nodes and gives charges back */

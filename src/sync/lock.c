@@ -94,6 +94,11 @@ bool lock_is_held(const struct lock *l)
 	return false;
 }
 
+bool lock_holds_any(void)
+{
+	return held_count;
+}
+
 #endif
 
 void lock_init(struct lock *l, enum lock_rank rank)

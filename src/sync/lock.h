@@ -30,6 +30,7 @@ __hidden_ void lock_rank_check(const struct lock *l); /* before waiting for l */
 __hidden_ void lock_rank_push(struct lock *l);	      /* l is ours now */
 __hidden_ void lock_rank_pop(struct lock *l);
 __hidden_ bool lock_is_held(const struct lock *l); /* by this thread */
+__hidden_ bool lock_holds_any(void);		   /* this thread */
 #else
 static inline void lock_rank_check(const struct lock *l)
 {
@@ -46,6 +47,10 @@ static inline void lock_rank_pop(struct lock *l)
 static inline bool lock_is_held(const struct lock *l)
 {
 	return atomic_load(&l->word) != 0;
+}
+static inline bool lock_holds_any(void)
+{
+	return false;
 }
 #endif
 

@@ -8,9 +8,10 @@
 
 enum lock_rank {
 	RANK_NONE = 0,
-	RANK_TREE,  /* group/tree.c: hierarchy, names, online state */
-	RANK_OOM,   /* reclaim/oom.c: handlers; nothing is taken under it */
-	RANK_CACHE, /* alloc/cache.c: list of caches, then one cache */
+	RANK_TREE,     /* group/tree.c: hierarchy, names, online state */
+	RANK_SHRINKER, /* reclaim/shrinker.c: registrations; never held while one is called */
+	RANK_OOM,      /* reclaim/oom.c: handlers; nothing is taken under it */
+	RANK_CACHE,    /* alloc/cache.c: list of caches, then one cache */
 	RANK_CACHE_ONE,
 	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
