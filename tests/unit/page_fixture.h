@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "effort.h"
 #include "page/free.h"
 #include "sync/percpu.h"
 #include "sys/clock.h"
@@ -85,10 +86,13 @@ static inline void run_in_child(void **state)
 #fn, run_in_child, NULL, NULL, (void *)(fn) \
 	}
 
+/* 0: as large as the system gives; under a tool that notes down every page of it, large enough. */
 static inline void bring_up(u64 span)
 {
 	const char *backend = getenv("MEMCG_PCPU");
 
+	if (!span && effort_divisor() > 1)
+		span = GIB;
 	CHECK(!region_init(span));
 	buddy_init();
 	pcpu_init(backend && !strcmp(backend, "rseq"));

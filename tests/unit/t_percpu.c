@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "effort.h"
 #include "sync/lock.h"
 #include "sync/percpu_fast.h"
 #include "sys/clock.h"
@@ -335,7 +336,7 @@ static void *torture_use(void *arg)
 {
 	u32 tag = TAG + (u32)((uintptr_t)arg % 2), held = 0;
 
-	for (u32 i = 0; i < ROUNDS; i++) {
+	for (u32 i = 0; i < effort(ROUNDS); i++) {
 		u32 n = (i * 7 + tag) % 64;
 
 		if (take(tag, n)) {
@@ -406,8 +407,10 @@ static void nothing_is_lost(void **state)
  * A handler takes from the word its thread is just taking from. A sequence that was
  * interrupted between its load and its store and went on, would undo what the handler took.
  */
-#define SIGNALS 20000u
-#define PLENTY	(1u << 31)
+#define SIGNALS	    20000u
+#define SIGNALS_MIN 200u
+#define SIGNALS_NS  (3 * 1000000000ul)
+#define PLENTY	    (1u << 31)
 
 static u32 handled, taken_there; /* by the handler */
 static bool send_ends;
@@ -419,18 +422,35 @@ static void take_in_handler(int sig)
 	atomic_store(&handled, handled + 1);
 }
 
+/* The next when the last was handled: on one CPU its thread must run to handle it. */
 static void *send_signals(void *arg)
 {
-	while (!atomic_load(&send_ends))
+	while (!atomic_load(&send_ends)) {
+		u32 before = atomic_load(&handled);
+
 		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+		for (u32 i = 1; atomic_load(&handled) == before && !atomic_load(&send_ends); i++)
+			if (i % 1024)
+				cpu_relax();
+			else
+				sched_yield();
+	}
 	return NULL;
+}
+
+/* Where other programs want the CPUs too, each signal may take a turn of the scheduler. */
+static bool enough_signals(u64 from)
+{
+	u32 n = atomic_load(&handled);
+
+	return n >= SIGNALS || (n >= SIGNALS_MIN && sys_clock_ns() - from > SIGNALS_NS);
 }
 
 static void interrupted_sequences_start_again(void **state)
 {
 	struct sigaction act = {.sa_handler = take_in_handler, .sa_flags = SA_RESTART}, before;
 	pthread_t sender, me = pthread_self();
-	u64 taken = 0;
+	u64 taken = 0, from = sys_clock_ns();
 
 	(void)state;
 	set_all(PCPU_WORD(TAG, PLENTY));
@@ -438,8 +458,9 @@ static void interrupted_sequences_start_again(void **state)
 	send_ends = false;
 	sigaction(SIGUSR1, &act, &before);
 	assert_int_equal(pthread_create(&sender, NULL, send_signals, &me), 0);
-	while (atomic_load(&handled) < SIGNALS)
-		taken += take(TAG, 1);
+	while (!enough_signals(from))
+		for (int i = 0; i < 1000; i++)
+			taken += take(TAG, 1);
 	atomic_store(&send_ends, true);
 	pthread_join(sender, NULL);
 	sigaction(SIGUSR1, &before, NULL);

@@ -124,7 +124,7 @@ static void ten_thousand_threads(void)
 	chunks = regn.chunks;
 	meta = meta_bytes;
 	threads = task_count();
-	for (int i = 0; i < 9800; i++)
+	for (u32 i = 0; i < effort(9800); i++)
 		run(little, i % 2 ? &chunks : NULL);
 	CHECK(regn.chunks == chunks && meta_bytes <= meta + 256 * KIB);
 	CHECK(task_count() == threads && !held(cg) && !held(other));
@@ -297,7 +297,7 @@ static void forks_in_the_middle_of_threads(void)
 	set_up();
 	for (uintptr_t i = 0; i < 3; i++)
 		CHECK(!pthread_create(&thread[i], NULL, busy, (void *)(i + 1)));
-	for (int i = 0; i < 30; i++) {
+	for (u32 i = 0; i < effort(30); i++) {
 		void *mine = memcg_malloc(300);
 		int status;
 		pid_t pid = fork();

@@ -16,9 +16,10 @@
 
 #include <memcg.h>
 
-#include "reclaim/charge.h"
+#include "effort.h"
 #include "group/group.h"
 #include "page/page.h"
+#include "reclaim/charge.h"
 #include "sys/fault.h"
 
 static struct memcg *group(struct memcg *parent, const char *name)
@@ -482,7 +483,7 @@ static void test_walk_beside_another_thread(void **state)
 #endif
 #endif
 #ifndef ROUNDS
-#define ROUNDS 1000000u
+#define ROUNDS effort(1000000u)
 #endif
 
 static u64 resident(void)
