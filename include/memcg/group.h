@@ -178,6 +178,37 @@ MEMCG_API void memcg_throttle(void);
 MEMCG_API ssize_t memcg_read(struct memcg *cg, const char *file, char *buf, size_t size);
 MEMCG_API int memcg_write(struct memcg *cg, const char *file, const void *buf, size_t len);
 
+/**
+ * A reader of one file: what an open file is in the kernel. Returns a new one, which holds a
+ * reference of the group (NULL: the active one), for memcg_ctl_close(). NULL and errno: ENOENT: no
+ * such file; ENODEV: the group was destroyed; ENOMEM. Once its group was destroyed a reader answers
+ * -ENODEV. The calls below may be made by any thread, also for one reader at once.
+ */
+struct memcg_ctl;
+MEMCG_API MEMCG_NODISCARD struct memcg_ctl *memcg_ctl_open(struct memcg *cg, const char *file);
+
+/**
+ * As memcg_read(). memory.peak: this reader's own peak, once it was reset. A file with a
+ * descriptor (memcg_ctl_fd): makes that unreadable, and ready to tell of what happens after
+ * this read.
+ */
+MEMCG_API ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size);
+
+/** As memcg_write(). memory.peak: starts this reader's own peak afresh, whatever is written. */
+MEMCG_API int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len);
+
+/**
+ * An eventfd (close-on-exec, non-blocking) that becomes readable when the file has news:
+ * memory.events and memory.events.local after an event, cgroup.events, and all of them, when the
+ * group was destroyed. It is the reader's: the same at every call, closed by memcg_ctl_close() and
+ * by nobody else; poll it, and leave reading it to memcg_ctl_read(). In the child of a fork ask
+ * again: the parent's tells the parent. -EOPNOTSUPP: the file never has news; -ENODEV, -EMFILE,
+ * -ENFILE, -ENOMEM.
+ */
+MEMCG_API int memcg_ctl_fd(struct memcg_ctl *ctl);
+
+MEMCG_API void memcg_ctl_close(struct memcg_ctl *ctl); /**< NULL is allowed */
+
 /* --- who pays ------------------------------------------------------------ */
 
 /**

@@ -120,6 +120,12 @@ static inline u64 counter_peak(const struct counter *c)
 	return peak > local ? peak : local; /* a race may have left the smaller one in peak */
 }
 
+/* The highest since counter_reset_local_peak. */
+static inline u64 counter_local_peak(const struct counter *c)
+{
+	return atomic_load(&c->local_peak);
+}
+
 static inline u64 counter_failcnt(const struct counter *c)
 {
 	return atomic_load(&c->failcnt);

@@ -19,7 +19,14 @@
 enum file_flags {
 	FILE_OURS = 1u << 0,	    /* not the kernel's */
 	FILE_NOT_ON_ROOT = 1u << 1, /* -ENOENT there */
+	/* What a reader does beyond show and store. */
+	FILE_PEAK = 1u << 2,	     /* has a peak of its own once written */
+	FILE_EVENTS = 1u << 3,	     /* its descriptor tells of events of the subtree, */
+	FILE_EVENTS_LOCAL = 1u << 4, /* of the group's own, */
+	FILE_END = 1u << 5,	     /* of the group's end alone */
 };
+
+#define FILE_NOTIFIES (FILE_EVENTS | FILE_EVENTS_LOCAL | FILE_END)
 
 struct file {
 	const char *name;

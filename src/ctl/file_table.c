@@ -12,7 +12,7 @@ const struct file file_table[] = {
 	{"memory.current", show_current, NULL, 0, BYTES, NULL,
 	 "What the group and all below it are charged for, `memory.slack` with it. The root's has "
 	 "what the library keeps in caches in it."},
-	{"memory.peak", show_peak, store_peak, 0, BYTES, "anything",
+	{"memory.peak", show_peak, store_peak, FILE_PEAK, BYTES, "anything",
 	 "The most that `memory.current` has been since the group was made. A write through a "
 	 "reader (memcg_ctl_open) starts that reader's own peak afresh, and changes what no "
 	 "other reader sees; by memcg_write it changes nothing."},
@@ -33,12 +33,12 @@ const struct file file_table[] = {
 	{"memory.oom.group", show_oom_group, store_oom_group, FILE_NOT_ON_ROOT, "0 or 1", "0 or 1",
 	 "1: when the group or one below it is out of memory, the handler is called for this "
 	 "group as a whole."},
-	{"memory.events", show_events, NULL, 0, "lines of name and number", NULL,
+	{"memory.events", show_events, NULL, FILE_EVENTS, "lines of name and number", NULL,
 	 "How often a limit came into play in the group and below: `low` broken, `high` passed, "
 	 "`max` met (several times for one charge that is tried again), `oom` (refused), "
 	 "`oom_kill` and `oom_group_kill` (a handler killed something)."},
-	{"memory.events.local", show_events_local, NULL, 0, "lines of name and number", NULL,
-	 "The same for the limits of the group alone."},
+	{"memory.events.local", show_events_local, NULL, FILE_EVENTS_LOCAL,
+	 "lines of name and number", NULL, "The same for the limits of the group alone."},
 	{"memory.stat", show_stat, NULL, 0, "lines of name and number", NULL,
 	 "A line for each member of struct memcg_stat behind `current`: the kernel's lines in its "
 	 "order, then ours. About 1.5 KiB. Lines without a meaning here are 0: see below."},

@@ -15,6 +15,7 @@
 #include "base/up.h"
 #include "ctl/conf.h"
 #include "ctl/file.h"
+#include "ctl/reader.h"
 #include "reclaim/shrinker.h"
 #include "reclaim/oom.h"
 #include "slab/slab.h"
@@ -101,6 +102,7 @@ static void fork_prepare(void)
 	tree_fork_prepare();
 	shrinkers_fork_prepare();
 	oom_fork_prepare();
+	reader_fork_prepare();
 	caches_fork_prepare();
 	tasks_fork_prepare();
 	orphan_fork_prepare();
@@ -130,6 +132,7 @@ static void fork_parent(void)
 	fork_release();
 	tasks_fork_parent();
 	caches_fork_done();
+	reader_fork_parent();
 	oom_fork_parent();
 	shrinkers_fork_parent();
 	tree_fork_done();
@@ -147,6 +150,7 @@ static void fork_child(void)
 	stock_after_fork();
 	stat_after_fork();
 	caches_fork_done();
+	reader_fork_child();
 	oom_fork_child();
 	shrinkers_fork_child();
 	tree_fork_done();

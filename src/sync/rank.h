@@ -11,6 +11,7 @@ enum lock_rank {
 	RANK_TREE,     /* group/tree.c: hierarchy, names, online state */
 	RANK_SHRINKER, /* reclaim/shrinker.c: registrations; never held while one is called */
 	RANK_OOM,      /* reclaim/oom.c: handlers; nothing is taken under it */
+	RANK_READER,   /* ctl/reader.c: readers of files */
 	RANK_CACHE,    /* alloc/cache.c: list of caches, then one cache */
 	RANK_CACHE_ONE,
 	RANK_TASKS,    /* group/task.c: registry of threads */

@@ -147,6 +147,13 @@ int sys_eventfd_signal(int fd)
 	return err == -EAGAIN ? 0 : err;
 }
 
+void sys_eventfd_clear(int fd)
+{
+	u64 n;
+
+	(void)sys_read_full(fd, &n, sizeof(n));
+}
+
 int sys_read_text(const char *path, char *buf, size_t n)
 {
 	ssize_t len;

@@ -23,6 +23,9 @@ __hidden_ int sys_dup(int fd); /* O_CLOEXEC */
  */
 __hidden_ int sys_eventfd_signal(int fd);
 
+/* Makes it unreadable. Should that fail it stays readable, which is news of nothing. */
+__hidden_ void sys_eventfd_clear(int fd);
+
 /* Bytes read: fewer than n only at the end of the file. */
 __hidden_ ssize_t sys_read_full(int fd, void *buf, size_t n);
 __hidden_ ssize_t sys_pread_full(int fd, void *buf, size_t n, u64 offset);

@@ -1,0 +1,239 @@
+/* reader.c - memcg_ctl_open and what it opens. Theory in reader.h. */
+#include "ctl/reader.h"
+
+#include <errno.h>
+
+#include "ctl/file.h"
+#include "group/event.h"
+#include "page/page.h"
+#include "sync/lock.h"
+#include "sys/file.h"
+
+struct memcg_ctl {
+	/* Constant. */
+	struct memcg *cg; /* referenced */
+	const struct file *file;
+	/* reader_lock. */
+	struct event_watch *watch;    /* NULL: no descriptor was asked for */
+	int fd;			      /* the program's end; the watch has a duplicate */
+	u32 process;		      /* that made the watch: `generation` then */
+	u64 peak;		      /* while on the list: what it has been given */
+	struct memcg_ctl *next, **at; /* list of readers with their own peak; at NULL: not on it */
+};
+
+static struct lock reader_lock = LOCK_INIT(RANK_READER);
+static u32 generation; /* of processes */
+
+struct memcg_ctl *memcg_ctl_open(struct memcg *cg, const char *file)
+{
+	struct memcg *of = cg ? cg : group_active();
+	const struct file *f = file_find(of, file);
+	struct memcg_ctl *ctl;
+
+	if (!f || !memcg_online(of)) {
+		errno = f ? ENODEV : ENOENT;
+		return NULL;
+	}
+	ctl = meta_alloc(sizeof(*ctl));
+	if (!ctl) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	*ctl = (struct memcg_ctl){.cg = memcg_get(of), .file = f};
+	return ctl;
+}
+
+/* --- peaks -------------------------------------------------------------------- */
+
+/* The local peak, and for the root what it answers for without a charge. */
+static u64 peak_now(const struct memcg_ctl *ctl)
+{
+	u64 local = counter_local_peak(&ctl->cg->counter), now = group_current(ctl->cg);
+
+	return MAX(MAX(ctl->peak, local), now);
+}
+
+/* False: it was never reset, and its peak is everybody's. */
+static bool own_peak(struct memcg_ctl *ctl, u64 *peak)
+{
+	bool own;
+
+	lock_acquire(&reader_lock);
+	own = ctl->at;
+	if (own)
+		*peak = peak_now(ctl);
+	lock_release(&reader_lock);
+	return own;
+}
+
+static void list_peak_locked(struct memcg_ctl *ctl)
+{
+	struct memcg_ctl **first = &ctl->cg->peak_readers;
+
+	ctl->next = *first;
+	if (ctl->next)
+		ctl->next->at = &ctl->next;
+	ctl->at = first;
+	*first = ctl;
+}
+
+static void unlist_peak_locked(struct memcg_ctl *ctl)
+{
+	if (!ctl->at)
+		return;
+	*ctl->at = ctl->next;
+	if (ctl->next)
+		ctl->next->at = ctl->at;
+}
+
+/* The others get what the local peak had reached before it starts afresh. */
+static void reset_peak(struct memcg_ctl *ctl)
+{
+	struct memcg_ctl *other;
+	u64 before;
+
+	lock_acquire(&reader_lock);
+	counter_reset_local_peak(&ctl->cg->counter, &before);
+	for (other = ctl->cg->peak_readers; other; other = other->next)
+		other->peak = MAX(other->peak, before);
+	ctl->peak = 0;
+	if (!ctl->at)
+		list_peak_locked(ctl);
+	lock_release(&reader_lock);
+}
+
+/* --- news --------------------------------------------------------------------- */
+
+static u32 mask_of(const struct file *f)
+{
+	if (f->flags & FILE_EVENTS)
+		return BIT(EV_KERNEL_NR) - 1;
+	if (f->flags & FILE_EVENTS_LOCAL)
+		return EVENT_LOCAL(BIT(EV_KERNEL_NR) - 1);
+	return 0; /* the end of the group alone */
+}
+
+static bool watching_locked(const struct memcg_ctl *ctl)
+{
+	return ctl->watch && ctl->process == generation;
+}
+
+static void drop_watch_locked(struct memcg_ctl *ctl)
+{
+	if (!ctl->watch)
+		return;
+	event_watch_del(ctl->watch);
+	sys_close(ctl->fd);
+	ctl->watch = NULL;
+}
+
+/* The descriptor, or -errno. */
+static int make_watch_locked(struct memcg_ctl *ctl)
+{
+	int fd = sys_eventfd(), end, err;
+
+	if (fd < 0)
+		return fd;
+	err = end = sys_dup(fd);
+	if (end < 0)
+		goto close_fd;
+	ctl->watch = event_watch_add(ctl->cg, mask_of(ctl->file), end);
+	if (!ctl->watch) {
+		err = -errno;
+		goto close_end;
+	}
+	ctl->process = generation;
+	return ctl->fd = fd;
+close_end:
+	sys_close(end);
+close_fd:
+	sys_close(fd);
+	return err;
+}
+
+int memcg_ctl_fd(struct memcg_ctl *ctl)
+{
+	int saved = errno, fd;
+
+	if (!(ctl->file->flags & FILE_NOTIFIES))
+		return -EOPNOTSUPP;
+	lock_acquire(&reader_lock);
+	if (!watching_locked(ctl))
+		drop_watch_locked(ctl);
+	fd = ctl->watch ? ctl->fd : make_watch_locked(ctl);
+	lock_release(&reader_lock);
+	errno = saved;
+	return fd;
+}
+
+/* Unreadable first, then armed, then the caller reads: nothing falls between. */
+static void rearm(struct memcg_ctl *ctl)
+{
+	lock_acquire(&reader_lock);
+	if (watching_locked(ctl)) {
+		sys_eventfd_clear(ctl->fd);
+		event_watch_arm(ctl->watch);
+	}
+	lock_release(&reader_lock);
+}
+
+/* --- reading and writing -------------------------------------------------------- */
+
+ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size)
+{
+	struct text t = {.buf = buf, .size = size};
+	u64 peak;
+
+	if (!memcg_online(ctl->cg))
+		return -ENODEV;
+	if (ctl->file->flags & FILE_NOTIFIES)
+		rearm(ctl);
+	if (!(ctl->file->flags & FILE_PEAK) || !own_peak(ctl, &peak))
+		return file_read(ctl->file, ctl->cg, buf, size);
+	if (!buf)
+		return -EINVAL;
+	text_number(&t, peak);
+	return t.len < size ? (ssize_t)t.len : -ERANGE;
+}
+
+int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len)
+{
+	int err = file_write(ctl->file, ctl->cg, buf, len);
+
+	if (!err && ctl->file->flags & FILE_PEAK)
+		reset_peak(ctl);
+	return err;
+}
+
+void memcg_ctl_close(struct memcg_ctl *ctl)
+{
+	struct memcg *cg;
+
+	if (!ctl)
+		return;
+	cg = ctl->cg;
+	lock_acquire(&reader_lock);
+	unlist_peak_locked(ctl);
+	drop_watch_locked(ctl);
+	lock_release(&reader_lock);
+	meta_free(ctl, sizeof(*ctl));
+	memcg_put(cg);
+}
+
+/* --- forks -------------------------------------------------------------------- */
+
+void reader_fork_prepare(void)
+{
+	lock_acquire(&reader_lock);
+}
+
+void reader_fork_parent(void)
+{
+	lock_release(&reader_lock);
+}
+
+void reader_fork_child(void)
+{
+	generation++;
+	lock_release(&reader_lock);
+}
