@@ -161,6 +161,7 @@ bool counter_try_charge(struct counter *c, u64 n, struct counter **fail)
 			*fail = level;
 		return false;
 	}
+	atomic_add(&c->own, n);
 	return true;
 }
 
@@ -168,6 +169,7 @@ void counter_charge(struct counter *c, u64 n)
 {
 	u64 now;
 
+	atomic_add(&c->own, n);
 	for (; c; c = c->parent) {
 		now = atomic_add(&c->usage, n);
 		BUG_ON(now < n); /* memory that exists is not 2^64 bytes */
@@ -178,8 +180,24 @@ void counter_charge(struct counter *c, u64 n)
 
 void counter_uncharge(struct counter *c, u64 n)
 {
+	atomic_sub(&c->own, n);
 	for (; c; c = c->parent)
 		level_sub(c, n);
+}
+
+u64 counter_own(const struct counter *c)
+{
+	s64 own = (s64)atomic_load(&c->own);
+
+	return own > 0 ? (u64)own : 0;
+}
+
+void counter_pass_own(struct counter *from, struct counter *to)
+{
+	u64 n = atomic_xchg(&from->own, (u64)0);
+
+	if (n)
+		atomic_add(&to->own, n);
 }
 
 u64 counter_set_max(struct counter *c, u64 max)

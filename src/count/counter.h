@@ -32,6 +32,7 @@
 struct counter {
 	/* Written by every charger and uncharger. Alone: nothing that is only read may share it. */
 	u64 usage __cacheline_aligned_;
+	u64 own; /* the part of it charged to this level itself; may be below 0 for a moment */
 
 	/* Written by chargers now and then, until usage stops growing; hence not beside the limits.
 	 */
@@ -91,6 +92,11 @@ struct protection {
  * c is top or below it. Cost: the levels between.
  */
 __hidden_ struct protection counter_protection(const struct counter *c, const struct counter *top);
+/* Bytes charged to c itself and not to a level below it. One load. */
+__hidden_ u64 counter_own(const struct counter *c);
+/* All of from's own bytes become to's, which is a level above: their usages hold them already. A
+ * charge of from that is under way may leave bytes behind; whoever made it passes them on again. */
+__hidden_ void counter_pass_own(struct counter *from, struct counter *to);
 /* c goes out of use with its parent staying: min, low and what the parent sums of them become 0. */
 __hidden_ void counter_unprotect(struct counter *c);
 /* The first level, from c up, whose usage is over its high; NULL. */

@@ -7,6 +7,11 @@
  * order of meaning: it looks the group up anew, so that bytes charged before a group was
  * destroyed are credited to whoever inherited them. Both walks lie within one
  * RCU section, so the group they found is valid memory.
+ *
+ * What a group owns itself (counter.h: own) is handed to its parent when it is destroyed. A charge
+ * or fold that found the group before that and counts after it would leave its bytes with the dead
+ * group; so it looks the group up again when it has counted, and hands on what stands there.
+ * Both sides exchange or add to `own`: whichever is second sees what the first did before.
  */
 #include "group/charge.h"
 
@@ -17,22 +22,38 @@ static struct memcg *group_of_counter(struct counter *c)
 	return container_of(c, struct memcg, counter);
 }
 
+/* cg's own bytes were changed through h; RCU section. */
+static void own_follow(const struct handle *h, struct memcg *cg)
+{
+	struct memcg *heir;
+
+	/* Pairs with memcg_destroy: it redirects the handle, then passes on. */
+	while (unlikely((heir = handle_group(h)) != cg)) {
+		counter_pass_own(&cg->counter, &heir->counter);
+		cg = heir; /* which may have gone meanwhile */
+	}
+}
+
 bool charge_try(u32 handle, u64 n, struct memcg **limited)
 {
 	struct rcu_reader *self = self_rcu();
 	struct handle *h = handle_of(handle);
 	struct counter *fail;
+	struct memcg *cg;
 	bool done;
 
 	*limited = NULL;
 	if (unlikely(n > HANDLE_BYTES / 2 || handle_bytes(h) > HANDLE_BYTES / 2))
 		return false; /* past what refs can count; half of it, so that racing charges fit */
 	rcu_read_lock(self);
-	done = counter_try_charge(&handle_group(h)->counter, n, &fail);
-	if (done)
+	cg = handle_group(h);
+	done = counter_try_charge(&cg->counter, n, &fail);
+	if (done) {
+		own_follow(h, cg);
 		handle_add(h, n);
-	else
+	} else {
 		*limited = group_tryget(group_of_counter(fail));
+	}
 	rcu_read_unlock(self);
 	return done;
 }
@@ -41,9 +62,12 @@ void charge_force(u32 handle, u64 n)
 {
 	struct rcu_reader *self = self_rcu();
 	struct handle *h = handle_of(handle);
+	struct memcg *cg;
 
 	rcu_read_lock(self);
-	counter_charge(&handle_group(h)->counter, n);
+	cg = handle_group(h);
+	counter_charge(&cg->counter, n);
+	own_follow(h, cg);
 	rcu_read_unlock(self);
 	handle_add(h, n);
 }
@@ -61,6 +85,7 @@ void charge_fold(u32 handle, u64 bytes)
 	counter_uncharge(&cg->counter, bytes);
 	if (unlikely(memcg__self->measured) && group_below(cg, memcg__self->measured))
 		memcg__self->folded += bytes;
+	own_follow(h, cg);
 	rcu_read_unlock(self);
 	handle_sub(h, bytes);
 	if (charge_watch)

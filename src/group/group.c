@@ -122,6 +122,13 @@ u64 group_current(struct memcg *cg)
 	return cg == root_group ? n + page_cached_now() : n;
 }
 
+u64 group_local_bytes(struct memcg *cg)
+{
+	u64 n = counter_own(&cg->counter);
+
+	return cg == root_group ? n + page_cached_now() : n;
+}
+
 void group_stat_sink(u32 tag, const s64 delta[STAT_NR])
 {
 	struct rcu_reader *self = self_rcu();

@@ -80,8 +80,7 @@ __hidden_ void group_run_drops(void);	    /* what group_put left; in calls of th
 __hidden_ bool group_below(const struct memcg *cg, const struct memcg *top); /* or the same */
 __hidden_ struct memcg *group_tryget(struct memcg *cg); /* RCU section; NULL: it was dying */
 __hidden_ u64 group_current(struct memcg *cg);
-__hidden_ u64
-group_local_bytes(struct memcg *cg); /* its own, children's subtracted; tree lock inside */
+__hidden_ u64 group_local_bytes(struct memcg *cg); /* charged to it, not to its children */
 __hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
 __hidden_ void tree_fork_prepare(void);
 __hidden_ void tree_fork_done(void);

@@ -233,6 +233,7 @@ static int offline_locked(struct memcg *cg)
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants--;
 	handle_redirect(cg->handle, cg->parent->handle);
+	counter_pass_own(&cg->counter, &cg->parent->counter); /* pairs with own_follow, charge.c */
 	counter_unprotect(&cg->counter);
 	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
 	if (group_offlined)
@@ -373,19 +374,6 @@ int memcg_path(struct memcg *cg, char *buf, size_t size)
 		buf[--pos] = '/';
 	}
 	return (int)len;
-}
-
-u64 group_local_bytes(struct memcg *cg)
-{
-	u64 own, below = 0;
-	struct list *at;
-
-	lock_acquire(&tree_lock);
-	own = group_current(cg);
-	list_for_each(at, &cg->children) below +=
-		atomic_load(&list_entry(at, struct memcg, sibling)->counter.usage);
-	lock_release(&tree_lock);
-	return own > below ? own - below : 0;
 }
 
 u32 group_descendants(struct memcg *cg)
