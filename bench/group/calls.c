@@ -3,7 +3,6 @@
  */
 #include "cases.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <memcg.h>
 
@@ -13,18 +12,6 @@
 #define SIBLINGS 1000u
 #define GROUPS	 16u
 #define DEPTH	 5u
-
-static struct memcg *make(struct memcg *parent, const char *prefix, unsigned n)
-{
-	char name[32];
-	struct memcg *cg;
-
-	snprintf(name, sizeof(name), "%s%u", prefix, n);
-	cg = memcg_create(parent, name);
-	if (!cg)
-		bench_die("memcg_create");
-	return cg;
-}
 
 /* --- charge -------------------------------------------------------------- */
 
@@ -74,7 +61,7 @@ void measure_charge(const struct bench_time *t, const char *arg)
 	if (!depth || depth > DEPTH)
 		bench_die("charge/DEPTH: depth is 1 to 5");
 	for (unsigned i = 0; i < depth; i++) {
-		cg = make(cg, "level", i);
+		cg = group_make(cg, "level", i);
 		level[i].max = UINT64_MAX;
 		level[i].parent = i ? &level[i - 1] : NULL;
 	}
@@ -100,17 +87,17 @@ void measure_enter_leave(const struct bench_time *t, const char *arg)
 
 	(void)arg;
 	for (unsigned i = 0; i < GROUPS; i++)
-		group[i] = make(NULL, "enter", i);
+		group[i] = group_make(NULL, "enter", i);
 	bench_print("ns", bench_measure(t, enters, group));
 }
 
 /* A group three levels down, with siblings and some memory. */
 static struct memcg *busy_leaf(void)
 {
-	struct memcg *parent = make(make(NULL, "a", 0), "b", 0), *leaf = NULL;
+	struct memcg *parent = group_make(group_make(NULL, "a", 0), "b", 0), *leaf = NULL;
 
 	for (unsigned i = 0; i < SIBLINGS; i++)
-		leaf = make(parent, "leaf", i);
+		leaf = group_make(parent, "leaf", i);
 	for (unsigned i = 0; i < SIBLINGS; i++)
 		if (!memcg_malloc_in(leaf, OBJECT))
 			bench_die("memcg_alloc");

@@ -7,6 +7,20 @@
 
 #include "../child/child.h"
 
+#include <memcg.h>
+
+/* --- make.c ----------------------------------------------------------------- */
+
+struct memcg *group_make(struct memcg *parent, const char *prefix, unsigned n); /* or the end */
+double group_metadata(void); /* the library's own structures, bytes */
+
+static inline bool quick(const struct bench_time *t)
+{
+	return t->ms <= 1;
+}
+
+/* --- the cases; arg is what follows the first '/' of the name ------------------- */
+
 void measure_charge(const struct bench_time *t, const char *depth);
 void measure_enter_leave(const struct bench_time *t, const char *arg);
 void measure_current(const struct bench_time *t, const char *arg);

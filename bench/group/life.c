@@ -3,7 +3,6 @@
  */
 #include "cases.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <memcg.h>
 
@@ -14,29 +13,12 @@
 #define IDLE	    100000u
 #define MIB	    1048576.0
 
-static bool quick(const struct bench_time *t)
-{
-	return t->ms <= 1;
-}
-
-static struct memcg *make(struct memcg *parent, unsigned n)
-{
-	char name[16];
-	struct memcg *cg;
-
-	snprintf(name, sizeof(name), "t%u", n);
-	cg = memcg_create(parent, name);
-	if (!cg)
-		bench_die("memcg_create");
-	return cg;
-}
-
 static double lives(struct memcg *parent, unsigned from, unsigned n)
 {
 	uint64_t start = bench_now();
 
 	for (unsigned i = from; i < from + n; i++)
-		if (memcg_destroy(make(parent, i)))
+		if (memcg_destroy(group_make(parent, "t", i)))
 			bench_die("memcg_destroy");
 	return (double)(bench_now() - start) / n;
 }
@@ -55,12 +37,12 @@ static int compare(const void *a, const void *b)
 void measure_create_destroy(const struct bench_time *t, const char *arg)
 {
 	unsigned n = (quick(t) ? TIMES_QUICK : TIMES) / TENTHS;
-	struct memcg *parent = make(NULL, 0);
+	struct memcg *parent = group_make(NULL, "t", 0);
 	double tenth[TENTHS];
 
 	(void)arg;
 	for (unsigned i = 0; i < SIBLINGS; i++)
-		(void)make(parent, i);
+		(void)group_make(parent, "t", i);
 	for (unsigned i = 0; i < TENTHS; i++)
 		tenth[i] = lives(parent, SIBLINGS + i * n, n);
 	bench_print("first_ns", tenth[0]);
@@ -70,25 +52,16 @@ void measure_create_destroy(const struct bench_time *t, const char *arg)
 	bench_print("rss_mib", (double)bench_rss() / MIB);
 }
 
-static double metadata(void)
-{
-	struct memcg_stat stat;
-
-	if (memcg_stat(memcg_root(), &stat, sizeof(stat)))
-		bench_die("memcg_stat");
-	return (double)stat.metadata;
-}
-
 /* By the library's own account, and by what the process has grown. */
 void measure_idle(const struct bench_time *t, const char *arg)
 {
-	struct memcg *parent = make(NULL, 0);
-	double before = metadata(), rss = (double)bench_rss();
+	struct memcg *parent = group_make(NULL, "t", 0);
+	double before = group_metadata(), rss = (double)bench_rss();
 
 	(void)arg;
 	(void)t;
 	for (unsigned i = 0; i < IDLE; i++)
-		(void)make(parent, i);
-	bench_print("bytes", (metadata() - before) / IDLE);
+		(void)group_make(parent, "t", i);
+	bench_print("bytes", (group_metadata() - before) / IDLE);
 	bench_print("rss_bytes", ((double)bench_rss() - rss) / IDLE);
 }
