@@ -117,6 +117,23 @@ memcg_shrinker_register(struct memcg *cg, const struct memcg_shrinker_config *co
  */
 MEMCG_API void memcg_shrinker_unregister(struct memcg_shrinker *shrinker);
 
+/**
+ * Starts the reclaimer: one thread of the library's, named memcg-reclaim, all signals blocked,
+ * charged to the root. It does the reclaim that allocations may not do themselves: of groups
+ * over their high, or refused at their max where a shrinker or handler without the INLINE
+ * flag could help; and so before those threads come to memcg_leave. No thread is
+ * ever made without this call. 0; -EALREADY; -EAGAIN: no thread was to be had. The child of a
+ * fork has none, and may start its own.
+ */
+MEMCG_API int memcg_reclaimer_start(void);
+
+/**
+ * Ends it, when it has done what it was asked for until now; waits for that, so a callback that
+ * never returns is waited for. 0; -ESRCH: none runs; -EDEADLK: from a shrinker or an OOM handler,
+ * or on that thread.
+ */
+MEMCG_API int memcg_reclaimer_stop(void);
+
 /* --- out of memory ------------------------------------------------------- */
 
 /** What a handler did about it. Passed as unsigned; never renumbered; others count as FAIL. */

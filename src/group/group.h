@@ -50,12 +50,14 @@ struct memcg {
 	u32 depth;
 	u32 descendants;
 	u32 max_descendants, max_depth;
+	u32 owed;	      /* reclaim/reclaimer.c; atomic */
 	bool online;	      /* read without the lock: a hint */
 	u8 oom_group;	      /* memory.oom.group; atomic */
 	struct oom_hook *oom; /* reclaim/oom.c; NULL: no handler was ever set */
 	struct fail *fail;    /* group/fail.c, published by RCU; NULL: no rule */
 	/* ctl/reader.c, under its lock: readers with a peak of their own. */
 	struct memcg_ctl *peak_readers;
+	struct memcg *owed_next;	 /* reclaim/reclaimer.c: its queue */
 	struct shrinker_node *shrinkers; /* reclaim/shrinker.h; NULL: none at or below */
 	/* The program's. */
 	void *data;

@@ -16,8 +16,9 @@
 #include "ctl/conf.h"
 #include "ctl/file.h"
 #include "ctl/reader.h"
-#include "reclaim/shrinker.h"
 #include "reclaim/oom.h"
+#include "reclaim/reclaimer.h"
+#include "reclaim/shrinker.h"
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
@@ -155,6 +156,7 @@ static void fork_child(void)
 	shrinkers_fork_child();
 	tree_fork_done();
 	event_fork_child();
+	reclaimer_fork_child();
 	maps_fork_child(); /* last: frees nodes and gives charges back */
 }
 

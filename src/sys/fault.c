@@ -33,6 +33,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_WRITE] = "write",
 	[SYS_FAULT_EVENTFD] = "eventfd",
 	[SYS_FAULT_DUP] = "dup",
+	[SYS_FAULT_THREAD] = "thread",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -31,6 +31,7 @@ enum sys_call {
 	SYS_FAULT_WRITE = 9,	  /* ENOSPC */
 	SYS_FAULT_EVENTFD = 10,	  /* EMFILE */
 	SYS_FAULT_DUP = 11,	  /* EMFILE */
+	SYS_FAULT_THREAD = 12,	  /* EAGAIN */
 	SYS_FAULT_CALLS
 };
 
