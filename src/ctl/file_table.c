@@ -67,6 +67,18 @@ const struct file file_table[] = {
 	 "0: new objects are nobody's. One switch for all, written at the root only (-EACCES "
 	 "elsewhere). What is charged stays so: a free goes by the object's mark. Threads follow "
 	 "at their next slow path."},
+	{"memory.owners", show_owners, NULL, FILE_OURS,
+	 "lines `kind objects=`N` bytes=`N, and `total`", NULL,
+	 "What the group itself pays for, without those below it, counted from the memory and not "
+	 "from counters. Kinds: `slab.`SIZE for each size of slots, `large`, `buffer`, `table`, "
+	 "`stack`, `external`, `maps`, and `stock` (charged ahead, no objects). A slab of the "
+	 "group's own counts whole. Takes time in proportion to all memory of the process; exact "
+	 "when no other thread allocates meanwhile. -ENODEV for a group that was destroyed."},
+	{"memory.report", show_report, NULL, FILE_OURS, "text", NULL,
+	 "The report of memcg_report for the group and those below it: the tree with usage beside "
+	 "limits, then the recount from the memory. Every difference in the process is named, "
+	 "whosever it is; at the root there are sums too. Time and exactness as for "
+	 "`memory.owners`."},
 	{"memory.fail", show_fail, store_fail, FILE_OURS,
 	 "`off`; or the rule, then lines `seen` and `failed`",
 	 "`off`; or any of `nth=`N `every=`N `p=`N`ppm` `seed=`N, blanks between",

@@ -46,6 +46,10 @@ SHOW(events);
 SHOW(events_local);
 SHOW(swap_events);
 
+/* file_owners.c */
+SHOW(owners);
+SHOW(report);
+
 /* file_stat.c */
 SHOW(stat);
 SHOW(numa_stat);

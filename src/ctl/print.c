@@ -50,12 +50,13 @@ const char *print_size(u64 bytes, char buf[PRINT_SIZE])
 
 /* --- the tree --------------------------------------------------------------- */
 
-static int name_width(struct walk *w)
+static int name_width(struct walk *w, u32 top, u32 end)
 {
 	u32 i, width = NAME_MIN;
 
-	for (i = 0; i < w->groups; i++)
-		width = MAX(width, w->group[i].depth * 2 + w->group[i].name_len);
+	for (i = top; i < end; i++)
+		width = MAX(width,
+			    (w->group[i].depth - w->group[top].depth) * 2 + w->group[i].name_len);
 	return (int)MIN(width, (u32)NAME_MAX);
 }
 
@@ -68,11 +69,11 @@ static u64 own_bytes(const struct walk *w, u32 i)
 	return g->usage > others ? g->usage - others : 0;
 }
 
-static void print_group(struct print *p, struct walk *w, u32 i, int width)
+static void print_group(struct print *p, struct walk *w, u32 i, u32 depth, int width)
 {
 	const struct walk_group *g = &w->group[i];
 	char name[256], current[PRINT_SIZE], peak[PRINT_SIZE], max[PRINT_SIZE];
-	int indent = (int)MIN(g->depth * 2, (u32)NAME_MAX);
+	int indent = (int)MIN(depth * 2, (u32)NAME_MAX);
 
 	print_size(g->usage + (i ? 0 : w->cached), current);
 	print_size(g->peak, peak);
@@ -82,15 +83,15 @@ static void print_group(struct print *p, struct walk *w, u32 i, int width)
 		   (unsigned long)g->max_hits, (unsigned long)own_bytes(w, i));
 }
 
-void print_tree(struct print *p, struct walk *w)
+void print_tree(struct print *p, struct walk *w, u32 top)
 {
-	int width = name_width(w);
-	u32 i;
+	u32 end = walk_end(w, top), i;
+	int width = name_width(w, top, end);
 
 	print_text(p, "%-*s %9s %9s %9s %9s %9s %15s\n", width, "group", "current", "peak", "max",
 		   "refusals", "at max", "own bytes");
-	for (i = 0; i < w->groups; i++)
-		print_group(p, w, i, width);
+	for (i = top; i < end; i++)
+		print_group(p, w, i, w->group[i].depth - w->group[top].depth, width);
 }
 
 /* --- the lines ---------------------------------------------------------------- */

@@ -16,8 +16,9 @@ struct print {
 #define PRINT_SIZE 40
 
 __hidden_ __printf_(2, 3) void print_text(struct print *p, const char *fmt, ...);
-/* Columns: group, current, peak, max, refusals, times at max, own bytes. After walk_tree. */
-__hidden_ void print_tree(struct print *p, struct walk *w);
+/* The group at that place and all below it; 0: all. Columns: group, current, peak, max, refusals,
+ * times at max, own bytes. After walk_tree. */
+__hidden_ void print_tree(struct print *p, struct walk *w, u32 top);
 __hidden_ void print_sums(struct print *p, const struct walk *w); /* after walk_recount */
 /* "recount: closed (...)", or how many differences there are. */
 __hidden_ void print_verdict(struct print *p, const struct recount_result *r);

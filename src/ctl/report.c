@@ -50,7 +50,7 @@ static int report(struct walk *w, struct print *p, unsigned flags)
 	if (err)
 		return err;
 	if (!(flags & MEMCG_REPORT_QUIET))
-		print_tree(p, w);
+		print_tree(p, w, 0);
 	if (flags & MEMCG_REPORT_NO_RECOUNT)
 		return 0;
 	err = walk_recount(w);
@@ -60,6 +60,54 @@ static int report(struct walk *w, struct print *p, unsigned flags)
 		print_sums(p, w);
 	print_verdict(p, &w->sum);
 	return 0;
+}
+
+static void verdict_below(struct print *p, struct walk *w, u32 top)
+{
+	struct recount_result r = w->sum;
+
+	r.groups = walk_end(w, top) - top;
+	r.owned = w->group[top].expected;
+	print_verdict(p, &r);
+}
+
+static int report_below(struct walk *w, struct print *p, const struct memcg *cg)
+{
+	int err = walk_tree(w);
+	u32 top;
+
+	if (err)
+		return err;
+	top = walk_place(w, (u64)cg);
+	if (top == w->groups)
+		return -ENODEV;
+	print_tree(p, w, top);
+	err = walk_recount(w);
+	if (err)
+		return err;
+	if (top) {
+		verdict_below(p, w, top);
+		return 0;
+	}
+	print_sums(p, w);
+	print_verdict(p, &w->sum);
+	return 0;
+}
+
+int report_group(const struct memcg *cg, struct print *p)
+{
+	struct walk_env env;
+	struct walk w;
+	int err;
+
+	recount_env(&env);
+	env.say = say;
+	env.say_arg = p;
+	err = walk_open(&w, &env, &memcg__layout);
+	if (!err)
+		err = report_below(&w, p, cg);
+	walk_close(&w);
+	return err;
 }
 
 static int differences(const struct walk *w)

@@ -291,18 +291,26 @@ static bool handle_live(const struct walk *w, u32 h)
 	return h >= HANDLE_ROOT && h < w->handles && w->handle[h].refs && w->handle[h].index == h;
 }
 
-bool walk_charge(struct walk *w, u32 handle, u64 bytes)
+bool walk_charge(struct walk *w, u32 handle, struct walk_find f)
 {
 	if (!handle_live(w, handle))
 		return false;
-	w->handle[handle].counted += bytes;
-	w->sum.owned += bytes;
+	w->handle[handle].counted += f.bytes;
+	w->sum.owned += f.bytes;
+	if (w->env->found)
+		w->env->found(w, handle, &f);
 	return true;
 }
 
 void walk_extra(struct walk *w, u32 handle, u64 bytes, unsigned stat_item)
 {
-	if (!walk_charge(w, handle, bytes))
+	struct walk_find f = {
+		.kind = stat_item == STAT_MAPS ? WALK_MAPS : WALK_EXTERNAL,
+		.objects = 1,
+		.bytes = bytes,
+	};
+
+	if (!walk_charge(w, handle, f))
 		walk_say(w, "%s charge of %lu bytes names handle %u, which is not in use",
 			 stat_item == STAT_MAPS ? "a map's" : "an external", (unsigned long)bytes,
 			 handle);
@@ -317,9 +325,12 @@ static void stock_word(struct walk *w, u32 cpu, u64 word)
 	if (!bytes)
 		return;
 	w->sum.stock += bytes;
-	if (handle_live(w, handle))
+	if (handle_live(w, handle)) {
 		w->handle[handle].stock += bytes;
-	else
+		if (w->env->found)
+			w->env->found(w, handle,
+				      &(struct walk_find){.kind = WALK_STOCK, .bytes = bytes});
+	} else
 		walk_say(w, "stock of CPU %u: %u bytes for handle %u, which is not in use", cpu,
 			 bytes, handle);
 }
@@ -343,8 +354,25 @@ static int walk_stock(struct walk *w)
 
 /* --- comparing ---------------------------------------------------------------- */
 
-/* The living group that pays, place + 1; shortens the way for the next. 0: the chain is broken. */
-static u32 paying_group(struct walk *w, u32 handle)
+u32 walk_place(const struct walk *w, u64 address)
+{
+	u32 i;
+
+	for (i = 0; i < w->groups && w->group[i].address != address; i++)
+		;
+	return i;
+}
+
+u32 walk_end(const struct walk *w, u32 group)
+{
+	u32 i = group + 1;
+
+	while (i < w->groups && w->group[i].depth > w->group[group].depth)
+		i++;
+	return i;
+}
+
+u32 walk_paying_group(struct walk *w, u32 handle)
 {
 	u32 h = handle, steps;
 
@@ -362,7 +390,7 @@ static void compare_handle(struct walk *w, u32 h)
 {
 	struct walk_handle *e = &w->handle[h];
 	u64 charged = e->refs & HANDLE_BYTES, found = e->counted + e->stock;
-	u32 group = paying_group(w, h);
+	u32 group = walk_paying_group(w, h);
 	char path[WALK_PATH_MAX];
 
 	if (!group) {

@@ -27,6 +27,17 @@
 
 struct walk;
 
+/* What a handle was found to be charged for. */
+struct walk_find {
+	unsigned kind; /* enum page_kind, or one of these */
+#define WALK_EXTERNAL ((unsigned)PAGE_KIND_NR)
+#define WALK_MAPS     ((unsigned)PAGE_KIND_NR + 1)
+#define WALK_STOCK    ((unsigned)PAGE_KIND_NR + 2)
+	u32 size; /* of the slots of a slab */
+	u32 objects;
+	u64 bytes;
+};
+
 struct walk_env {
 	/* n bytes at an address of the process looked at. False: there is nothing to read. */
 	bool (*read)(void *arg, u64 from, void *to, size_t n);
@@ -36,6 +47,8 @@ struct walk_env {
 		    const char *line); /* a difference, without newline; NULL: count only */
 	/* Calls walk_extra for each charge that no page shows. False: unreadable. NULL: none. */
 	bool (*extra)(struct walk *w, void *arg);
+	/* Told of everything that is charged to a handle; NULL: nobody is. */
+	void (*found)(struct walk *w, u32 handle, const struct walk_find *f);
 	void *arg, *say_arg;
 	u32 handles; /* indices below this have been used; 0: find out */
 	bool folded; /* statistics have been folded: they can be compared too */
@@ -110,6 +123,13 @@ __hidden_ int walk_recount(struct walk *w); /* pages, stock, comparison; after t
 /* For env->extra. */
 __hidden_ void walk_extra(struct walk *w, u32 handle, u64 bytes, unsigned stat_item);
 
+/* The living group that pays for a handle, its place + 1; 0: the chain is broken. After tree. */
+__hidden_ u32 walk_paying_group(struct walk *w, u32 handle);
+/* The place of the group at that address; w->groups: it is not in the tree. After tree. */
+__hidden_ u32 walk_place(const struct walk *w, u64 address);
+/* The place behind the last group below this one: they stand in pre-order. */
+__hidden_ u32 walk_end(const struct walk *w, u32 group);
+
 /* The group's path, into buf. Its name, into buf: 256 bytes. Return buf. */
 __hidden_ const char *walk_path(struct walk *w, u32 group, char buf[WALK_PATH_MAX]);
 __hidden_ const char *walk_name(struct walk *w, u32 group, char buf[256]);
@@ -119,8 +139,8 @@ __hidden_ int walk_pages(struct walk *w);
 __hidden_ __printf_(2, 3) void walk_say(struct walk *w, const char *fmt, ...);
 /* n bytes of the region's opened memory. */
 __hidden_ bool walk_read_region(struct walk *w, u64 from, void *to, size_t n);
-/* Bytes found for a handle. False: no live handle has that index. */
-__hidden_ bool walk_charge(struct walk *w, u32 handle, u64 bytes);
+/* Found for a handle. False: no live handle has that index. */
+__hidden_ bool walk_charge(struct walk *w, u32 handle, struct walk_find f);
 /* The index a handle's address means; 0: it is not one. */
 __hidden_ u32 walk_handle_at(const struct walk *w, u64 address);
 

@@ -55,13 +55,14 @@ static void say_page(struct walk *w, u32 index, const struct page *pg, const cha
 static void count_owned(struct walk *w, u32 index, const struct page *pg, unsigned item)
 {
 	u64 word = page_owner_word(pg), bytes = page_bytes(pg);
+	struct walk_find f = {.kind = pg->kind, .objects = 1, .bytes = bytes};
 
 	if (!word) {
 		w->sum.unaccounted += bytes;
 		return;
 	}
 	if (word & MEMCG_DATA_OBJCGS ||
-	    !walk_charge(w, walk_handle_at(w, word & ~MEMCG_DATA_MASK), bytes))
+	    !walk_charge(w, walk_handle_at(w, word & ~MEMCG_DATA_MASK), f))
 		say_owner(w, index, pg);
 	else
 		w->sum.item[item] += bytes;
@@ -132,11 +133,17 @@ static void count_bare(struct walk *w, const struct page *pg)
 			w->sum.unaccounted += pg->slab.size;
 }
 
+static struct walk_find slots_found(const struct page *pg, u32 objects, u64 bytes)
+{
+	return (struct walk_find){
+		.kind = PAGE_SLAB, .size = pg->slab.size, .objects = objects, .bytes = bytes};
+}
+
 static void charge_slot(struct walk *w, u32 index, const struct page *pg, unsigned i, u32 bytes)
 {
 	u32 handle = w->entry[i];
 
-	if (walk_charge(w, handle, bytes)) {
+	if (walk_charge(w, handle, slots_found(pg, 1, bytes))) {
 		w->sum.slab += bytes;
 		return;
 	}
@@ -163,6 +170,7 @@ static void count_shared(struct walk *w, u32 index, const struct page *pg)
 static void count_exceptions(struct walk *w, u32 index, const struct page *pg, u32 fallback)
 {
 	u64 rest = page_bytes(pg);
+	u32 objects = 0;
 	unsigned i;
 
 	w->sum.slabs_exceptions++;
@@ -170,8 +178,10 @@ static void count_exceptions(struct walk *w, u32 index, const struct page *pg, u
 		if (w->entry[i] != fallback) {
 			charge_slot(w, index, pg, i, pg->slab.size);
 			rest -= pg->slab.size;
+		} else {
+			objects += slot_live(w, i);
 		}
-	if (walk_charge(w, fallback, rest))
+	if (walk_charge(w, fallback, slots_found(pg, objects, rest)))
 		w->sum.slab += rest;
 	else
 		walk_say(w,
@@ -204,9 +214,13 @@ static void count_vector(struct walk *w, u32 index, const struct page *pg)
 static void count_own(struct walk *w, u32 index, const struct page *pg)
 {
 	u64 word = page_owner_word(pg);
+	u32 objects = 0;
+	unsigned i;
 
 	w->sum.slabs_own++;
-	if (walk_charge(w, walk_handle_at(w, word), page_bytes(pg)))
+	for (i = 0; w->env->found && i < pg->slab.capacity; i++)
+		objects += slot_live(w, i);
+	if (walk_charge(w, walk_handle_at(w, word), slots_found(pg, objects, page_bytes(pg))))
 		w->sum.slab += page_bytes(pg);
 	else
 		say_owner(w, index, pg);

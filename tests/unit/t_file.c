@@ -472,7 +472,7 @@ static void test_names_and_rights(void **state)
 
 static void test_small_buffers(void **state)
 {
-	char buf[8192];
+	static char buf[32768];
 	size_t f, size;
 	ssize_t n;
 

@@ -222,7 +222,7 @@ static int walk_all(struct walk *w, struct look_at *l)
 
 	if (err)
 		return err;
-	print_tree(&l->print, w);
+	print_tree(&l->print, w, 0);
 	err = walk_recount(w);
 	if (err)
 		return err;
