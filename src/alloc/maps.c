@@ -172,13 +172,34 @@ static void credit(u32 handle, u64 n)
 	uncharge_bytes(handle, n);
 }
 
+/*
+ * The hooks mark the whole call as a slow path, for the signal handlers that interrupt it. But
+ * nothing is open here, so the loop's outer half may run the program's code: what is
+ * cut out is of a range the program is replacing.
+ */
+static bool charge_again_unmarked(struct retry *r)
+{
+	struct task *self = task_self();
+	u32 busy = self ? self->busy : 0;
+	bool again;
+
+	if (!self)
+		return false;
+	self->busy = 0;
+	again = charge_again(r);
+	self->busy = busy;
+	return again;
+}
+
 static bool charge_ahead(struct map_change *c, u64 n)
 {
+	struct retry r = RETRY(0);
+
 	if (!n)
 		return true;
-	/* May run the program's code: what is cut out is of a range the program is replacing. */
-	if (!charge_bytes(c->handle, n, 0))
-		return false;
+	while (!charge_quiet(c->handle, n, r.flags))
+		if (!charge_again_unmarked(&r))
+			return false;
 	c->charged = n;
 	atomic_add_relaxed(&charged_total, n);
 	stat_add(c->handle, STAT_MAPS, (s64)n);

@@ -77,6 +77,45 @@ static void test_refused_at_max(void **state)
 	expect_pages(8, 0);
 }
 
+static unsigned asked;
+
+static unsigned give_the_first(struct memcg *limited, uint64_t wanted, void *arg)
+{
+	(void)wanted;
+	(void)arg;
+	assert_ptr_equal(limited, group[0]);
+	assert_int_equal(memcg__self->busy, 0); /* the program's code may allocate */
+	if (!asked++)
+		unmap(0, 2);
+	return asked == 1 ? MEMCG_OOM_RETRY : MEMCG_OOM_FAIL;
+}
+
+/* In a hook, which marks its thread: all that is done before a refusal is done, and it counts. */
+static void test_refused_in_a_hook(void **state)
+{
+	struct memcg_oom_config c = MEMCG_OOM_CONFIG_INIT;
+	u64 refusals = atomic_load(&group[0]->events[EV_REFUSED]);
+
+	(void)state;
+	use(0);
+	c.oom = give_the_first;
+	c.flags = MEMCG_OOM_INLINE;
+	asked = 0;
+	assert_int_equal(memcg_set_oom_handler(group[0], &c), 0);
+	memcg_set_limit(group[0], MEMCG_MAX, 8 * PAGE_SIZE);
+	assert_int_equal(map(0, 8), 0);
+	memcg__self->busy++;
+	assert_int_equal(map(10, 2), 0);
+	assert_int_equal(asked, 1);
+	assert_int_equal(atomic_load(&group[0]->events[EV_REFUSED]), refusals);
+	assert_int_equal(map(20, 2), -ENOMEM);
+	assert_int_equal(memcg__self->busy, 1);
+	memcg__self->busy--;
+	assert_int_equal(asked, 2);
+	assert_int_equal(atomic_load(&group[0]->events[EV_REFUSED]), refusals + 1);
+	expect_pages(8, 0);
+}
+
 /* At max a map may still be replaced by another: only the difference is new. */
 static void test_fixed_replaces(void **state)
 {
@@ -329,6 +368,7 @@ int main(void)
 		TEST(test_parts_are_uncharged),
 		TEST(test_neighbours_become_one),
 		TEST(test_refused_at_max),
+		TEST(test_refused_in_a_hook),
 		TEST(test_fixed_replaces),
 		TEST(test_protection_charges_once),
 		TEST(test_lazy_stays_lazy),
