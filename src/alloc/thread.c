@@ -71,6 +71,7 @@ static void thread_exit(void *arg)
 	t->task.busy++; /* no allocation from here on gets into these heaps */
 	thread_dissolve(t);
 	memcg__self = &nobody.task;
+	atomic_store(&t->task.active, (struct memcg *)NULL); /* psi.c may still look */
 	/* May run the program's drop, which may allocate: as a new thread would. */
 	memcg_put(active);
 	rcu_reader_del(&t->task.rcu);
@@ -93,7 +94,7 @@ static void use_handle(struct thread *t, u32 handle)
 
 void thread_use(struct thread *t, struct memcg *cg)
 {
-	t->task.active = cg;
+	atomic_store_release(&t->task.active, cg); /* pairs with look() in reclaim/psi.c */
 	use_handle(t, cg ? cg->handle->index : HANDLE_ROOT);
 }
 

@@ -42,6 +42,18 @@ static struct lock event_lock = LOCK_INIT(RANK_EVENT);
 static struct list all_sets = LIST_INIT(all_sets);
 static struct event_watch *by_fd[FD_BUCKETS]; /* those of memcg_eventfd(), newest first */
 
+static void events_lock(void)
+{
+	task_busy_begin();
+	lock_acquire(&event_lock);
+}
+
+static void events_unlock(void)
+{
+	lock_release(&event_lock);
+	task_busy_end();
+}
+
 /* --- raising ------------------------------------------------------------------ */
 
 /* One that could not be written to stays armed: the next event tries again. */
@@ -50,7 +62,7 @@ static __cold_ void notify(struct event_set *set, u32 bits)
 	struct event_watch *w;
 	u32 armed = 0;
 
-	lock_acquire(&event_lock);
+	events_lock();
 	for (w = set->first; w; w = w->next) {
 		if (w->armed && w->mask & bits)
 			w->armed = sys_eventfd_signal(w->fd) != 0;
@@ -58,7 +70,7 @@ static __cold_ void notify(struct event_set *set, u32 bits)
 			armed |= w->mask;
 	}
 	atomic_store(&set->armed, armed);
-	lock_release(&event_lock);
+	events_unlock();
 }
 
 void group_event(struct memcg *cg, enum group_event ev)
@@ -143,9 +155,9 @@ static int watch_new(struct memcg *cg, struct event_watch **out, struct event_wa
 
 	if (w && set) {
 		*w = is;
-		lock_acquire(&event_lock);
+		events_lock();
 		err = attach_locked(cg, w, &set) ? 0 : -ENODEV;
-		lock_release(&event_lock);
+		events_unlock();
 	}
 	if (err && w)
 		meta_free(w, sizeof(*w));
@@ -175,19 +187,19 @@ struct event_watch *event_watch_add(struct memcg *cg, u32 mask, int fd)
 
 void event_watch_del(struct event_watch *w)
 {
-	lock_acquire(&event_lock);
+	events_lock();
 	if (w->set)
 		detach_locked(w);
-	lock_release(&event_lock);
+	events_unlock();
 	watch_free(w);
 }
 
 void event_watch_arm(struct event_watch *w)
 {
-	lock_acquire(&event_lock);
+	events_lock();
 	if (w->set)
 		arm_locked(w);
-	lock_release(&event_lock);
+	events_unlock();
 }
 
 /* Those of memcg_eventfd: other watches are armed by who reads for them. */
@@ -198,11 +210,11 @@ static void arm_eventfds(struct memcg *cg)
 
 	if (!set)
 		return;
-	lock_acquire(&event_lock);
+	events_lock();
 	for (w = set->first; w; w = w->next)
 		if (w->user_fd != NO_FD)
 			arm_locked(w);
-	lock_release(&event_lock);
+	events_unlock();
 }
 
 /* --- the end of a group; forks ------------------------------------------------- */
@@ -213,10 +225,10 @@ void event_offline(struct memcg *cg)
 
 	if (!atomic_load_seq(&cg->watches))
 		return; /* pairs with attach_locked: who attaches one now finds it offline */
-	lock_acquire(&event_lock);
+	events_lock();
 	for (w = cg->watches->first; w; w = w->next)
 		sys_eventfd_signal(w->fd);
-	lock_release(&event_lock);
+	events_unlock();
 }
 
 /* memcg_eventfd's are left only: others hold a reference of the group. */
@@ -228,13 +240,13 @@ void event_free(struct memcg *cg)
 	if (!set)
 		return;
 	do {
-		lock_acquire(&event_lock);
+		events_lock();
 		w = set->first;
 		if (w)
 			detach_locked(w);
 		else
 			list_del(&set->link);
-		lock_release(&event_lock);
+		events_unlock();
 		if (w)
 			watch_free(w);
 	} while (w);
@@ -306,12 +318,12 @@ int memcg_eventfd_close(int fd)
 {
 	struct event_watch *w;
 
-	lock_acquire(&event_lock);
+	events_lock();
 	for (w = fd < 0 ? NULL : *bucket_of(fd); w && w->user_fd != fd; w = w->fd_next)
 		;
 	if (w)
 		detach_locked(w);
-	lock_release(&event_lock);
+	events_unlock();
 	if (!w)
 		return -EBADF;
 	watch_free(w);

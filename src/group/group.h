@@ -39,6 +39,7 @@ struct memcg {
 	u64 events[EV_NR];		/* of the subtree */
 	u64 events_local[EV_KERNEL_NR]; /* of this group's limits */
 	s64 stat[STAT_NR];		/* of the subtree, less what CPUs hold back */
+	struct psi_group *psi;		/* reclaim/psi.c; NULL until memory was short here */
 	struct event_set *watches;	/* NULL until there is one; see event.h */
 	/* Kept and shown; bytes, and a switch. */
 	u64 swap_high, swap_max, zswap_max;

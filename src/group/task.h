@@ -41,6 +41,7 @@ struct task {
 	u32 failed;	/* failure holds something */
 	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
 	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
+	u32 stalls;	/* depth of psi_begin; read by others */
 	struct refusal refused;
 	u64 high_bytes; /* charged to groups over their high since that was served */
 	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
@@ -61,6 +62,22 @@ static inline struct task *task_self(void)
 static inline struct rcu_reader *self_rcu(void)
 {
 	return task_self() ? &memcg__self->rcu : NULL;
+}
+
+/*
+ * Around what takes locks outside a slow path but on the way of allocations: a signal handler that
+ * allocates in between gets NULL, not a lock that this thread holds.
+ */
+static inline void task_busy_begin(void)
+{
+	if (task_self())
+		memcg__self->busy++;
+}
+
+static inline void task_busy_end(void)
+{
+	if (task_self())
+		memcg__self->busy--;
 }
 
 /* False: no number is left. Registered, it has its tid. */

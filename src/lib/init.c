@@ -17,6 +17,7 @@
 #include "ctl/file.h"
 #include "ctl/reader.h"
 #include "reclaim/oom.h"
+#include "reclaim/psi.h"
 #include "reclaim/reclaimer.h"
 #include "reclaim/shrinker.h"
 #include "slab/slab.h"
@@ -61,6 +62,13 @@ static void metadata_grown(u64 bytes)
 		counter_charge(&root_group->counter, bytes);
 }
 
+/* What reclaim hung on it. */
+static void group_gone(struct memcg *cg)
+{
+	oom_group_free(cg);
+	psi_group_free(cg);
+}
+
 static void bring_up_upper(void)
 {
 	need(group_init() == 0, "no memory for the root group");
@@ -73,7 +81,7 @@ static void bring_up_upper(void)
 	reclaim_source_add(&held_slabs);
 	reclaim_source_add(&shrinkers);
 	group_offlined = shrinkers_offlined;
-	group_on_free = oom_group_free;
+	group_on_free = group_gone;
 	file_accounting_off = &accounting_off;
 	accounting_off = (u32)conf.unaccounted;
 	promote_off = !conf.promote;
@@ -105,6 +113,7 @@ static void fork_prepare(void)
 	oom_fork_prepare();
 	reader_fork_prepare();
 	caches_fork_prepare();
+	psi_fork_prepare();
 	tasks_fork_prepare();
 	orphan_fork_prepare();
 	handle_fork_prepare();
@@ -132,6 +141,7 @@ static void fork_parent(void)
 	maps_fork_parent();
 	fork_release();
 	tasks_fork_parent();
+	psi_fork_parent();
 	caches_fork_done();
 	reader_fork_parent();
 	oom_fork_parent();
@@ -148,6 +158,7 @@ static void fork_child(void)
 	pcpu_after_fork();
 	fork_release();
 	threads_fork_child();
+	psi_fork_child();
 	stock_after_fork();
 	stat_after_fork();
 	caches_fork_done();
