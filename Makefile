@@ -6,7 +6,7 @@ SLICE   ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-all bench mutants install clean format sources help
+.PHONY: all demo check check-all bench mutants install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build
@@ -45,6 +45,12 @@ install: ## install below PREFIX (default /usr/local), staged under DESTDIR
 
 format: ## clang-format over every source file
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+docs: ## write man/memcg-files.5 and docs/files.md from the tables of the source
+	@$(DEPS) build
+	@scripts/setup build
+	@ninja -C build --quiet memcg-files-doc
+	@scripts/docs
 
 sources: ## bring the list in src/meson.build up to date with the tree
 	@scripts/update-sources
