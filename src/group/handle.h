@@ -35,7 +35,8 @@ struct handle {
 	u32 index;
 	u32 next_free; /* handle lock */
 	struct rcu_head rcu;
-	u64 spare[2];
+	struct handle *up; /* its group's parent's, NULL: the root's. Constant while that lives */
+	u64 spare;
 };
 _Static_assert(sizeof(struct handle) == 64, "a handle is one cache line");
 
@@ -70,6 +71,25 @@ static inline void handle_sub(struct handle *h, u64 n)
 {
 	if (unlikely(atomic_sub(&h->refs, n) == 0))
 		handle_last(h);
+}
+
+/*
+ * Whether what is charged to h is top's or below it: by handles alone, a line for each level. The
+ * parent of a living group lives, and so does what a redirect names; RCU section, as below.
+ */
+__always_inline_ bool handle_below(const struct handle *h, const struct handle *top)
+{
+	while (h) {
+		u64 word = atomic_load_acquire(&h->word);
+
+		if (unlikely(word & HANDLE_REDIRECT))
+			h = (const struct handle *)(word & ~HANDLE_REDIRECT);
+		else if (h->up == top || h == top)
+			return true; /* the first spares most a step */
+		else
+			h = h->up;
+	}
+	return false;
 }
 
 /* The living group that pays for h now. RCU section; the caller holds h somehow. */

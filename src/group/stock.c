@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "group/fail.h"
+#include "base/bits.h"
 #include "group/group.h"
 #include "group/stock.h"
 #include "sync/lock.h"
@@ -57,6 +58,16 @@ u32 stock_batch(u32 handle)
 	return MIN(n, cap);
 }
 
+/* Who walks the words looks only at slots that were ever used: most CPUs of a large machine, and
+ * most slots of a small program, never are. */
+static void note_used(struct stock_area *a, unsigned slot)
+{
+	u64 *used = &a->used[slot / 64], bit = BIT(slot % 64);
+
+	if (unlikely(!(atomic_load(used) & bit)))
+		atomic_or(used, bit);
+}
+
 /*
  * Adds to this CPU's word, folding what does not fit. Another handle's word is
  * replaced when `evict` says that this handle is about to be busy; else it stays and
@@ -80,6 +91,7 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 			break;
 		had = tag == handle ? (u32)old : 0;
 		keep = had + bytes <= cap ? had + bytes : cap / 2;
+		note_used(area(cpu), handle % STOCK_SLOTS);
 		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
 			continue;
 		if (tag && tag != handle && (u32)old)
@@ -91,17 +103,37 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 	charge_fold(handle, bytes);
 }
 
-static bool wanted(u32 handle, struct memcg *top)
+/* NULL: everybody. Everything is below the root, which is not worth a look at the handle. */
+static const struct handle *handle_or_all(const struct memcg *top)
+{
+	return !top || top == root_group ? NULL : top->handle;
+}
+
+static bool wanted(u32 handle, const struct memcg *top)
 {
 	struct rcu_reader *self = self_rcu();
 	bool yes;
 
-	if (!top || top == root_group)
+	if (!handle_or_all(top))
 		return true;
 	rcu_read_lock(self);
-	yes = group_below(handle_group(handle_of(handle)), top);
+	yes = handle_below(handle_of(handle), top->handle);
 	rcu_read_unlock(self);
 	return yes;
+}
+
+/* RCU section. */
+static u64 sum_used(const struct stock_area *a, unsigned i, const struct handle *top)
+{
+	u64 bytes = 0;
+
+	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
+		u64 word = atomic_load(&a->word[i * 64 + bit_first(left)]);
+
+		if ((u32)word && (!top || handle_below(handle_of((u32)(word >> 32)), top)))
+			bytes += (u32)word;
+	}
+	return bytes;
 }
 
 static u64 drain_cpu(unsigned cpu, struct memcg *top)
@@ -152,38 +184,39 @@ u64 stock_drain(struct memcg *top)
 	return sum;
 }
 
+static void each_used(struct stock_area *a, unsigned i,
+		      void (*each)(u32 handle, u32 bytes, void *arg), void *arg)
+{
+	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
+		u64 word = atomic_load(&a->word[i * 64 + bit_first(left)]);
+
+		if ((u32)word)
+			each((u32)(word >> 32), (u32)word, arg);
+	}
+}
+
 void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg)
 {
 	unsigned cpu, i;
 
 	for (cpu = 0; cpu < pcpu_count; cpu++)
-		for (i = 0; i < STOCK_SLOTS; i++) {
-			u64 word = atomic_load(&area(cpu)->word[i]);
-
-			if ((u32)word)
-				each((u32)(word >> 32), (u32)word, arg);
-		}
+		for (i = 0; i < STOCK_USED; i++)
+			each_used(area(cpu), i, each, arg);
 }
 
-struct stock_sum {
-	struct memcg *top;
-	u64 bytes;
-};
-
-static void sum_one(u32 handle, u32 bytes, void *arg)
-{
-	struct stock_sum *s = arg;
-
-	if (wanted(handle, s->top))
-		s->bytes += bytes;
-}
-
+/* One section for all words: this is read by every memcg_stat. */
 u64 stock_sum(struct memcg *top)
 {
-	struct stock_sum s = {.top = top};
+	const struct handle *of = handle_or_all(top);
+	struct rcu_reader *self = self_rcu();
+	u64 bytes = 0;
 
-	stock_each(sum_one, &s);
-	return s.bytes;
+	rcu_read_lock(self);
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		for (unsigned i = 0; i < STOCK_USED; i++)
+			bytes += sum_used(area(cpu), i, of);
+	rcu_read_unlock(self);
+	return bytes;
 }
 
 uint64_t memcg_slack(struct memcg *cg)

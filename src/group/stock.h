@@ -20,6 +20,7 @@
 struct memcg;
 
 #define STOCK_SLOTS   256u
+#define STOCK_USED    (STOCK_SLOTS / 64)
 #define STOCK_SHIFT   12 /* area of one CPU: head, words, levels */
 #define STOCK_CAP_MAX (64 * KIB)
 #define STOCK_CAP_MIN 256u
@@ -28,6 +29,8 @@ struct stock_area {
 	struct pcpu_area head;
 	u64 word[STOCK_SLOTS];
 	u8 level[STOCK_SLOTS]; /* batch is 2^level pages; racy, a hint */
+	u64 used[STOCK_USED]; /* bit of each slot that ever had a word; set before it, never cleared
+			       */
 };
 _Static_assert(sizeof(struct stock_area) <= (1u << STOCK_SHIFT), "one page holds a CPU's stock");
 

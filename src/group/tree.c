@@ -112,6 +112,7 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 		meta_free(cg, sizeof(*cg) + len + 1);
 		return NULL;
 	}
+	cg->handle->up = parent ? parent->handle : NULL;
 	return cg;
 }
 

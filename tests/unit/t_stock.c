@@ -98,6 +98,31 @@ static void test_batches_grow(void **state)
 	destroy(cg);
 }
 
+/* Below which group a word counts is told by handles: also when those between have gone. */
+static void test_slack_of_the_heirs(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
+	struct memcg *beside = group(top, "beside");
+	u32 index = low->handle->index;
+	u64 ahead;
+
+	(void)state;
+	assert_true(charge(index, 16));
+	ahead = memcg_slack(low);
+	assert_true(ahead > 0);
+	destroy(low);
+	assert_int_equal(memcg_slack(mid), ahead);
+	destroy(mid);
+	assert_int_equal(memcg_slack(top), ahead);
+	assert_int_equal(memcg_slack(beside), 0);
+	uncharge(index, 16);
+	assert_int_equal(memcg_slack(top), ahead + 16);
+	settle();
+	assert_int_equal(memcg_current(top), 0);
+	destroy(beside);
+	destroy(top);
+}
+
 static u64 largest;
 
 static void note_largest(u32 handle, u32 bytes, void *arg)
@@ -414,6 +439,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_take_and_give),
 		cmocka_unit_test(test_batches_grow),
+		cmocka_unit_test(test_slack_of_the_heirs),
 		cmocka_unit_test(test_slack_is_bounded),
 		cmocka_unit_test(test_full_word_is_folded),
 		cmocka_unit_test(test_drain_of_a_subtree),
