@@ -11,13 +11,17 @@
 
 #define WINDOW_LEAST_US 500000ul
 #define WINDOW_MOST_US	10000000ul
-#define NOBODY		(-1) /* deeper than this: every level */
+#define THREADS_MANY	128u
+#define PER_THREAD_NS	200ul /* ten times what one costs */
+#define NOBODY		(-1)  /* deeper than this: every level */
 
 enum psi_kind { PSI_SOME, PSI_FULL, PSI_KINDS };
 
 /* All under psi_lock. */
 struct psi_group {
 	u32 stalls; /* going on in the subtree */
+	s32 busy;   /* what busy_depth said, and may be asked again then */
+	u64 look_again;
 	struct psi_time time[PSI_KINDS];
 	struct list triggers;
 	struct list link; /* all_groups */
@@ -115,6 +119,7 @@ static u32 common_depth(const struct memcg *a, const struct memcg *b)
 struct busy {
 	const struct memcg *cg;
 	s32 depth; /* levels of cg's chain down to this have a thread that is not stalled */
+	u32 seen;
 };
 
 static bool look(struct task *t, void *arg)
@@ -123,21 +128,31 @@ static bool look(struct task *t, void *arg)
 	const struct memcg *active = atomic_load_acquire(&t->active);
 	struct busy *b = arg;
 
+	b->seen++;
 	if (atomic_load(&t->stalls))
 		return true;
 	b->depth = MAX(b->depth, (s32)common_depth(active ? active : root_group, b->cg));
 	return b->depth < (s32)b->cg->depth;
 }
 
-/* One walk over the threads answers for all levels. */
-static s32 busy_depth(const struct memcg *cg)
+/*
+ * One walk over the threads answers for all levels. Where there are many, the answer stands for a
+ * while: ten times what the walk takes, so that stalls in quick succession do not add up to more.
+ */
+static s32 busy_depth(const struct memcg *cg, u64 now)
 {
 	struct busy b = {.cg = cg, .depth = NOBODY};
 	struct rcu_reader *self = self_rcu();
+	struct psi_group *g = cg->psi;
 
+	if (now < g->look_again)
+		return g->busy;
 	rcu_read_lock(self); /* what others are in stays valid memory */
 	tasks_each(look, &b);
 	rcu_read_unlock(self);
+	g->busy = b.depth;
+	if (b.seen > THREADS_MANY)
+		g->look_again = now + b.seen * PER_THREAD_NS;
 	return b.depth;
 }
 
@@ -170,13 +185,18 @@ static void advance_locked(struct psi_group *g, u64 now)
 /* Up to date by what was, then what is from here on. */
 static void update_locked(struct memcg *cg, u64 now)
 {
-	s32 busy = busy_depth(cg);
+	s32 busy;
 
+	while (cg && !cg->psi) /* state is made upwards: below there is nothing to update */
+		cg = cg->parent;
+	if (!cg)
+		return;
+	busy = busy_depth(cg, now);
 	for (; cg; cg = cg->parent) {
 		struct psi_group *g = cg->psi;
 
 		if (!g)
-			continue;
+			continue; /* a trigger's group alone */
 		advance_locked(g, now);
 		g->time[PSI_SOME].on = g->stalls > 0;
 		g->time[PSI_FULL].on = g->stalls > 0 && (s32)cg->depth > busy;

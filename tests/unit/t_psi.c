@@ -172,6 +172,58 @@ static void full_is_when_nobody_works(void)
 	CHECK(!pthread_join(thread, NULL));
 }
 
+/* Where looking at all threads takes long it is not done for every stall; but it is done. */
+static u32 idle;
+
+static void *be_idle(void *arg)
+{
+	memcg_leave(memcg_get(arg));
+	atomic_add(&idle, 1u);
+	while (!atomic_load_acquire(&done))
+		sys_sleep_ns(MS);
+	return NULL;
+}
+
+static void full_among_many_threads(void)
+{
+	static pthread_t thread[200];
+	struct psi_stall s;
+	u64 was;
+
+	set_up();
+	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
+		CHECK(!pthread_create(&thread[i], NULL, be_idle, other));
+	while (atomic_load(&idle) < ARRAY_SIZE(thread))
+		sched_yield();
+	psi_begin(&s, cg);
+	pass_at_least(10 * MS);
+	CHECK(full(cg) >= 10000);
+	memcg_leave(memcg_get(other)); /* nobody in cg: nobody works in it */
+	pass_at_least(MS);
+	was = full(cg);
+	pass_at_least(10 * MS);
+	CHECK(full(cg) >= was + 10000);
+	psi_end(&s);
+	memcg_leave(memcg_get(cg));
+	psi_begin(&s, other);
+	pass_at_least(MS); /* longer than an answer stands */
+	psi_tick(&s);
+	was = full(other);
+	pass_at_least(10 * MS);
+	CHECK(full(other) == was && some(other) >= 10000);
+	psi_end(&s);
+	atomic_store_release(&done, 1u);
+	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
+		CHECK(!pthread_join(thread[i], NULL));
+	psi_begin(&s, other); /* they are gone from it */
+	pass_at_least(MS);
+	psi_tick(&s);
+	was = full(other);
+	pass_at_least(10 * MS);
+	CHECK(full(other) >= was + 10000);
+	psi_end(&s);
+}
+
 /* Short in one group, at home in another: that one waits too, if others are short there. */
 static void who_waits_for_others_memory_waits(void)
 {
@@ -473,6 +525,7 @@ int main(void)
 		PAGE_TEST(a_stall_is_counted_upwards),
 		PAGE_TEST(stalls_nest),
 		PAGE_TEST(full_is_when_nobody_works),
+		PAGE_TEST(full_among_many_threads),
 		PAGE_TEST(who_waits_for_others_memory_waits),
 		PAGE_TEST(a_long_stall_is_seen_while_it_lasts),
 		PAGE_TEST(a_dead_groups_stall_ends),
