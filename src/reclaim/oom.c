@@ -191,7 +191,7 @@ bool oom_handled(const struct memcg *cg)
 	return hook_above(cg);
 }
 
-bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
+bool oom_ask(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 {
 	const struct task *self = task_self();
 	struct oom_hook *hook = hook_above(limited);
@@ -199,13 +199,18 @@ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 	struct memcg *victim;
 	bool relieved;
 
-	group_event(limited, EV_OOM);
 	if (!hook || !self || self->busy || self->reclaiming || !hook_claim(hook, how, &c))
 		return false;
 	victim = victim_of(limited, payer);
 	relieved = hook_run(hook, &c, victim, n);
 	group_put(victim);
 	return relieved;
+}
+
+bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
+{
+	group_event(limited, EV_OOM);
+	return oom_ask(limited, payer, n, how);
 }
 
 /* --- fork ----------------------------------------------------------------------------- */

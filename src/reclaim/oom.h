@@ -13,6 +13,8 @@ struct oom_hook;
  * `oom` and asks the nearest handler that may run now. True: it says that memory came free.
  */
 __hidden_ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how);
+/* Asks and counts nothing: that is done already for this refusal. */
+__hidden_ bool oom_ask(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how);
 /* Whether any handler stands at cg or above. */
 __hidden_ bool oom_handled(const struct memcg *cg);
 __hidden_ void oom_group_free(struct memcg *cg); /* its struct goes */

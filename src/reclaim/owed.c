@@ -37,7 +37,7 @@ void owed_reclaim(struct memcg *limited, u64 n)
 	self->owed |= OWED_SHORT;
 }
 
-/* The allocation that was refused is over; this makes room for those to come. */
+/* The allocation that was refused is over, and was counted; this makes room for those to come. */
 static void serve_short(struct task *self)
 {
 	struct memcg *cg = group_ref_get(self->short_group);
@@ -47,7 +47,7 @@ static void serve_short(struct task *self)
 		return;
 	if (counter_headroom(&cg->counter) < n &&
 	    !reclaim_group(cg, reclaim_want(cg, n), RECLAIM_ANY))
-		oom_relieve(cg, cg->handle->index, n, RECLAIM_ANY);
+		oom_ask(cg, cg->handle->index, n, RECLAIM_ANY);
 	group_put(cg);
 }
 

@@ -125,6 +125,7 @@ static void test_owed_to_memcg_leave(void **state)
 	assert_int_equal(memcg__self->owed, OWED_SHORT);
 	memcg_leave(was);
 	assert_int_equal(calls, 1);
+	assert_int_equal(mid->events[EV_OOM], 1); /* one refusal, whoever is asked when */
 	assert_int_equal(memcg__self->owed, 0);
 	assert_int_equal(memcg_current(mid), 0);
 	memcg_leave(memcg_enter(low)); /* served */
