@@ -1,0 +1,31 @@
+/* rows.h - the rows that are ported, and what they share. */
+#ifndef CONFORMANCE_ROWS_H
+#define CONFORMANCE_ROWS_H
+
+#include <memcg.h>
+
+void row_subtree_control(void);
+void row_current_peak(void);
+void row_min(void);
+void row_low(void);
+void row_high(void);
+void row_high_sync(void);
+void row_max(void);
+void row_reclaim(void);
+void row_oom_events(void);
+void row_oom_group_leaf(void);
+void row_oom_group_parent(void);
+void row_oom_group_score(void);
+void row_delete_file(void);
+void row_delete_dir(void);
+void row_kmem_basic(void);
+void row_memcg_deletion(void);
+void row_proc_kpagecgroup(void);
+void row_kernel_stacks(void);
+void row_dead_cgroups(void);
+void row_percpu_basic(void);
+
+/* Asks memory.reclaim for the difference, five times at most. */
+bool reclaim_until(struct memcg *cg, uint64_t goal);
+
+#endif
