@@ -194,16 +194,19 @@ MEMCG_API MEMCG_NODISCARD struct memcg_ctl *memcg_ctl_open(struct memcg *cg, con
  */
 MEMCG_API ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size);
 
-/** As memcg_write(). memory.peak: starts this reader's own peak afresh, whatever is written. */
+/**
+ * As memcg_write(). memory.peak: starts this reader's own peak afresh, whatever is written.
+ * memory.pressure: "some|full STALL_US WINDOW_US" makes this reader's trigger; -EBUSY: it has one.
+ */
 MEMCG_API int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len);
 
 /**
  * An eventfd (close-on-exec, non-blocking) that becomes readable when the file has news:
- * memory.events and memory.events.local after an event, cgroup.events, and all of them, when the
- * group was destroyed. It is the reader's: the same at every call, closed by memcg_ctl_close() and
- * by nobody else; poll it, and leave reading it to memcg_ctl_read(). In the child of a fork ask
- * again: the parent's tells the parent. -EOPNOTSUPP: the file never has news; -ENODEV, -EMFILE,
- * -ENFILE, -ENOMEM.
+ * memory.events and memory.events.local after an event, memory.pressure by its trigger (-EOPNOTSUPP
+ * before there is one), and these and cgroup.events when the group was destroyed. It is the
+ * reader's: the same at every call, closed by memcg_ctl_close() and by nobody else; poll it, and
+ * leave reading it to memcg_ctl_read(). In the child of a fork ask again: the parent's tells the
+ * parent. -EOPNOTSUPP: the file never has news; -ENODEV, -EMFILE, -ENFILE, -ENOMEM.
  */
 MEMCG_API int memcg_ctl_fd(struct memcg_ctl *ctl);
 

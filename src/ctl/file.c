@@ -25,6 +25,8 @@ ssize_t file_read(const struct file *f, struct memcg *cg, char *buf, size_t size
 		return -EACCES;
 	if (!buf)
 		return -EINVAL;
+	if (size)
+		*buf = '\0'; /* for a text without a line */
 	err = f->show(cg, &t);
 	if (err)
 		return err;

@@ -23,10 +23,11 @@ enum file_flags {
 	FILE_PEAK = 1u << 2,	     /* has a peak of its own once written */
 	FILE_EVENTS = 1u << 3,	     /* its descriptor tells of events of the subtree, */
 	FILE_EVENTS_LOCAL = 1u << 4, /* of the group's own, */
-	FILE_END = 1u << 5,	     /* of the group's end alone */
+	FILE_END = 1u << 5,	     /* of the group's end alone, */
+	FILE_PRESSURE = 1u << 6,     /* of stalls, once a trigger was written */
 };
 
-#define FILE_NOTIFIES (FILE_EVENTS | FILE_EVENTS_LOCAL | FILE_END)
+#define FILE_NOTIFIES (FILE_EVENTS | FILE_EVENTS_LOCAL | FILE_END | FILE_PRESSURE)
 
 struct file {
 	const char *name;

@@ -1,5 +1,9 @@
 /* file_event.c - what happened to a group at its limits. */
+#include <errno.h>
+
 #include "ctl/files.h"
+#include "ctl/parse.h"
+#include "reclaim/psi.h"
 
 static int say_events(const u64 *events, struct text *t)
 {
@@ -30,4 +34,41 @@ int show_swap_events(struct memcg *cg, struct text *t)
 	text_line(t, "max", 0);
 	text_line(t, "fail", 0);
 	return 0;
+}
+
+/* --- pressure ------------------------------------------------------------------ */
+
+static void say_average(struct text *t, const char *name, u32 hundredths)
+{
+	text_say(t, " %s=%u.%02u", name, hundredths / 100, hundredths % 100);
+}
+
+static void say_pressure(struct memcg *cg, struct text *t, bool full)
+{
+	struct psi_numbers n;
+
+	psi_show(cg, full, &n);
+	text_say(t, full ? "full" : "some");
+	say_average(t, "avg10", n.avg10);
+	say_average(t, "avg60", n.avg60);
+	say_average(t, "avg300", n.avg300);
+	text_say(t, " total=%lu\n", (unsigned long)n.total_us);
+}
+
+int show_pressure(struct memcg *cg, struct text *t)
+{
+	say_pressure(cg, t, false);
+	say_pressure(cg, t, true);
+	return 0;
+}
+
+/* A trigger ends with who holds it: without a reader (reader.c) nobody does. */
+int store_pressure(struct memcg *cg, const char *buf, size_t len)
+{
+	struct parsed_trigger trigger;
+
+	(void)cg;
+	if (parse_trigger(buf, len, &trigger) < 0)
+		return -EINVAL;
+	return psi_trigger_valid(trigger.stall_us, trigger.window_us) ? 0 : -EINVAL;
 }

@@ -45,6 +45,14 @@ const struct file file_table[] = {
 	{"memory.numa_stat", show_numa_stat, NULL, 0, "lines `name N0=number`", NULL,
 	 "The lines of `memory.stat` that the kernel keeps for each node. Which node memory lies "
 	 "on is not known: all stands at node 0."},
+	{"memory.pressure", show_pressure, store_pressure, FILE_PRESSURE,
+	 "lines `some` and `full` with `avg10`, `avg60`, `avg300` (percent) and `total` (us)",
+	 "`some` or `full`, a stall and a window in microseconds",
+	 "Time lost because memory was short: in reclaim, at `memory.high`. `some`: at least one "
+	 "thread of the group and those below waited; `full`: all of them did. A write through a "
+	 "reader (memcg_ctl_open) makes that reader's trigger: its descriptor becomes readable "
+	 "when the stall grows by so much within the window (500000 to 10000000), at most once "
+	 "in a window; a second one is -EBUSY. By memcg_write it is looked at, and makes none."},
 	{"memory.swap.current", show_no_bytes, NULL, 0, BYTES, NULL, "0: nothing is swapped yet."},
 	{"memory.swap.peak", show_no_bytes, store_peak, 0, BYTES, "anything",
 	 "0. A write is accepted as for `memory.peak`."},
@@ -96,6 +104,17 @@ const struct file file_table[] = {
 	 "The one controller there is."},
 	{"cgroup.subtree_control", show_subtree_control, store_subtree_control, 0, "`memory`",
 	 "`+memory`, `-memory`", "Always `memory`. It cannot be taken away: `-memory` is -EBUSY."},
+	{"cgroup.events", show_cgroup_events, NULL, FILE_NOT_ON_ROOT | FILE_END,
+	 "lines of name and number", NULL,
+	 "`populated`: 1 when the active group of some thread is this one or one below. `frozen`: 0. "
+	 "Threads come and go without notice: a reader's descriptor tells of the group's end "
+	 "alone."},
+	{"cgroup.procs", show_procs, NULL, 0, "the number of this process, or nothing", NULL,
+	 "There when `cgroup.threads` has a line. To go into a group there is memcg_enter."},
+	{"cgroup.threads", show_threads, NULL, 0, "a number a line", NULL,
+	 "The system's numbers of the threads whose active group this is, or that are in a group "
+	 "which was destroyed and pay for this one now. A thread is known from the first time it "
+	 "entered a group or needed the library's slow path."},
 	{"cgroup.stat", show_cgroup_stat, NULL, 0, "lines of name and number", NULL,
 	 "`nr_descendants`: groups below. `nr_dying_descendants`: deleted groups that memory "
 	 "still names; they hold no struct, and are counted at the root alone, for all."},

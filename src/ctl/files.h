@@ -45,10 +45,17 @@ STORE(oom_group);
 SHOW(events);
 SHOW(events_local);
 SHOW(swap_events);
+SHOW(pressure);
+STORE(pressure);
 
 /* file_owners.c */
 SHOW(owners);
 SHOW(report);
+
+/* file_task.c */
+SHOW(threads);
+SHOW(procs);
+SHOW(cgroup_events);
 
 /* file_stat.c */
 SHOW(stat);

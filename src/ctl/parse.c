@@ -257,3 +257,33 @@ int parse_reclaim(const char *text, size_t len, u64 *bytes)
 	*bytes = v;
 	return 0;
 }
+
+static bool take_number_word(const char **at, size_t *len, u64 *v)
+{
+	struct cursor c;
+	const char *word;
+	size_t n;
+
+	if (!parse_word(at, len, &word, &n))
+		return false;
+	c = (struct cursor){.at = word, .end = word + n};
+	return !take_digits(&c, 10, v) && at_end(&c);
+}
+
+int parse_trigger(const char *text, size_t len, struct parsed_trigger *trigger)
+{
+	struct parsed_trigger parsed;
+	const char *word;
+	size_t n;
+
+	if (!parse_word(&text, &len, &word, &n))
+		return -EINVAL;
+	parsed.full = parse_is(word, n, "full");
+	if (!parsed.full && !parse_is(word, n, "some"))
+		return -EINVAL;
+	if (!take_number_word(&text, &len, &parsed.stall_us) ||
+	    !take_number_word(&text, &len, &parsed.window_us) || parse_word(&text, &len, &word, &n))
+		return -EINVAL;
+	*trigger = parsed;
+	return 0;
+}

@@ -24,6 +24,12 @@ __hidden_ int parse_reclaim(const char *text, size_t len, u64 *bytes);
 __hidden_ int parse_count(const char *text, size_t len, u32 *n);
 /* 0 or 1. 0, -EINVAL, -ERANGE. */
 __hidden_ int parse_switch(const char *text, size_t len, bool *on);
+/* "some 150000 1000000": decimal, microseconds. 0, -EINVAL. Ranges are not looked at. */
+struct parsed_trigger {
+	bool full;
+	u64 stall_us, window_us;
+};
+__hidden_ int parse_trigger(const char *text, size_t len, struct parsed_trigger *trigger);
 /* The text is this word, white space around. */
 __hidden_ bool parse_is(const char *text, size_t len, const char *word);
 /*

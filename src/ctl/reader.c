@@ -4,8 +4,10 @@
 #include <errno.h>
 
 #include "ctl/file.h"
+#include "ctl/parse.h"
 #include "group/event.h"
 #include "page/page.h"
+#include "reclaim/psi.h"
 #include "sync/lock.h"
 #include "sys/file.h"
 
@@ -15,6 +17,7 @@ struct memcg_ctl {
 	const struct file *file;
 	/* reader_lock. */
 	struct event_watch *watch;    /* NULL: no descriptor was asked for */
+	struct psi_trigger *trigger;  /* of memory.pressure: there when watch is */
 	int fd;			      /* the program's end; the watch has a duplicate */
 	u32 process;		      /* that made the watch: `generation` then */
 	u64 peak;		      /* while on the list: what it has been given */
@@ -122,8 +125,11 @@ static void drop_watch_locked(struct memcg_ctl *ctl)
 {
 	if (!ctl->watch)
 		return;
+	if (ctl->trigger)
+		psi_trigger_del(ctl->trigger);
 	event_watch_del(ctl->watch);
 	sys_close(ctl->fd);
+	ctl->trigger = NULL;
 	ctl->watch = NULL;
 }
 
@@ -151,6 +157,16 @@ close_fd:
 	return err;
 }
 
+/* The descriptor there is, made if need be; of memory.pressure a trigger's or none. */
+static int fd_locked(struct memcg_ctl *ctl)
+{
+	if (!watching_locked(ctl))
+		drop_watch_locked(ctl);
+	if (ctl->watch)
+		return ctl->fd;
+	return ctl->file->flags & FILE_PRESSURE ? -EOPNOTSUPP : make_watch_locked(ctl);
+}
+
 int memcg_ctl_fd(struct memcg_ctl *ctl)
 {
 	int saved = errno, fd;
@@ -158,12 +174,45 @@ int memcg_ctl_fd(struct memcg_ctl *ctl)
 	if (!(ctl->file->flags & FILE_NOTIFIES))
 		return -EOPNOTSUPP;
 	lock_acquire(&reader_lock);
-	if (!watching_locked(ctl))
-		drop_watch_locked(ctl);
-	fd = ctl->watch ? ctl->fd : make_watch_locked(ctl);
+	fd = fd_locked(ctl);
 	lock_release(&reader_lock);
 	errno = saved;
 	return fd;
+}
+
+static int make_trigger_locked(struct memcg_ctl *ctl, const struct parsed_trigger *p)
+{
+	int end, err = make_watch_locked(ctl);
+
+	if (err < 0)
+		return err;
+	err = end = sys_dup(ctl->fd);
+	if (end >= 0) {
+		ctl->trigger = psi_trigger_add(ctl->cg, p->full, p->stall_us, p->window_us, end);
+		if (ctl->trigger)
+			return 0;
+		err = -errno;
+		sys_close(end);
+	}
+	drop_watch_locked(ctl);
+	return err;
+}
+
+/* One for each reader, as for each open file in the kernel. */
+static int set_trigger(struct memcg_ctl *ctl, const void *buf, size_t len)
+{
+	struct parsed_trigger parsed;
+	int saved = errno, err = parse_trigger(buf, len, &parsed);
+
+	if (err)
+		return err;
+	lock_acquire(&reader_lock);
+	if (!watching_locked(ctl))
+		drop_watch_locked(ctl);
+	err = ctl->watch ? -EBUSY : make_trigger_locked(ctl, &parsed);
+	lock_release(&reader_lock);
+	errno = saved;
+	return err;
 }
 
 /* Unreadable first, then armed, then the caller reads: nothing falls between. */
@@ -202,6 +251,8 @@ int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len)
 
 	if (!err && ctl->file->flags & FILE_PEAK)
 		reset_peak(ctl);
+	if (!err && ctl->file->flags & FILE_PRESSURE)
+		err = set_trigger(ctl, buf, len);
 	return err;
 }
 

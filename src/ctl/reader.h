@@ -11,6 +11,8 @@
  * 3. News. A reader that was asked for a descriptor has a watch (group/event.h) on an eventfd
  *    of its own. Reading makes the descriptor unreadable, arms the watch, and then reads the
  *    counts: what happens after that makes it readable again.
+ *    memory.pressure has news when its trigger says so (reclaim/psi.h): that writes to the same
+ *    descriptor, and is not armed, as it writes no more than once a window.
  * 4. reader_lock covers lists, peaks, watches and descriptors of all readers: none of
  *    this is asked for often.
  * 5. In the child of a fork readers go on; the descriptors stay the parent's business, and

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "sync/lock.h"
+#include "sys/id.h"
 
 static struct lock tasks_lock = LOCK_INIT(RANK_TASKS);
 static struct list tasks = LIST_INIT(tasks);
@@ -36,6 +37,7 @@ static void tid_give_locked(u32 tid)
 
 bool task_register(struct task *t)
 {
+	t->system_id = sys_thread_id();
 	lock_acquire(&tasks_lock);
 	t->tid = tid_take_locked();
 	if (t->tid) {
@@ -87,6 +89,7 @@ void tasks_fork_child(void)
 	list_init(&tasks);
 	task_nr = 0;
 	if (self) {
+		self->system_id = sys_thread_id();
 		list_add_tail(&tasks, &self->link);
 		task_nr = 1;
 	}

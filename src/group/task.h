@@ -37,6 +37,8 @@ struct task {
 	struct memcg *active; /* referenced; NULL: the root. The thread's; others: see tasks_each */
 	u32 handle;	      /* the active group's; what allocations are charged to */
 	u32 tid;	      /* our own number, from 1; reused */
+	/* The system's number for it; written at registration and fork, read by others. */
+	u32 system_id;
 	u32 busy;	/* depth of slow paths: a signal handler that allocates in one gets NULL */
 	u32 failed;	/* failure holds something */
 	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */

@@ -278,14 +278,19 @@ int psi_show(struct memcg *cg, bool full, struct psi_numbers *out)
 
 /* --- triggers ---------------------------------------------------------------------------- */
 
+bool psi_trigger_valid(u64 stall_us, u64 window_us)
+{
+	return window_us >= WINDOW_LEAST_US && window_us <= WINDOW_MOST_US && stall_us &&
+	       stall_us <= window_us;
+}
+
 struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us, u64 window_us,
 				    int fd)
 {
 	struct psi_trigger *t = NULL;
 
 	errno = EINVAL;
-	if (window_us < WINDOW_LEAST_US || window_us > WINDOW_MOST_US || !stall_us ||
-	    stall_us > window_us)
+	if (!psi_trigger_valid(stall_us, window_us))
 		return NULL;
 	errno = ENODEV;
 	if (!memcg_online(cg))

@@ -54,6 +54,7 @@ __hidden_ int psi_show(struct memcg *cg, bool full, struct psi_numbers *out);
  * reference of the group until then. NULL and errno: EINVAL unless 0 < stall_us <= window_us and
  * 500 ms <= window_us <= 10 s, ENODEV (offline), ENOMEM.
  */
+__hidden_ bool psi_trigger_valid(u64 stall_us, u64 window_us); /* no -EINVAL */
 struct psi_trigger;
 __hidden_ struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us,
 					      u64 window_us, int fd);

@@ -9,9 +9,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <memcg.h>
 
@@ -98,8 +101,13 @@ static void test_fresh_group(void **state)
 	reads("memory.zswap.current", "0\n");
 	reads("memory.zswap.max", "max\n");
 	reads("memory.zswap.writeback", "1\n");
+	reads("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+				 "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
 	reads("memory.slack", "0\n");
 	reads("memory.accounting", "1\n");
+	reads("cgroup.events", "populated 0\nfrozen 0\n");
+	reads("cgroup.procs", "");
+	reads("cgroup.threads", "");
 	reads("cgroup.type", "domain\n");
 	reads("cgroup.controllers", "memory\n");
 	reads("cgroup.subtree_control", "memory\n");
@@ -447,7 +455,8 @@ static void test_names_and_rights(void **state)
 		"memory.zswap.current", "cgroup.controllers"};
 	static const char *const none[] = {"", "memory", "memory.maxx", "MEMORY.MAX",
 					   "../memory.max"};
-	static const char *const not_on_root[] = {"cgroup.type", "memory.oom.group"};
+	static const char *const not_on_root[] = {"cgroup.type", "cgroup.events",
+						  "memory.oom.group"};
 	char buf[64];
 	unsigned i;
 
@@ -483,7 +492,11 @@ static void test_small_buffers(void **state)
 		if (!file_table[f].show)
 			continue;
 		n = memcg_read(cg, name, buf, sizeof(buf));
-		assert_true(n > 0);
+		assert_true(n >= 0);
+		if (!n) {
+			assert_int_equal(strncmp(name, "cgroup.", 7), 0); /* nobody is there */
+			continue;
+		}
 		for (size = 0; size <= (size_t)n; size++) {
 			memset(buf, '#', sizeof(buf));
 			assert_int_equal(memcg_read(cg, name, buf, size), -ERANGE);
@@ -524,6 +537,87 @@ static void test_active_group(void **state)
 	assert_string_equal(get_of(memcg_root(), "memory.max"), "max\n");
 }
 
+/* ---- who is there ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int step; /* what the thread has done; what it may do is one more */
+	int allowed;
+	unsigned long id;
+} other = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void other_did(int step)
+{
+	pthread_mutex_lock(&other.lock);
+	other.step = step;
+	pthread_cond_broadcast(&other.changed);
+	while (other.allowed <= step)
+		pthread_cond_wait(&other.changed, &other.lock);
+	pthread_mutex_unlock(&other.lock);
+}
+
+static void let_other(int step)
+{
+	pthread_mutex_lock(&other.lock);
+	other.allowed = step;
+	pthread_cond_broadcast(&other.changed);
+	while (other.step < step && step < 3) /* at 3 it ends */
+		pthread_cond_wait(&other.changed, &other.lock);
+	pthread_mutex_unlock(&other.lock);
+}
+
+static void *other_thread(void *arg)
+{
+	struct memcg *before;
+
+	other.id = (unsigned long)syscall(SYS_gettid);
+	before = memcg_enter(arg);
+	other_did(1);
+	memcg_leave(before);
+	other_did(2);
+	return NULL;
+}
+
+static void test_who_is_there(void **state)
+{
+	struct memcg *child = memcg_create(cg, "child"), *before;
+	unsigned long me = (unsigned long)syscall(SYS_gettid);
+	char text[64], both[64], pid[32];
+	pthread_t thread;
+
+	(void)state;
+	snprintf(pid, sizeof(pid), "%d\n", getpid());
+	assert_int_equal(pthread_create(&thread, NULL, other_thread, child), 0);
+	let_other(1);
+	snprintf(text, sizeof(text), "%lu\n", other.id);
+	assert_string_equal(get_of(child, "cgroup.threads"), text);
+	assert_string_equal(get_of(child, "cgroup.procs"), pid);
+	assert_string_equal(get_of(child, "cgroup.events"), "populated 1\nfrozen 0\n");
+	reads("cgroup.threads", "");
+	reads("cgroup.procs", "");
+	reads("cgroup.events", "populated 1\nfrozen 0\n");
+	before = memcg_enter(child);
+	snprintf(text, sizeof(text), "%lu\n%lu\n", me, other.id);
+	snprintf(both, sizeof(both), "%lu\n%lu\n", other.id, me);
+	if (strcmp(get_of(child, "cgroup.threads"), both))
+		assert_string_equal(get_of(child, "cgroup.threads"), text);
+	memcg_leave(before);
+	memcg_get(child);
+	assert_int_equal(memcg_destroy(child), 0); /* its thread pays for the parent now */
+	snprintf(text, sizeof(text), "%lu\n", other.id);
+	reads("cgroup.threads", text);
+	assert_string_equal(get_of(child, "cgroup.threads"), "");
+	let_other(2);
+	reads("cgroup.threads", "");
+	reads("cgroup.events", "populated 0\nfrozen 0\n");
+	assert_non_null(strstr(get_of(memcg_root(), "cgroup.threads"), text));
+	let_other(3);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_null(strstr(get_of(memcg_root(), "cgroup.threads"), text));
+	memcg_put(child);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_group, drop_group)
 
 int main(void)
@@ -549,6 +643,7 @@ int main(void)
 		TEST(test_small_buffers),
 		TEST(test_destroyed),
 		TEST(test_active_group),
+		TEST(test_who_is_there),
 	};
 
 	memcg_leave(memcg_enter(NULL));

@@ -22,6 +22,7 @@
 #include "group/charge.h"
 #include "group/event.h"
 #include "page/page.h"
+#include "reclaim/psi.h"
 #include "sys/fault.h"
 
 static struct memcg *cg;
@@ -253,7 +254,7 @@ static void test_no_news_of_others(void **state)
 		struct memcg_ctl *ctl = open_one(file_table[i].name);
 		int fd = memcg_ctl_fd(ctl);
 
-		if (file_table[i].flags & FILE_NOTIFIES)
+		if (file_table[i].flags & FILE_NOTIFIES & ~FILE_PRESSURE)
 			assert_true(fd >= 0);
 		else
 			assert_int_equal(fd, -EOPNOTSUPP);
@@ -285,6 +286,44 @@ static void test_the_end_is_news(void **state)
 	memcg_ctl_close(events);
 }
 
+static void test_triggers(void **state)
+{
+	struct memcg_ctl *ctl = open_one("memory.pressure"), *end = open_one("cgroup.events");
+	struct memcg *gone = memcg_create(cg, "gone");
+	struct memcg_ctl *of_gone = memcg_ctl_open(gone, "memory.pressure");
+	struct psi_stall stall;
+	char buf[256];
+	int fd;
+
+	(void)state;
+	assert_int_equal(memcg_ctl_fd(ctl), -EOPNOTSUPP);
+	assert_int_equal(memcg_ctl_write(ctl, "some 1000 100", 13), -EINVAL);
+	assert_int_equal(memcg_ctl_fd(ctl), -EOPNOTSUPP);
+	assert_int_equal(memcg_ctl_write(ctl, "some 1000 10000000", 18), 0);
+	assert_int_equal(memcg_ctl_write(ctl, "some 1000 10000000", 18), -EBUSY);
+	fd = memcg_ctl_fd(ctl);
+	assert_true(fd >= 0);
+	assert_false(readable(fd));
+	psi_begin(&stall, cg);
+	usleep(5000); /* at least: the trigger asks for 1 ms */
+	psi_end(&stall);
+	assert_true(readable(fd));
+	assert_true(memcg_ctl_read(ctl, buf, sizeof(buf)) > 0);
+	assert_int_equal(strncmp(buf, "some avg10=", 11), 0);
+	assert_non_null(strstr(buf, "\nfull avg10="));
+	assert_null(strstr(buf, " total=0\n"));
+	assert_false(readable(fd));
+	memcg_ctl_close(ctl);
+	psi_begin(&stall, cg);
+	psi_end(&stall);
+	assert_int_equal(memcg_ctl_write(of_gone, "full 1000 500000", 16), 0);
+	assert_int_equal(memcg_destroy(gone), 0);
+	assert_true(readable(memcg_ctl_fd(of_gone)));
+	assert_false(readable(memcg_ctl_fd(end)));
+	memcg_ctl_close(of_gone);
+	memcg_ctl_close(end);
+}
+
 static unsigned open_fds(void)
 {
 	unsigned n = 0;
@@ -310,6 +349,15 @@ static void test_descriptors_that_cannot_be_had(void **state)
 	}
 	assert_true(memcg_ctl_fd(ctl) >= 0);
 	memcg_ctl_close(ctl);
+	ctl = open_one("memory.pressure");
+	for (i = 1; i <= 2; i++) {
+		sys_fault_arm(SYS_FAULT_DUP, i, 0, 0, 0);
+		assert_int_equal(memcg_ctl_write(ctl, "some 1000 500000", 16), -EMFILE);
+		sys_fault_disarm_all();
+		assert_int_equal(open_fds(), before);
+	}
+	assert_int_equal(memcg_ctl_write(ctl, "some 1000 500000", 16), 0);
+	memcg_ctl_close(ctl);
 	assert_int_equal(open_fds(), before);
 }
 
@@ -317,6 +365,7 @@ static void test_descriptors_that_cannot_be_had(void **state)
 static void test_fork(void **state)
 {
 	struct memcg_ctl *ctl = open_one("memory.events"), *peak = open_one("memory.peak");
+	struct memcg_ctl *pressure = open_one("memory.pressure");
 	int fd = memcg_ctl_fd(ctl), status;
 	char buf[256];
 	pid_t pid;
@@ -324,6 +373,7 @@ static void test_fork(void **state)
 	(void)state;
 	visit(50000);
 	reset(peak);
+	assert_int_equal(memcg_ctl_write(pressure, "some 1000 500000", 16), 0);
 	pid = fork();
 	if (!pid) {
 		bool good = memcg_ctl_read(ctl, buf, sizeof(buf)) > 0;
@@ -333,8 +383,12 @@ static void test_fork(void **state)
 		good &= mine >= 0 && readable(mine);
 		good &= memcg_ctl_read(ctl, buf, sizeof(buf)) > 0 && !readable(mine);
 		good &= memcg_ctl_read(peak, buf, sizeof(buf)) > 0 && !strcmp(buf, "0\n");
+		good &= memcg_ctl_write(pressure, "some 1000 500000", 16) == 0; /* as new */
 		memcg_ctl_close(ctl);
 		memcg_ctl_close(peak);
+		memcg_enter(cg); /* the one thread there is, by its new number */
+		good &= memcg_read(cg, "cgroup.threads", buf, sizeof(buf)) > 0 &&
+			atoi(buf) == (int)getpid();
 		_exit(good ? 0 : 1);
 	}
 	assert_true(pid > 0);
@@ -345,6 +399,7 @@ static void test_fork(void **state)
 	group_event(cg, EV_LOW);
 	assert_true(readable(fd));
 	memcg_ctl_close(ctl);
+	memcg_ctl_close(pressure);
 	memcg_ctl_close(peak);
 }
 
@@ -407,6 +462,7 @@ int main(void)
 		TEST(test_peak_refused),
 		TEST(test_events_are_news),
 		TEST(test_no_news_of_others),
+		TEST(test_triggers),
 		cmocka_unit_test(test_the_end_is_news),
 		TEST(test_descriptors_that_cannot_be_had),
 		TEST(test_fork),
