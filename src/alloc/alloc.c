@@ -132,8 +132,7 @@ static void *object_try(u32 handle, unsigned class, size_t size, size_t align, u
 	} while (unlikely(!p) && charge_again(&r));
 	if (unlikely(!p))
 		errno = ENOMEM;
-	if (unlikely(owed_in_malloc) && task_self())
-		owed_serve(task_self());
+	owed_serve_in_malloc();
 	return p;
 }
 

@@ -496,6 +496,7 @@ void maps_commit(struct map_change *c, void *result)
 	credit_tree(c, &c->target);
 	credit_tree(c, &c->stale);
 	c->kind = CHANGE_NONE;
+	owed_serve_in_malloc();
 	errno = saved;
 }
 

@@ -8,6 +8,7 @@
 #include "alloc/thread.h"
 #include "ctl/recount.h"
 #include "page/page.h"
+#include "reclaim/owed.h"
 #include "sys/clock.h"
 
 #define PUBLISH_NS   200000000ul /* between two publications, at least */
@@ -200,6 +201,9 @@ static void follow_limits(void)
 		return;
 	follow_one(MEMCG_MAX, &h->max, &seen_max);
 	follow_one(MEMCG_HIGH, &h->high, &seen_high);
+	/* A program that does not know of groups never leaves one: its allocations are where it
+	 * can be held, and --high is how its user asked for that. */
+	atomic_store(&owed_in_malloc, atomic_load(&seen_high) != MEMCG_UNLIMITED);
 }
 
 /* In a thread's slow path, no lock held. */

@@ -29,4 +29,10 @@ static inline void owed_serve(struct task *self)
 /* `memcg run --high`: also at the end of an allocation. */
 extern __hidden_ bool owed_in_malloc;
 
+static inline void owed_serve_in_malloc(void)
+{
+	if (unlikely(atomic_load(&owed_in_malloc)) && task_self())
+		owed_serve(task_self());
+}
+
 #endif

@@ -149,10 +149,13 @@ static void test_no_wait_when_it_fits_again(void **state)
 	assert_int_equal(cg->events[EV_HIGH], 0);
 }
 
+static u64 destroyed_at;
+
 static void *destroyer(void *arg)
 {
 	sys_sleep_ns(200 * MS);
 	memcg_destroy(arg);
+	destroyed_at = sys_clock_ns();
 	return NULL;
 }
 
@@ -162,7 +165,7 @@ static void test_nobody_waits_for_a_dead_group(void **state)
 	struct memcg *mortal = memcg_create(cg, "mortal");
 	struct memcg_charge *c = memcg_charge(mortal, 100 * MIB);
 	pthread_t t;
-	u64 before;
+	u64 before, after;
 
 	(void)state;
 	assert_non_null(c);
@@ -172,8 +175,10 @@ static void test_nobody_waits_for_a_dead_group(void **state)
 	assert_int_equal(pthread_create(&t, NULL, destroyer, mortal), 0);
 	before = sys_clock_ns();
 	memcg_throttle();
-	assert_true(sys_clock_ns() - before < 1900 * MS);
+	after = sys_clock_ns();
 	pthread_join(t, NULL);
+	if (destroyed_at - before < 1000 * MS) /* else the machine was too busy to tell */
+		assert_true(after - before < 1900 * MS);
 	memcg_uncharge(c);
 }
 

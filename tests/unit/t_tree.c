@@ -271,6 +271,24 @@ static void not_found(const char *path, int why)
 	assert_int_equal(errno, why);
 }
 
+/* What a group claimed of its parent's protection is the others' when it goes. */
+static void test_protection_goes_with_the_group(void **state)
+{
+	struct memcg *top = memcg_create(NULL, "top"), *cg = memcg_create(top, "cg");
+	struct memcg_charge *c = memcg_charge(cg, 8 * MIB);
+
+	(void)state;
+	memcg_set_limit(cg, MEMCG_MIN, 4 * MIB);
+	memcg_set_limit(cg, MEMCG_LOW, 6 * MIB);
+	assert_int_equal(top->counter.children_min, 4 * MIB);
+	assert_int_equal(top->counter.children_low, 6 * MIB);
+	assert_int_equal(memcg_destroy(memcg_get(cg)), 0);
+	assert_int_equal(top->counter.children_min | top->counter.children_low, 0);
+	memcg_put(cg);
+	memcg_uncharge(c);
+	assert_int_equal(memcg_destroy(top), 0);
+}
+
 static void test_lookup(void **state)
 {
 	struct memcg *web = group(NULL, "web"), *t7 = group(web, "tenant-7");
@@ -565,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_destroy_drops_one_reference),
 		cmocka_unit_test(test_name_is_free_at_once),
 		cmocka_unit_test(test_objects_become_the_parents),
+		cmocka_unit_test(test_protection_goes_with_the_group),
 		cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_path),
