@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc/alloc.h"
+#include "group/fail.h"
 
 /* --- own slabs: charged whole -------------------------------------------------- */
 
@@ -66,7 +67,8 @@ static struct heap *own_for(struct thread *t, unsigned class)
 /* Where a whole slab does not fit under max any more, a slot may. */
 static void *active_alloc(struct thread *t, unsigned class)
 {
-	struct heap *own = own_for(t, class);
+	/* Under a rule of memory.fail each object is a charge: from shared slabs, then. */
+	struct heap *own = fail_armed(t->task.handle) ? NULL : own_for(t, class);
 	void *p = own ? own_alloc(own, class) : NULL;
 
 	if (likely(p))

@@ -25,6 +25,7 @@ struct refusal {
 	u64 wanted;	     /* 0: none */
 	struct group_ref by; /* whose max; id 0: the system's */
 	u32 payer;	     /* handle */
+	bool on_demand;	     /* by memory.fail, not by a max */
 };
 
 /*

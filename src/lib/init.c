@@ -17,6 +17,7 @@
 #include "ctl/file.h"
 #include "ctl/reader.h"
 #include "reclaim/oom.h"
+#include "reclaim/owed.h"
 #include "reclaim/psi.h"
 #include "reclaim/reclaimer.h"
 #include "reclaim/shrinker.h"
@@ -82,6 +83,7 @@ static void bring_up_upper(void)
 	reclaim_source_add(&shrinkers);
 	group_offlined = shrinkers_offlined;
 	group_on_free = group_gone;
+	reclaimer_work = owed_work;
 	file_accounting_off = &accounting_off;
 	accounting_off = (u32)conf.unaccounted;
 	promote_off = !conf.promote;

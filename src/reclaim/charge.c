@@ -12,9 +12,11 @@
  */
 #include "reclaim/charge.h"
 
+#include "group/fail.h"
 #include "reclaim/failure.h"
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
+#include "reclaim/psi.h"
 #include "reclaim/scan.h"
 
 #define QUIET_ROUNDS  3u
@@ -42,6 +44,7 @@ static void note_refusal(u32 handle, u64 n, const struct memcg *limited)
 		return;
 	self->refused.wanted = n;
 	self->refused.payer = handle;
+	self->refused.on_demand = false;
 	self->refused.by = limited ? group_ref(limited) : (struct group_ref){0};
 }
 
@@ -101,6 +104,20 @@ static bool refused(u32 handle, u64 n, unsigned flags, struct memcg *limited)
 	return forced;
 }
 
+/* True: a rule of memory.fail refuses it. By no max, so nothing is reclaimed for it. */
+static bool refused_on_demand(u32 handle, u64 n, unsigned flags)
+{
+	struct task *self = task_self();
+	struct memcg *by = flags & CHARGE_FORCE || !self ? NULL : fail_charge(handle);
+
+	if (likely(!by))
+		return false;
+	note_refusal(handle, n, by);
+	self->refused.on_demand = true;
+	group_put(by);
+	return true;
+}
+
 bool charge_quiet(u32 handle, u64 n, unsigned flags)
 {
 	struct memcg *limited;
@@ -108,6 +125,8 @@ bool charge_quiet(u32 handle, u64 n, unsigned flags)
 
 	if (charge_refresh)
 		charge_refresh();
+	if (refused_on_demand(handle, n, flags))
+		return false;
 	done = charge_try(handle, n, &limited) ||
 	       (!(flags & CHARGE_FORCE) && try_harder(handle, n, flags, &limited)) ||
 	       refused(handle, n, flags, limited);
@@ -123,7 +142,7 @@ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 	struct memcg *limited;
 	u32 batch;
 
-	if (n >= atomic_load(&memcg__stock_cap))
+	if (n >= atomic_load(&memcg__stock_cap) || fail_armed(handle))
 		return charge_quiet(handle, n, flags);
 	if (charge_refresh)
 		charge_refresh();
@@ -166,15 +185,32 @@ static bool pass_max(struct retry *r, struct memcg *limited, u64 n, bool freeing
 	return true;
 }
 
+/* The stall is the payer's: it is short, whoever limits it. */
+static void stall_begin(struct psi_stall *s, u32 payer)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg;
+
+	rcu_read_lock(self);
+	cg = group_tryget(handle_group(handle_of(payer)));
+	rcu_read_unlock(self);
+	psi_begin(s, cg);
+	group_put(cg);
+}
+
 /* Memory, or a handler's word that some came free. Bounded, whatever they say. */
 static bool relieve(struct retry *r, const struct refusal *why, struct memcg *limited)
 {
 	u64 want = reclaim_want(limited, why->wanted);
+	struct psi_stall stall;
+	bool done;
 
-	if (r->rounds++ < CHARGE_ROUNDS && reclaim_group(limited, want, RECLAIM_INLINE))
-		return true;
-	return r->rounds < 2 * CHARGE_ROUNDS &&
-	       oom_relieve(limited, why->payer, why->wanted, RECLAIM_INLINE);
+	stall_begin(&stall, why->payer);
+	done = (r->rounds++ < CHARGE_ROUNDS && reclaim_group(limited, want, RECLAIM_INLINE)) ||
+	       (r->rounds < 2 * CHARGE_ROUNDS &&
+		oom_relieve(limited, why->payer, why->wanted, RECLAIM_INLINE));
+	psi_end(&stall);
+	return done;
 }
 
 static void give_up(struct memcg *limited, u64 n, unsigned flags)
@@ -193,7 +229,7 @@ static void give_up(struct memcg *limited, u64 n, unsigned flags)
 static bool decide(struct retry *r, struct refusal *why, struct memcg *limited)
 {
 	bool freeing = task_self()->reclaiming;
-	bool may_wait = !(r->flags & (MEMCG_NOWAIT | CHARGE_FORCE)) && !freeing;
+	bool may_wait = !(r->flags & (MEMCG_NOWAIT | CHARGE_FORCE)) && !freeing && !why->on_demand;
 
 	if (may_wait && !limited && why->by.id)
 		return r->rounds++ <

@@ -2,10 +2,41 @@
 #include "reclaim/owed.h"
 
 #include "reclaim/oom.h"
+#include "reclaim/reclaimer.h"
 #include "reclaim/scan.h"
 #include "reclaim/throttle.h"
 
+#define MARGIN_MOST (4 * MIB)
+
 bool owed_in_malloc;
+
+/* Room that the reclaimer keeps below a max. */
+static u64 margin(u64 max)
+{
+	return MIN(max / 16, MARGIN_MOST);
+}
+
+/* The first level, from c up, with less room left than that; NULL. */
+static struct memcg *near_max(struct memcg *cg)
+{
+	for (; cg; cg = cg->parent) {
+		u64 max = atomic_load(&cg->counter.max);
+
+		if (max != MEMCG_UNLIMITED && counter_read(&cg->counter) + margin(max) > max)
+			return cg;
+	}
+	return NULL;
+}
+
+static void tell_reclaimer(struct memcg *cg, bool over_high)
+{
+	struct memcg *near = near_max(cg);
+
+	if (over_high)
+		reclaimer_owe(cg, OWED_HIGH);
+	if (near)
+		reclaimer_owe(near, OWED_NEAR);
+}
 
 /* Penalties add up for one group; a thread that charges several is held for the last. */
 void owed_high(u32 handle, u64 n)
@@ -13,16 +44,20 @@ void owed_high(u32 handle, u64 n)
 	struct rcu_reader *rcu = self_rcu();
 	struct task *self = task_self();
 	struct memcg *cg;
+	bool over;
 
 	if (!self)
 		return;
 	rcu_read_lock(rcu);
 	cg = handle_group(handle_of(handle));
-	if (unlikely(counter_over_high(&cg->counter))) {
+	over = counter_over_high(&cg->counter);
+	if (unlikely(over)) {
 		self->high_group = group_ref(cg);
 		self->high_bytes += n;
 		self->owed |= OWED_HIGH;
 	}
+	if (unlikely(reclaimer_running()))
+		tell_reclaimer(cg, over);
 	rcu_read_unlock(rcu);
 }
 
@@ -32,9 +67,31 @@ void owed_reclaim(struct memcg *limited, u64 n)
 
 	if (!self || self->reclaiming)
 		return;
+	if (reclaimer_running()) {
+		reclaimer_owe(limited, OWED_SHORT);
+		return;
+	}
 	self->short_group = group_ref(limited);
 	self->short_bytes = n;
 	self->owed |= OWED_SHORT;
+}
+
+/* Down to twice the margin. Only after a refusal are handlers asked. */
+static void make_room(struct memcg *cg, bool refused)
+{
+	u64 usage = counter_read(&cg->counter), max = atomic_load(&cg->counter.max), goal;
+
+	goal = max == MEMCG_UNLIMITED ? max : max - 2 * margin(max);
+	if (usage > goal && !reclaim_group(cg, usage - goal, RECLAIM_ANY) && refused)
+		oom_ask(cg, cg->handle->index, usage - goal, RECLAIM_ANY);
+}
+
+void owed_work(struct memcg *cg, unsigned what)
+{
+	if (what & OWED_HIGH)
+		throttle_give_back(cg, RECLAIM_BATCH);
+	if (what & (OWED_SHORT | OWED_NEAR))
+		make_room(cg, what & OWED_SHORT);
 }
 
 /* The allocation that was refused is over, and was counted; this makes room for those to come. */

@@ -11,6 +11,7 @@
 #include "reclaim/throttle.h"
 
 #include "reclaim/owed.h"
+#include "reclaim/psi.h"
 #include "reclaim/scan.h"
 #include "sys/clock.h"
 
@@ -41,15 +42,21 @@ static struct memcg *group_of(struct counter *c)
 	return container_of(c, struct memcg, counter);
 }
 
-/* Every level that is over gives back; bytes. The ancestors live as long as cg's struct. */
-static u64 give_back(struct memcg *cg, u64 n, bool first)
+/* The ancestors live as long as cg's struct. */
+static void count_events(struct memcg *cg)
+{
+	struct counter *c = &cg->counter;
+
+	for (; (c = counter_over_high(c)); c = c->parent)
+		group_event(group_of(c), EV_HIGH);
+}
+
+u64 throttle_give_back(struct memcg *cg, u64 n)
 {
 	struct counter *c = &cg->counter;
 	u64 bytes = 0;
 
 	while ((c = counter_over_high(c))) {
-		if (first)
-			group_event(group_of(c), EV_HIGH);
 		bytes += reclaim_group(group_of(c), MAX(n, RECLAIM_BATCH), RECLAIM_ANY);
 		c = c->parent;
 	}
@@ -68,29 +75,45 @@ static u64 delay_of(struct memcg *cg, u64 n)
 }
 
 /* Signals cut sleeps short. Nobody is held for a group that is gone. */
-static void wait(struct memcg *cg, u64 ns)
+static void wait(struct memcg *cg, u64 ns, struct psi_stall *stall)
 {
 	u64 end = sys_clock_ns() + ns, now;
 
-	while ((now = sys_clock_ns()) < end && atomic_load(&cg->online))
-		sys_sleep_ns(MIN(end - now, 100ul * 1000 * 1000));
+	while ((now = sys_clock_ns()) < end && atomic_load(&cg->online)) {
+		sys_sleep_ns(MIN(end - now, 50ul * 1000 * 1000));
+		psi_tick(stall);
+	}
+}
+
+/* What is left to wait for once reclaim makes no more progress. */
+static u64 work_off(struct memcg *cg, u64 n)
+{
+	unsigned round;
+	u64 delay = 0;
+
+	for (round = 0; round < ROUNDS; round++) {
+		u64 bytes = throttle_give_back(cg, n);
+
+		delay = delay_of(cg, n);
+		if (!delay || !bytes)
+			break;
+	}
+	return delay;
 }
 
 void throttle(struct memcg *cg, u64 n)
 {
-	unsigned round;
+	struct psi_stall stall;
 	u64 delay;
 
-	for (round = 0; round < ROUNDS; round++) {
-		u64 bytes = give_back(cg, n, round == 0);
-
-		delay = delay_of(cg, n);
-		if (!delay)
-			return;
-		if (!bytes)
-			break;
-	}
-	wait(cg, delay);
+	if (!counter_over_high(&cg->counter))
+		return;
+	psi_begin(&stall, cg);
+	count_events(cg);
+	delay = work_off(cg, n);
+	if (delay)
+		wait(cg, delay, &stall);
+	psi_end(&stall);
 }
 
 void memcg_throttle(void)
