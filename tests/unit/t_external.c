@@ -81,6 +81,7 @@ static void without_memory(void)
 	CHECK(!memcg_init(&config));
 	set_up();
 	CHECK(!memcg_set_limit(other, MEMCG_MAX, 4096) && memcg_charge(other, 4096));
+	CHECK(!memcg_charge(other, 1)); /* the first one makes the group's memory.pressure */
 	had = meta_bytes;
 	for (int i = 0; i < 100000; i++)
 		CHECK(!memcg_charge(other, 1));
