@@ -109,7 +109,7 @@ static void *obey(void *arg)
 		u32 now = atomic_load_acquire(&wanted);
 
 		if (now == atomic_load(&done)) {
-			sched_yield();
+			sys_sleep_ns(MS / 10);
 			continue;
 		}
 		if (now == GO_IN)
@@ -133,7 +133,7 @@ static void order(u32 what)
 	atomic_store_release(&wanted, what);
 	while (atomic_load_acquire(&done) != what) {
 		CHECK(sys_clock_ns() < end);
-		sched_yield();
+		sys_sleep_ns(MS / 10);
 	}
 }
 
@@ -173,20 +173,20 @@ static void full_is_when_nobody_works(void)
 }
 
 /* Where looking at all threads takes long it is not done for every stall; but it is done. */
-static u32 idle;
+static u32 idle, idle_no_more;
 
 static void *be_idle(void *arg)
 {
 	memcg_leave(memcg_get(arg));
 	atomic_add(&idle, 1u);
-	while (!atomic_load_acquire(&done))
-		sys_sleep_ns(MS);
+	while (!atomic_load_acquire(&idle_no_more))
+		sys_sleep_ns(10 * MS);
 	return NULL;
 }
 
 static void full_among_many_threads(void)
 {
-	static pthread_t thread[200];
+	static pthread_t thread[200], worker;
 	struct psi_stall s;
 	u64 was;
 
@@ -203,16 +203,23 @@ static void full_among_many_threads(void)
 	was = full(cg);
 	pass_at_least(10 * MS);
 	CHECK(full(cg) >= was + 10000);
+	CHECK(!pthread_create(&worker, NULL, obey, cg));
+	order(GO_IN);
+	pass_at_least(MS); /* longer than an answer stands */
+	psi_tick(&s);
+	was = full(cg);
+	pass_at_least(10 * MS);
+	CHECK(full(cg) == was);
+	order(END);
+	CHECK(!pthread_join(worker, NULL));
 	psi_end(&s);
 	memcg_leave(memcg_get(cg));
 	psi_begin(&s, other);
-	pass_at_least(MS); /* longer than an answer stands */
-	psi_tick(&s);
 	was = full(other);
 	pass_at_least(10 * MS);
 	CHECK(full(other) == was && some(other) >= 10000);
 	psi_end(&s);
-	atomic_store_release(&done, 1u);
+	atomic_store_release(&idle_no_more, 1u);
 	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
 		CHECK(!pthread_join(thread[i], NULL));
 	psi_begin(&s, other); /* they are gone from it */
