@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@
 
 static struct memcg *cg;
 static struct memcg_charge *block[1024];
-static u32 nr, scans, handled; /* blocks; atomics */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of block and nr, to change them */
+static u32 nr, scans, handled;				 /* atomics */
 
 static size_t count(struct memcg *of, void *arg)
 {
@@ -42,12 +44,12 @@ static size_t scan(struct memcg *of, size_t bytes, uint64_t deadline_ns, void *a
 	(void)deadline_ns;
 	(void)arg;
 	(void)atomic_add(&scans, 1u);
-	for (; n < bytes && atomic_load(&nr); n += BLOCK) {
-		u32 last = atomic_load(&nr) - 1;
-
-		memcg_uncharge(block[last]);
-		atomic_store(&nr, last);
+	pthread_mutex_lock(&lock);
+	for (; n < bytes && nr; n += BLOCK) {
+		memcg_uncharge(block[nr - 1]);
+		atomic_store(&nr, nr - 1);
 	}
+	pthread_mutex_unlock(&lock);
 	return n;
 }
 
@@ -55,11 +57,13 @@ static bool put(void)
 {
 	struct memcg_charge *c = memcg_charge(cg, BLOCK);
 
-	if (c) {
-		block[atomic_load(&nr)] = c;
-		atomic_store_release(&nr, atomic_load(&nr) + 1);
-	}
-	return c;
+	if (!c)
+		return false;
+	pthread_mutex_lock(&lock);
+	block[nr] = c;
+	atomic_store(&nr, nr + 1);
+	pthread_mutex_unlock(&lock);
+	return true;
 }
 
 static unsigned handler(struct memcg *limited, uint64_t wanted, void *arg)
