@@ -3,10 +3,11 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BENCH   ?=
 SLICE   ?=
+SECONDS ?= 60
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-all bench mutants install clean format docs sources help
+.PHONY: all demo check check-all bench fuzz mutants install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build
@@ -33,6 +34,10 @@ bench: ## measure (BENCH='names or options' is passed on)
 	@ninja -C build --quiet
 	@build/memcg-bench $(BENCH)
 	@[ -n "$(BENCH)" ] || bench/insn.sh
+
+fuzz: ## feed garbage to the parsers for SECONDS (default 60)
+	@$(DEPS) build check
+	@scripts/fuzz $(SECONDS)
 
 mutants: ## break each rule on purpose; every break must make its test fail
 	@$(DEPS) build check demo
