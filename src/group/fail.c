@@ -79,6 +79,7 @@ int fail_set(struct memcg *cg, const struct fault_rule *rule)
 	}
 	if (f)
 		stock_drain(cg);
+	rcu_poll(false); /* who only sets rules makes nothing but deferred frees */
 	return 0;
 }
 

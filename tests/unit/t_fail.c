@@ -21,6 +21,8 @@
 #include "page/page.h"
 #include "reclaim/charge.h"
 
+#include "effort.h"
+
 static struct memcg *top, *child;
 
 static int make_groups(void **state)
@@ -189,6 +191,60 @@ static void test_destroyed(void **state)
 	memcg_free(p);
 }
 
+/* ---- what becomes of it ---- */
+
+/* A rule's refusal is one like a max's: errno, whose it was, nothing charged; and reclaim is not
+ * asked for help. */
+static void test_refused(void **state)
+{
+	struct memcg_failure why;
+	struct memcg_events ev = {0};
+	u64 before;
+
+	(void)state;
+	before = memcg_current(child);
+	assert_int_equal(rule(top, "nth=2"), 0);
+	memcg_uncharge(memcg_charge(child, 5000));
+	errno = 0;
+	assert_null(memcg_charge(child, 6000));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(memcg_last_failure(&why, sizeof(why)), 0);
+	assert_int_equal(why.group, memcg_id(top));
+	assert_int_equal(why.wanted, 6000);
+	assert_string_equal(why.path, "/top");
+	assert_int_equal(memcg_current(child), before);
+	reads(top, "nth=2 every=0 p=0ppm seed=0\nseen 2\nfailed 1\n");
+	assert_int_equal(memcg_event_read(top, &ev, sizeof(ev)), 0);
+	assert_int_equal(ev.max, 0); /* no max was met */
+	memcg_uncharge(memcg_charge(child, 6000));
+}
+
+/* Every allocation that needs a charge, refused once, and then all of them. */
+static void test_allocations(void **state)
+{
+	void *large, *again;
+
+	(void)state;
+	assert_int_equal(rule(top, "every=1"), 0);
+	errno = 0;
+	assert_null(memcg_malloc_in(child, 50000));
+	assert_int_equal(errno, ENOMEM);
+	assert_null(memcg_alloc(child, 50000, 0, MEMCG_NOWAIT));
+	assert_null(memcg_malloc_in(child, 100));
+	large = memcg_alloc(child, 50000, 0, MEMCG_NOFAIL); /* what must not fail does not */
+	assert_non_null(large);
+	errno = 0;
+	again = memcg_realloc(large, 500000);
+	assert_null(again);
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(memcg_usable_size(large), 53248);
+	assert_int_equal(rule(top, "off"), 0);
+	again = memcg_realloc(large, 500000);
+	assert_non_null(again);
+	memcg_free(again);
+	assert_int_equal(memcg_current(child), memcg_slack(child));
+}
+
 /* Rules come and go while others ask: every refusal names a group that is there. */
 #define ASKED 200000u
 
@@ -198,7 +254,7 @@ static void *ask(void *arg)
 
 	(void)arg;
 	memcg_leave(memcg_enter(NULL)); /* a record, and with it an RCU reader */
-	for (n = 0; n < ASKED; n++) {
+	for (n = 0; n < effort(ASKED); n++) {
 		struct memcg *by = fail_charge(child->handle->index);
 
 		wrong += by && by != top && by != child;
@@ -218,7 +274,7 @@ static void test_replaced_while_asked(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, ask, NULL), 0);
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < effort(2000); i++) {
 		assert_int_equal(rule(i % 2 ? top : child, i % 3 ? "every=3" : "off"), 0);
 		rcu_poll(false);
 	}
@@ -274,13 +330,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),
-		TEST(test_which),
-		TEST(test_subtree),
-		TEST(test_seed),
-		TEST(test_no_stock),
-		TEST(test_destroyed),
-		TEST(test_replaced_while_asked),
+		TEST(test_text),	TEST(test_which),     TEST(test_subtree),
+		TEST(test_seed),	TEST(test_no_stock),  TEST(test_refused),
+		TEST(test_allocations), TEST(test_destroyed), TEST(test_replaced_while_asked),
 		TEST(test_no_memory),
 	};
 

@@ -26,6 +26,8 @@
 #include "reclaim/psi.h"
 #include "sys/fault.h"
 
+#include "effort.h"
+
 static struct memcg *cg;
 
 static int make_group(void **state)
@@ -416,7 +418,7 @@ static void *come_and_go(void *arg)
 	unsigned i;
 
 	(void)arg;
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < effort(ROUNDS); i++) {
 		struct memcg_ctl *peak = memcg_ctl_open(cg, "memory.peak");
 		struct memcg_ctl *events = memcg_ctl_open(cg, "memory.events");
 		char buf[256];
