@@ -34,10 +34,14 @@ refused 125 'not running libmemcg' "$other"
 # Traced by somebody else, here by a debugger that waits.
 start quiet
 if command -v gdb >/dev/null; then
-	gdb -q -batch -p "$pid" -ex 'shell touch traced' -ex 'shell sleep 3' >gdb.log 2>&1 &
-	for _ in $(seq 100); do
-		[ -e traced ] && break
-		sleep 0.1
-	done
+	gdb -q -batch -p "$pid" -ex 'shell touch traced' \
+		-ex 'shell for i in $(seq 600); do [ -e looked ] && break; sleep 0.1; done' >gdb.log 2>&1 &
+	debugger=$!
+	# Where processes may not be traced, gdb ends without.
+	traced_or_not() {
+		[ -e traced ] || ended $debugger
+	}
+	eventually traced_or_not
 	[ ! -e traced ] || refused 125 'permission denied' "$pid"
+	touch looked
 fi

@@ -1,6 +1,8 @@
 # check_common.bash - for the check_*.sh scenarios: a program with several groups that waits to be looked at.
 # shellcheck shell=bash
 set -eu
+# shellcheck source=tests/scenario/eventually.bash
+. "$REPO/tests/scenario/eventually.bash"
 scenario=$(basename "$0" .sh)
 work=$(mktemp -d)
 started=()

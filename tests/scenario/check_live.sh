@@ -5,15 +5,11 @@
 . "$REPO/tests/scenario/check_common.bash"
 
 # Not stopped and not traced. After a detach, and after the end of a tracer, it may take a moment.
+free_to_run() {
+	in_state RS "$1" && grep -q '^TracerPid:.0$' "/proc/$1/status"
+}
 runs() {
-	local state tracer i
-	for i in $(seq 50); do
-		state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status")
-		tracer=$(sed -n 's/^TracerPid:\t//p' "/proc/$1/status")
-		[ "$tracer" = 0 ] && [[ $state = [RS] ]] && return 0
-		sleep 0.05
-	done
-	fail "process $1 is left in state $state, traced by $tracer (look $i)"
+	eventually free_to_run "$1" || fail "process $1 is left as: $(grep -E '^(State|TracerPid)' "/proc/$1/status")"
 }
 
 ticks() {
@@ -55,8 +51,10 @@ for _ in $(seq 10); do
 done
 runs "$pid"
 before=$(ticks "$pid")
-sleep 0.5
-[ "$(ticks "$pid")" -gt "$before" ] || fail "the process does not go on"
+goes_on() {
+	[ "$(ticks "$pid")" -gt "$before" ]
+}
+eventually goes_on || fail "the process does not go on"
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?

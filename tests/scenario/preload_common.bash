@@ -25,5 +25,5 @@ build() { # PROGRAM [OPTION...] - $src/PROGRAM.c or .cc to $work/PROGRAM
 }
 
 under() { # COMMAND... - with the preload; variables before it reach the command too
-	timeout 60 env "LD_PRELOAD=$preload" "$@"
+	timeout 120 env "LD_PRELOAD=$preload" "$@"
 }

@@ -2,6 +2,8 @@
 # run_common.bash - sourced by the run_*.sh scenarios: where things are, how they fail, and
 # what a good report looks like.
 set -u
+# shellcheck source=tests/scenario/eventually.bash
+. "$REPO/tests/scenario/eventually.bash"
 memcg=$BUILD/memcg
 [ -x "$memcg" ] && [ -e "$BUILD/libmemcg-preload.so" ] || {
 	echo "skipped: $BUILD has no memcg or no libmemcg-preload.so"

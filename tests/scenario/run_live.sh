@@ -26,10 +26,17 @@ forty() {
 }
 
 # ---- live ----
-"$memcg" run --max 64M --report report -- $python -c 'x = bytearray(40 << 20); import time; time.sleep(1.8)' 2>err ||
-	fail "status $?: $(cat err)"
-grep -qE 'python3\[[0-9]+\] / current 4[0-9](\.[0-9])?M peak 4[0-9](\.[0-9])?M max 64M refusals 0' err ||
-	fail "the live view does not show 40M: $(cat err)"
+"$memcg" run --max 64M --report report -- $python -c 'import os, time
+x = bytearray(40 << 20)
+for _ in range(1200):
+	if os.path.exists("seen"): break
+	time.sleep(0.1)' 2>err &
+run=$!
+eventually grep -qsE 'python3\[[0-9]+\] / current 4[0-9](\.[0-9])?M peak 4[0-9](\.[0-9])?M max 64M refusals 0' err
+shown=$?
+touch seen
+wait $run || fail "status $?: $(cat err)"
+[ $shown -eq 0 ] || fail "the live view does not show 40M: $(cat err)"
 
 # ---- ends without a word ----
 held --max 64M -- $python -c 'import os, signal, time

@@ -7,11 +7,13 @@ socket=$work/socket
 
 "$memcg" run --quiet --report report --max 1G -- redis-server --port 0 --unixsocket "$socket" --save '' --dir "$work" >server.log 2>&1 &
 server=$!
-for _ in $(seq 100); do
-	[ "$(redis-cli -s "$socket" ping 2>/dev/null)" = PONG ] && break
-	sleep 0.1
-done
-[ "$(redis-cli -s "$socket" ping 2>/dev/null)" = PONG ] || {
+answers() {
+	[ "$(redis-cli -s "$socket" ping 2>/dev/null)" = PONG ]
+}
+saved() {
+	redis-cli -s "$socket" info persistence | grep -q 'rdb_bgsave_in_progress:0'
+}
+eventually answers || {
 	kill $server
 	fail "the server does not answer: $(cat server.log)"
 }
@@ -22,11 +24,7 @@ redis-cli -s "$socket" set key value >/dev/null
 [ "$(redis-cli -s "$socket" get key)" = value ] || fail "a value is lost"
 # A child of fork writes the file while the server goes on.
 redis-cli -s "$socket" bgsave >/dev/null
-for _ in $(seq 100); do
-	redis-cli -s "$socket" info persistence | grep -q 'rdb_bgsave_in_progress:0' && break
-	sleep 0.1
-done
-[ -s dump.rdb ] || fail "no dump was written: $(cat server.log)"
+eventually saved && [ -s dump.rdb ] || fail "no dump was written: $(cat server.log)"
 redis-cli -s "$socket" shutdown nosave 2>/dev/null
 wait $server
 status=$?

@@ -307,9 +307,10 @@ static void purge_by_age(void)
 	block_free(slot[0]);
 	block_free(small);
 	pcp_drain_all();
-	sleep_ms(60);
+	age_by_an_hour(slot[0]);
+	age_by_an_hour(small);
 	block_free(slot[1]);
-	CHECK(buddy_purge(40, UINT64_MAX) == PAGE_SIZE << 6);
+	CHECK(buddy_purge(HOUR_MS, UINT64_MAX) == PAGE_SIZE << 6);
 	CHECK(page_cached == (PAGE_SIZE << 6) + (PAGE_SIZE << 1));
 	page_purge_all();
 	CHECK(!page_cached);
@@ -320,15 +321,19 @@ static void purge_by_age(void)
 static void ticks_make_passes(void)
 {
 	bring_up(0);
-	page_purge_ms = 50;
+	page_purge_ms = 1;
 	for (int i = 0; i < 64; i++)
 		page_tick(); /* the first pass: nothing to do */
+	page_purge_ms = HOUR_MS;
 	slot[0] = block_alloc(6);
 	block_free(slot[0]);
+	pcp_drain_all();
+	age_by_an_hour(slot[0]);
 	for (int i = 0; i < 640; i++)
-		page_tick();
+		page_tick(); /* old enough, but no hour has passed since that pass */
 	CHECK(page_cached == PAGE_SIZE << 6);
-	sleep_ms(120);
+	page_purge_ms = 1;
+	sleep_ms(20);
 	for (int i = 0; i < 64; i++)
 		page_tick();
 	CHECK(!page_cached);

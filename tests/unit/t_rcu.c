@@ -167,13 +167,16 @@ static void later_reader_does_not_block(void **state)
 	struct remote early, late;
 	bool done = false;
 	pthread_t thread;
+	u64 epoch;
 
 	(void)state;
 	remote_start(&early, false);
 	remote_start(&late, false);
 	remote_nest(&early, 1);
+	epoch = atomic_load(&rcu_epoch);
 	pthread_create(&thread, NULL, synchronize_main, &done);
-	sys_sleep_ns(10 * MS);
+	while (atomic_load(&rcu_epoch) == epoch) /* until the call has begun */
+		sys_sleep_ns(MS / 20);
 	remote_nest(&late, 1);
 	assert_false(atomic_load_acquire(&done));
 	remote_nest(&early, 0);
