@@ -166,11 +166,12 @@ static void fork_child(void)
 	caches_fork_done();
 	reader_fork_child();
 	oom_fork_child();
-	shrinkers_fork_child();
 	tree_fork_done();
 	event_fork_child();
+	/* Last: they free what they have, with every other lock at rest. */
+	shrinkers_fork_child();
 	reclaimer_fork_child();
-	maps_fork_child(); /* last: frees nodes and gives charges back */
+	maps_fork_child();
 }
 
 static __attribute__((constructor(101))) void register_fork(void)

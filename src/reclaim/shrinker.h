@@ -35,13 +35,14 @@
 /* What a shrinker has shown of itself. Shrinkers lock. */
 struct shrinker_record {
 	u32 late;      /* calls past the deadline */
-	u32 late_rank; /* grows with each, falls with each in time: 2^rank walks without it */
+	u32 late_rank; /* grows with each, falls with a pass without one: 2^rank passes skipped */
 	u32 skip;      /* of those, still to come */
 	u32 credit;    /* of SHRINKER_SURE: what part of its claims the group got back, lately */
 	u32 calls;     /* since credit was last looked at, with the sums: */
 	u64 claimed, measured;
-	bool stuck; /* the call that is running was counted and named as late already */
-	bool liar;  /* named */
+	bool was_late; /* in the last pass it was called in */
+	bool stuck;    /* the call that is running was counted and named as late already */
+	bool liar;     /* named */
 };
 
 struct memcg_shrinker {

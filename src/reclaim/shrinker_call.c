@@ -40,7 +40,10 @@ static bool callable_locked(const struct visit *v, struct memcg_shrinker *s,
 			    struct shrinker_complaint *c)
 {
 	if (s->runner) {
-		record_stuck(s, sys_clock_ns() - atomic_load(&s->started), c);
+		/* Acquire: the clock is read after it, so it never shows an earlier time. */
+		u64 started = atomic_load_acquire(&s->started);
+
+		record_stuck(s, sys_clock_ns() - started, c);
 		return false;
 	}
 	if (!v->counting)

@@ -2,8 +2,8 @@
  * shrinker_record.c - what a shrinker's behaviour costs it. Shrinkers lock throughout, but for
  * shrinker_complain().
  *
- * 1. Time. A call past its deadline makes it late; each such call doubles the number of walks that
- *    go by without it, up to 64; each call in time takes one doubling back. A thread that was
+ * 1. Time. A call past its deadline makes it late; each such call doubles the number of passes that
+ *    go by without it, up to 64; each pass all in time takes one doubling back. A thread that was
  *    not scheduled looks late too: tolerated, since that passes as quickly as it came.
  * 2. Truth. credit is a moving average of measured / claimed, by which its counts are scaled. It is
  *    looked at once enough has been claimed that what other threads hold in stock is no matter.
@@ -75,10 +75,9 @@ void record_time(struct memcg_shrinker *s, u64 ns, struct shrinker_complaint *c)
 {
 	struct shrinker_record *r = &s->record;
 
-	if (ns <= s->deadline) {
-		r->late_rank -= r->late_rank > 0;
+	if (ns <= s->deadline)
 		return;
-	}
+	r->was_late = true;
 	r->late_rank = MIN(r->late_rank + 1, LATE_RANK_MAX);
 	r->skip = 1u << r->late_rank;
 	if (!r->stuck)
@@ -96,10 +95,15 @@ void record_stuck(struct memcg_shrinker *s, u64 ns, struct shrinker_complaint *c
 
 bool record_skips(struct memcg_shrinker *s)
 {
-	if (!s->record.skip)
-		return false;
-	s->record.skip--;
-	return true;
+	struct shrinker_record *r = &s->record;
+
+	if (r->skip) {
+		r->skip--;
+		return true;
+	}
+	r->late_rank -= !r->was_late && r->late_rank;
+	r->was_late = false;
+	return false;
 }
 
 /* --- truth ---------------------------------------------------------------------------- */

@@ -175,6 +175,40 @@ static inline void cache_end(struct cache *c)
 	cache_shed(c, SIZE_MAX);
 }
 
+/* Objects of slab classes: what frees of them give back is in stock and in slabs kept open. */
+#define SMALL	 500u
+#define SMALL_NR 20000u
+
+static struct {
+	void *object[SMALL_NR];
+	unsigned nr;
+} small;
+
+static inline size_t small_count(struct memcg *cg, void *arg)
+{
+	(void)cg;
+	(void)arg;
+	return (size_t)small.nr * SMALL;
+}
+
+static inline size_t small_scan(struct memcg *cg, size_t bytes, uint64_t deadline_ns, void *arg)
+{
+	size_t freed;
+
+	(void)cg;
+	(void)deadline_ns;
+	(void)arg;
+	for (freed = 0; freed < bytes && small.nr; freed += SMALL)
+		memcg_free(small.object[--small.nr]);
+	return freed;
+}
+
+static inline void small_fill(struct memcg *cg)
+{
+	for (small.nr = 0; small.nr < SMALL_NR; small.nr++)
+		assert_non_null(small.object[small.nr] = memcg_malloc_in(cg, SMALL));
+}
+
 static inline struct memcg *group(struct memcg *parent, const char *name)
 {
 	struct memcg *cg = memcg_create(parent, name);

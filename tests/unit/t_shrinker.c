@@ -275,34 +275,6 @@ static void test_stop(void **state)
 	destroy(cg);
 }
 
-/* Objects of slab classes: what frees of them give back is in stock and in slabs kept open. */
-#define SMALL	 500u
-#define SMALL_NR 20000u
-
-static struct {
-	void *object[SMALL_NR];
-	unsigned nr;
-} small;
-
-static size_t small_count(struct memcg *cg, void *arg)
-{
-	(void)cg;
-	(void)arg;
-	return (size_t)small.nr * SMALL;
-}
-
-static size_t small_scan(struct memcg *cg, size_t bytes, uint64_t deadline_ns, void *arg)
-{
-	size_t freed;
-
-	(void)cg;
-	(void)deadline_ns;
-	(void)arg;
-	for (freed = 0; freed < bytes && small.nr; freed += SMALL)
-		memcg_free(small.object[--small.nr]);
-	return freed;
-}
-
 static void test_small_objects(void **state)
 {
 	struct memcg *cg = group(NULL, "cg");
@@ -311,8 +283,7 @@ static void test_small_objects(void **state)
 	u64 before, sum = 0;
 
 	(void)state;
-	for (small.nr = 0; small.nr < SMALL_NR; small.nr++)
-		assert_non_null(small.object[small.nr] = memcg_malloc_in(cg, SMALL));
+	small_fill(cg);
 	c.count = small_count;
 	c.scan = small_scan;
 	c.deadline_ms = PATIENT;
