@@ -89,7 +89,7 @@ static void make_room(struct memcg *cg, bool refused)
 void owed_work(struct memcg *cg, unsigned what)
 {
 	if (what & OWED_HIGH)
-		throttle_give_back(cg, RECLAIM_BATCH);
+		throttle_work(cg);
 	if (what & (OWED_SHORT | OWED_NEAR))
 		make_room(cg, what & OWED_SHORT);
 }

@@ -7,6 +7,9 @@
  * squared, in seconds, scaled to 14 bits, for each 64 pages charged; less than 10 ms is not worth
  * a sleep, and more than 2 s in one call would look like a hang: so a thread is never held longer
  * than that by one call, however much it owes.
+ *
+ * A reclaimer thread does the first half alone, and for the whole excess: those who charged may be
+ * in a scope that they do not leave, or done, and then nobody else would ever come.
  */
 #include "reclaim/throttle.h"
 
@@ -51,7 +54,8 @@ static void count_events(struct memcg *cg)
 		group_event(group_of(c), EV_HIGH);
 }
 
-u64 throttle_give_back(struct memcg *cg, u64 n)
+/* Each level from cg up that is over its high gives back about n; bytes. */
+static u64 give_back(struct memcg *cg, u64 n)
 {
 	struct counter *c = &cg->counter;
 	u64 bytes = 0;
@@ -92,7 +96,7 @@ static u64 work_off(struct memcg *cg, u64 n)
 	u64 delay = 0;
 
 	for (round = 0; round < ROUNDS; round++) {
-		u64 bytes = throttle_give_back(cg, n);
+		u64 bytes = give_back(cg, n);
 
 		delay = delay_of(cg, n);
 		if (!delay || !bytes)
@@ -113,6 +117,37 @@ void throttle(struct memcg *cg, u64 n)
 	delay = work_off(cg, n);
 	if (delay)
 		wait(cg, delay, &stall);
+	psi_end(&stall);
+}
+
+static u64 excess(struct counter *c)
+{
+	u64 usage = counter_read(c), high = atomic_load(&c->high);
+
+	return usage > high ? usage - high : 0;
+}
+
+static void bring_down(struct counter *c)
+{
+	unsigned round;
+	u64 n;
+
+	for (round = 0; round < ROUNDS && (n = excess(c)); round++)
+		if (!reclaim_group(group_of(c), n, RECLAIM_ANY))
+			return;
+}
+
+void throttle_work(struct memcg *cg)
+{
+	struct counter *c = &cg->counter;
+	struct psi_stall stall;
+
+	if (!counter_over_high(c))
+		return;
+	psi_begin(&stall, cg);
+	count_events(cg);
+	for (; (c = counter_over_high(c)); c = c->parent)
+		bring_down(c);
 	psi_end(&stall);
 }
 

@@ -196,6 +196,54 @@ static void test_a_dead_groups_debt_is_nobodys(void **state)
 	memcg_uncharge(c);
 }
 
+/* ---- the reclaimer's part: without the waiting, for all of the excess ---- */
+
+#define PIECES 16u
+static struct memcg_charge *piece[PIECES];
+static unsigned pieces;
+
+static size_t count_pieces(struct memcg *of, void *arg)
+{
+	(void)of, (void)arg;
+	return pieces * MIB;
+}
+
+static size_t scan_pieces(struct memcg *of, size_t bytes, uint64_t deadline, void *arg)
+{
+	size_t freed = 0;
+
+	(void)of, (void)deadline, (void)arg;
+	for (; freed < bytes && pieces; freed += MIB)
+		memcg_uncharge(piece[--pieces]);
+	return freed;
+}
+
+static void test_a_reclaimer_works_all_of_it_off(void **state)
+{
+	struct memcg_shrinker_config config = MEMCG_SHRINKER_CONFIG_INIT;
+	struct memcg *child = memcg_create(cg, "child");
+	struct memcg_shrinker *cache;
+
+	(void)state;
+	config.count = count_pieces;
+	config.scan = scan_pieces;
+	cache = memcg_shrinker_register(child, &config);
+	assert_non_null(cache);
+	while (pieces < PIECES)
+		assert_non_null(piece[pieces++] = memcg_charge(child, MIB));
+	counter_set_high(&cg->counter, 4 * MIB);
+	owed_work(child, OWED_HIGH);
+	assert_in_range(memcg_current(cg), 2 * MIB, 4 * MIB);
+	assert_int_equal(cg->events_local[EV_HIGH], 1);
+	assert_int_equal(child->events[EV_HIGH], 0);
+	owed_work(child, OWED_HIGH); /* owed before it was done: over no more */
+	assert_int_equal(cg->events_local[EV_HIGH], 1);
+	memcg_shrinker_unregister(cache);
+	while (pieces)
+		memcg_uncharge(piece[--pieces]);
+	memcg_destroy(child);
+}
+
 /* The high of an ancestor holds whoever charges below it; the highest penalty counts. */
 static void test_an_ancestors_high(void **state)
 {
@@ -254,6 +302,7 @@ int main(void)
 		TEST(test_no_wait_when_it_fits_again),
 		TEST(test_nobody_waits_for_a_dead_group),
 		TEST(test_a_dead_groups_debt_is_nobodys),
+		TEST(test_a_reclaimer_works_all_of_it_off),
 		TEST(test_an_ancestors_high),
 		TEST(test_in_malloc),
 	};
