@@ -22,7 +22,7 @@ const struct row rows[] = {
 	{"memcg_oom_events", MEMCONTROL, row_oom_events, 0},
 	{"memcg_swap_max_peak", MEMCONTROL, 0, PENDING_MM},
 	{"memcg_sock", MEMCONTROL, 0, PENDING_NET},
-	{"memcg_high_work", MEMCONTROL, 0, "pending: the reclaimer thread"},
+	{"memcg_high_work", MEMCONTROL, row_high_work, 0},
 	{"memcg_high_work_cpu_max", MEMCONTROL, 0,
 	 "not applicable: there is no CPU controller to bill reclaim to"},
 	{"memcg_oom_group_leaf_events", MEMCONTROL, row_oom_group_leaf, 0},
