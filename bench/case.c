@@ -65,6 +65,33 @@ const struct allocator allocators[ALLOCATORS] = {
 		.key = "ns", .unit = "ns", .against = AGAINST_TARGET, .target = (ns_), .goal = 1 \
 	}
 
+/* A row of what limits promise: at most so many nanoseconds. */
+#define LIMIT_NS(name_, ns_) LINKED_CASE("limits/" name_, 8, TARGET(ns_))
+#define RECLAIM(name_, ...)                                                        \
+	{                                                                          \
+		.name = "limits/" name_, .linked = true, .repeats = 6, .metric = { \
+			{.key = "mib_s", .unit = "MiB/s", __VA_ARGS__},            \
+			{.key = "mib", .suffix = "freed", .unit = "MiB"}           \
+		}                                                                  \
+	}
+/* The kernel's delay; more than that would be held too long. */
+#define THROTTLE(name_, ...)                                                                \
+	{                                                                                   \
+		.name = "limits/throttle/" name_, .linked = true, .repeats = 6, .metric = { \
+			{.key = "ms", .unit = "ms", __VA_ARGS__},                           \
+		}                                                                           \
+	}
+#define KERNEL_MS(ms_) .against = AGAINST_TARGET, .target = (ms_), .goal = 1.05
+#define BY_HAND	       .against = AGAINST_KEY, .other = "by_hand"
+#define FOLD(n)                                                       \
+	LINKED_CASE("limits/fold/" n, 8, {.key = "ns", .unit = "ns"}, \
+		    {.key = "change_ns",                              \
+		     .suffix = "change",                              \
+		     .unit = "ns",                                    \
+		     .against = AGAINST_KEY,                          \
+		     .other = "half_ns",                              \
+		     .goal = 1.25})
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -113,6 +140,39 @@ const struct bench_case bench_cases[] = {
 		     .target = 1024,
 		     .goal = 1},
 		    {.key = "rss_bytes", .suffix = "rss", .unit = "bytes"}}},
+	LIMIT_NS("current/10000", 10),
+	LIMIT_NS("stat/1", 1000),
+	LIMIT_NS("stat/10000", 1000),
+	LIMIT_NS("stat/10000-used", 1000),
+	FOLD("8"),
+	FOLD("64"),
+	LINKED_CASE("limits/readers", 20,
+		    {.key = "ns",
+		     .unit = "ns",
+		     .against = AGAINST_KEY,
+		     .other = "alone",
+		     .goal = 1.25}),
+	RECLAIM("slabs"),
+	RECLAIM("pages"),
+	RECLAIM("shrinkers/1", BY_HAND),
+	RECLAIM("shrinkers/1000", BY_HAND),
+	THROTTLE("101"),
+	THROTTLE("105", KERNEL_MS(159)),
+	THROTTLE("110", KERNEL_MS(639)),
+	{.name = "limits/groups",
+	 .linked = true,
+	 .repeats = 6,
+	 .metric = {{.key = "ns",
+		     .unit = "ns",
+		     .against = AGAINST_KEY,
+		     .other = "first_ns",
+		     .goal = 1.5},
+		    {.key = "bytes",
+		     .suffix = "bytes",
+		     .unit = "bytes",
+		     .against = AGAINST_TARGET,
+		     .target = 1024,
+		     .goal = 1}}},
 };
 const size_t bench_case_count = COUNT(bench_cases);
 

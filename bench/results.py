@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""results.py FILE - the rows of `memcg-bench --json` as the tables of RESULTS.md."""
+"""results.py FILE [limits] - the rows of `memcg-bench --json` as the tables of RESULTS.md."""
 import json
 import sys
 
@@ -60,7 +60,11 @@ def objects(rows, metric, title):
     table(["case"] + OURS + PEERS + ["own / best", "best", "goal"], lines)
 
 
-def calls(rows):
+def is_limit(row):
+    return row["bench"].startswith("limits/")
+
+
+def calls(rows, title):
     lines = []
     for row in rows:
         if row["bench"].split("/")[-1] in OURS or any("/" + v + "/" in row["bench"] for v in OURS):
@@ -70,7 +74,7 @@ def calls(rows):
             reference += " " + row["against"]
         lines.append([row["bench"], row["unit"], figure(row["value"]), bracket(row, "low", "high"),
                       reference, figure(row["ratio"]), verdict(row)])
-    print("\n## Charging, groups, statistics\n")
+    print(f"\n{title}\n" if title else "")
     table(["case", "unit", "median", "95 %", "reference", "ratio", "goal"], lines)
 
 
@@ -79,10 +83,13 @@ def main():
         rows = [json.loads(line) for line in file]
     if any(row["noisy"] for row in rows):
         print("\n**The machine was noisy** while this was measured; see the end.")
+    if sys.argv[2:] == ["limits"]:
+        calls([row for row in rows if is_limit(row)], None)
+        return
     objects(rows, None, "Objects, ns")
     objects(rows, "rss-per-live", "Resident memory over bytes asked for")
     objects(rows, "slab-per-live", "Slab memory over bytes asked for")
-    calls(rows)
+    calls([row for row in rows if not is_limit(row)], "## Charging, groups, statistics")
 
 
 main()

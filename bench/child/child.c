@@ -33,12 +33,21 @@ void *bench_need(void *p)
 	return p;
 }
 
-void bench_pin(unsigned nth)
-{
-	cpu_set_t may, one;
+/* The CPUs the process had before any thread of it was pinned. */
+static cpu_set_t may;
 
+static void ask_cpus(void)
+{
 	if (sched_getaffinity(0, sizeof(may), &may))
 		bench_die("sched_getaffinity");
+}
+
+void bench_pin(unsigned nth)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	cpu_set_t one;
+
+	pthread_once(&once, ask_cpus);
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &may) || nth--)
 			continue;

@@ -28,4 +28,13 @@ void measure_stat(const struct bench_time *t, const char *arg);
 void measure_create_destroy(const struct bench_time *t, const char *arg);
 void measure_idle(const struct bench_time *t, const char *arg);
 
+/* limits.c: arg is a case and what it is for, "stat/10000" */
+void measure_limits(const struct bench_time *t, const char *arg);
+
+/* reclaim.c */
+void measure_slabs(const struct bench_time *t, const char *arg);
+void measure_pages(const struct bench_time *t, const char *arg);
+void measure_shrinkers(const struct bench_time *t, const char *caches);
+void measure_throttle(const struct bench_time *t, const char *mib);
+
 #endif

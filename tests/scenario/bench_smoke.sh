@@ -28,7 +28,8 @@ refused --no-such-option
 "$bench" --list >"$work/list"
 for row in pair/16/own batch/32768/shared rndwin/unaccounted prodcons/64/own two-groups/own \
 	tenants/4096/remote/own tenants/16/local/own/slab-per-live charge/5 create-destroy \
-	current stat idle-group enter-leave; do
+	current stat idle-group enter-leave limits/stat/10000 limits/fold/64/change limits/readers \
+	limits/slabs/freed limits/shrinkers/1000 limits/throttle/110 limits/groups/bytes; do
 	grep -qx "$row" "$work/list" || fail "--list has no $row"
 done
 [ -z "$(sort "$work/list" | uniq -d)" ] || fail "--list names a row twice"
@@ -50,6 +51,19 @@ for name in want:
         assert abs(row["ratio"] - row["value"] / row["reference"]) < 1e-3 * row["ratio"], row
 assert "two-groups/shared" not in rows, "a row nobody asked for"
 assert rows["pair/64/own"]["verdict"] == "cannot-tell", "three runs cannot tell"
+END
+
+# Delays of memory.high are no speed: a busy machine makes them longer, and nothing shorter.
+"$bench" --quick --json limits/throttle limits/groups limits/slabs >"$work/json" ||
+	fail "memcg-bench --quick limits ended with $?"
+/usr/bin/python3 - "$work/json" <<'END' || fail "the rows of limits are not what they should be"
+import json, sys
+value = {r["bench"]: r["value"] for r in map(json.loads, open(sys.argv[1]))}
+assert value["limits/throttle/101"] < 159, value
+assert 150 <= value["limits/throttle/105"], value
+assert 630 <= value["limits/throttle/110"], value
+assert 0 < value["limits/groups/bytes"] <= 1024, value
+assert value["limits/slabs/freed"] > 1, value
 END
 
 # A library that ld.so cannot load must not leave another's figure under its name.
