@@ -77,7 +77,7 @@
 	X(SLAB_HOLLOW)                           \
 	X(SLAB_DEAD)                             \
 	X(EV_MAX)                                \
-	X(EV_OOM)                                \
+	X(EV_REFUSED)                            \
 	X(STAT_NR)                               \
 	X(MEMCG_DATA_OBJCGS)                     \
 	X(MEMCG_DATA_MASK)                       \

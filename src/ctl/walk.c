@@ -157,7 +157,7 @@ static void group_fill(struct walk_group *g, const struct memcg *cg, u64 address
 		.usage = cg->counter.usage,
 		.peak = cg->counter.peak,
 		.max = cg->counter.max,
-		.refusals = cg->events[EV_OOM],
+		.refusals = cg->events[EV_REFUSED],
 		.max_hits = cg->events[EV_MAX],
 	};
 }

@@ -16,6 +16,7 @@
 
 #include "reclaim/charge.h"
 #include "reclaim/owed.h"
+#include "reclaim/psi.h"
 #include "sys/clock.h"
 
 #define MS 1000000ul
@@ -237,6 +238,55 @@ static void test_the_nth_fails(void **state)
 	memcg_free(p[0]);
 }
 
+/* ---- memory.pressure ---- */
+
+static u64 stalled(struct memcg *of)
+{
+	struct psi_numbers n;
+
+	assert_int_equal(psi_show(of, false, &n), 0);
+	return n.total_us;
+}
+
+static unsigned slow_handler(struct memcg *limited, uint64_t wanted, void *arg)
+{
+	(void)limited;
+	(void)wanted;
+	(void)arg;
+	sys_sleep_ns(20 * MS);
+	return MEMCG_OOM_FAIL;
+}
+
+/* The time is that of the group that is short, and of all above it; nobody else's. */
+static void test_time_is_the_payers(void **state)
+{
+	struct memcg *payer = memcg_create(cg, "payer"), *other = memcg_create(cg, "other");
+	struct memcg_oom_config config = MEMCG_OOM_CONFIG_INIT;
+	struct memcg_charge *most;
+	u64 before;
+
+	(void)state;
+	config.oom = slow_handler;
+	config.flags = MEMCG_OOM_INLINE;
+	assert_int_equal(memcg_set_oom_handler(cg, &config), 0);
+	memcg_set_limit(cg, MEMCG_MAX, 4 * MIB);
+	assert_null(memcg_charge(payer, 8 * MIB));
+	assert_true(stalled(payer) >= 20000);
+	assert_true(stalled(cg) >= stalled(payer));
+	assert_int_equal(stalled(other), 0);
+	before = stalled(payer);
+	assert_int_equal(stalled(payer), before); /* it is over */
+	memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED);
+	most = memcg_charge(other, 4 * MIB);
+	counter_set_high(&other->counter, 4 * MIB - 512 * KIB);
+	memcg_uncharge(memcg_charge(other, 64 * PAGE_SIZE));
+	assert_int_equal(memcg__self->owed & OWED_HIGH, OWED_HIGH);
+	memcg_throttle();
+	assert_true(stalled(other) >= 10000);
+	memcg_uncharge(most);
+	assert_int_equal(memcg_destroy(payer) | memcg_destroy(other), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -247,6 +297,7 @@ int main(void)
 		TEST(test_handlers_run_there_after_a_refusal),
 		TEST(test_high_is_worked_off_there),
 		TEST(test_the_nth_fails),
+		TEST(test_time_is_the_payers),
 	};
 
 	memcg_leave(memcg_enter(NULL));
