@@ -18,7 +18,8 @@ void (*group_offlined)(struct memcg *cg);
 static struct lock tree_lock = LOCK_INIT(RANK_TREE);
 static u64 next_id = 1;
 
-/* Names: parent and name to group, chained, doubled when as many groups as buckets. */
+/* Names: parent and name to group, chained. Doubled when there are half as many groups as buckets:
+ * a chain is other groups' memory, which is in no cache when there are many. */
 static struct {
 	struct memcg **bucket;
 	u32 size, used;
@@ -71,7 +72,7 @@ static void names_add_locked(struct memcg *cg)
 {
 	struct memcg **slot;
 
-	if (names.used >= names.size)
+	if (names.used >= names.size / 2)
 		names_grow_locked();
 	slot = &names.bucket[cg->hash & (names.size - 1)];
 	cg->hash_next = *slot;
