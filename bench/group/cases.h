@@ -12,7 +12,8 @@
 /* --- make.c ----------------------------------------------------------------- */
 
 struct memcg *group_make(struct memcg *parent, const char *prefix, unsigned n); /* or the end */
-double group_metadata(void); /* the library's own structures, bytes */
+double group_metadata(void);		/* the library's own structures, bytes */
+double median(double *value, size_t n); /* sorts them */
 
 static inline bool quick(const struct bench_time *t)
 {

@@ -15,6 +15,7 @@
 #define OBJECT	 64u
 #define MANY	 100000u
 #define TENTH	 (MANY / 10)
+#define BLOCK	 100u
 #define FEW	 1000u /* rounds of what is timed call by call */
 #define CALLS	 1000u
 #define TAGS_MAX 64u
@@ -93,13 +94,6 @@ static void measure_current_of(const struct bench_time *t, const char *arg)
 
 /* --- folding --------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* memcg_stat right after n groups changed, each by a little: the median call. */
 static double fold_of(struct memcg **group, unsigned n)
 {
@@ -113,8 +107,7 @@ static double fold_of(struct memcg **group, unsigned n)
 		look(group[0]);
 		took[round] = (double)(bench_now() - start);
 	}
-	qsort(took, FEW, sizeof(took[0]), compare);
-	return took[FEW / 2];
+	return median(took, FEW);
 }
 
 /* `change`: what one more costs; held against the same with half as many. Siblings' numbers
@@ -165,8 +158,7 @@ static double calls_of(struct memcg *cg)
 		stats(cg, CALLS);
 		took[round] = (double)(bench_now() - start) / CALLS;
 	}
-	qsort(took, FEW, sizeof(took[0]), compare);
-	return took[FEW / 2];
+	return median(took, FEW);
 }
 
 /* Beside a reader of the same group on another CPU, against alone. */
@@ -191,13 +183,20 @@ static void measure_readers(const struct bench_time *t, const char *arg)
 
 /* --- 100 000 groups ------------------------------------------------------------------ */
 
+/* One of n, in the median hundred. */
 static double make_some(struct memcg *parent, unsigned from, unsigned n)
 {
-	uint64_t start = bench_now();
+	static double took[MANY / BLOCK];
+	unsigned blocks = n / BLOCK;
 
-	for (unsigned i = from; i < from + n; i++)
-		(void)group_make(parent, "t", i);
-	return (double)(bench_now() - start) / n;
+	for (unsigned b = 0; b < blocks; b++) {
+		uint64_t start = bench_now();
+
+		for (unsigned i = 0; i < BLOCK; i++)
+			(void)group_make(parent, "t", from + b * BLOCK + i);
+		took[b] = (double)(bench_now() - start) / BLOCK;
+	}
+	return median(took, blocks);
 }
 
 static void measure_groups(const struct bench_time *t, const char *arg)
