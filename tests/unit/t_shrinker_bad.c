@@ -295,11 +295,11 @@ static void test_absurd_numbers(void **state)
 	cache.shrinker = memcg_shrinker_register(cg, &c);
 	assert_int_equal(shrinkers_count(cg, RECLAIM_ANY), 1 * MIB);
 	assert_int_equal(shrinkers_scan(cg, 1 * GIB, RECLAIM_ANY), 0);
-	assert_true(cache.last_bytes <= 1 * MIB);
 	cache.shrinker->scan = cache_scan;
 	cache.shrinker->record.credit = SHRINKER_SURE;
 	shrinkers_count(cg, RECLAIM_ANY);
 	assert_int_equal(shrinkers_scan(cg, UINT64_MAX, RECLAIM_ANY), 1 * MIB);
+	assert_true(cache.last_bytes <= 1 * MIB); /* asked for no more than the group has */
 	assert_int_equal(shrinkers_count(cg, RECLAIM_ANY), 0); /* nothing is left to claim */
 	cache_end(&cache);
 	destroy(cg);
@@ -378,6 +378,61 @@ static void test_honest_among_others(void **state)
 	pthread_join(thread, NULL);
 	cache_end(&cache);
 	destroy(g.cg);
+}
+
+/* While it frees, another thread charges as much, to the byte: usage does not move at all. */
+static struct {
+	struct memcg *cg;
+	u32 asked, done;
+	struct memcg_charge *charge[64];
+} rival;
+
+static void *charges(void *arg)
+{
+	u32 n;
+
+	(void)arg;
+	for (n = 0; n < ARRAY_SIZE(rival.charge); n++) {
+		while (atomic_load_acquire(&rival.asked) == n)
+			sys_sleep_ns(50000);
+		rival.charge[n] = memcg_charge(rival.cg, 8 * BLOCK);
+		atomic_store_release(&rival.done, n + 1);
+	}
+	return NULL;
+}
+
+static size_t rivalled_scan(struct memcg *cg, size_t bytes, uint64_t deadline_ns, void *arg)
+{
+	u32 n = atomic_add(&rival.asked, 1u);
+
+	bytes = cache_scan(cg, bytes, deadline_ns, arg);
+	wait_for(&rival.done, n);
+	return bytes;
+}
+
+static void test_honest_against_a_rival(void **state)
+{
+	struct cache cache = CACHE_INIT;
+	struct memcg_shrinker_config c = cache_config(&cache);
+	pthread_t thread;
+	unsigned i;
+
+	(void)state;
+	rival.cg = group(NULL, "contended");
+	c.scan = rivalled_scan;
+	cache_add(&cache, rival.cg, 64 * MIB);
+	cache.shrinker = memcg_shrinker_register(rival.cg, &c);
+	pthread_create(&thread, NULL, charges, NULL);
+	for (i = 0; i < ARRAY_SIZE(rival.charge); i++) {
+		shrinkers_count(rival.cg, RECLAIM_ANY);
+		assert_int_equal(shrinkers_scan(rival.cg, 8 * BLOCK, RECLAIM_ANY), 8 * BLOCK);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(cache.shrinker->record.credit, SHRINKER_SURE);
+	cache_end(&cache);
+	for (i = 0; i < ARRAY_SIZE(rival.charge); i++)
+		memcg_uncharge(rival.charge[i]);
+	destroy(rival.cg);
 }
 
 /* The same with small objects: what it frees goes to stock, from which the other one takes. */
@@ -559,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_absurd_numbers),
 		cmocka_unit_test(test_frees_elsewhere),
 		cmocka_unit_test(test_honest_among_others),
+		cmocka_unit_test(test_honest_against_a_rival),
 		cmocka_unit_test(test_honest_in_small),
 		cmocka_unit_test(test_no_recursion),
 		cmocka_unit_test(test_meddling),
