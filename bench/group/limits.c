@@ -223,7 +223,7 @@ static const struct {
 	{"fold/", measure_fold},	 {"readers", measure_readers},
 	{"groups", measure_groups},	 {"slabs", measure_slabs},
 	{"pages", measure_pages},	 {"shrinkers/", measure_shrinkers},
-	{"throttle/", measure_throttle},
+	{"throttle/", measure_throttle}, {"walk/", measure_walk},
 };
 
 void measure_limits(const struct bench_time *t, const char *arg)

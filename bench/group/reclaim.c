@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB	 (1ull << 20)
+#include "reclaim/shrinker.h"
+
 #define CACHE	 (64 * MIB)
 #define PIECE	 1024u
 #define REQUESTS (CACHE / 2 / MIB)
@@ -161,6 +162,46 @@ void measure_shrinkers(const struct bench_time *t, const char *arg)
 	for (unsigned i = 0; i < n; i++)
 		bytes += cache_scan(NULL, SIZE_MAX, 0, &cache[i]);
 	bench_print("by_hand", mib_per_s(bytes, bench_now() - start));
+}
+
+/* --- the walk -------------------------------------------------------------------------- */
+
+#define VISITED 3u
+
+static void walks(void *arg, uint64_t n)
+{
+	while (n--) {
+		struct memcg *cg = NULL;
+
+		while ((cg = shrinkers_next(arg, cg)))
+			;
+	}
+}
+
+/* A parent of n groups, of which three have a shrinker. */
+static struct memcg *parent_of_caches(const char *name, unsigned n)
+{
+	static struct cache none[VISITED];
+	struct memcg *parent = group_make(NULL, name, 0);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct memcg *cg = group_make(parent, "cg", i);
+
+		if (i % (n / VISITED) == 0 && i / (n / VISITED) < VISITED)
+			cache_make(&none[i / (n / VISITED)], cg, 0);
+	}
+	return parent;
+}
+
+/* Finding the groups to ask among N, against the same three with nobody beside them. */
+void measure_walk(const struct bench_time *t, const char *arg)
+{
+	unsigned n = (unsigned)strtoul(arg, NULL, 10);
+
+	if (n < VISITED)
+		bench_die("limits/walk/N: N is 3 or more");
+	bench_print("ns", bench_measure(t, walks, parent_of_caches("many", n)));
+	bench_print("alone", bench_measure(t, walks, parent_of_caches("few", VISITED)));
 }
 
 /* --- memory.high ----------------------------------------------------------------------- */

@@ -219,6 +219,19 @@ u64 stock_sum(struct memcg *top)
 	return bytes;
 }
 
+u64 stock_of(u32 handle)
+{
+	u64 bytes = 0;
+
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
+		u64 word = atomic_load(&area(cpu)->word[handle % STOCK_SLOTS]);
+
+		if ((u32)(word >> 32) == handle)
+			bytes += (u32)word;
+	}
+	return bytes;
+}
+
 uint64_t memcg_slack(struct memcg *cg)
 {
 	return stock_sum(cg ? cg : group_active());

@@ -196,12 +196,26 @@ u64 shrinkers_count(struct memcg *cg, unsigned how)
 struct measure {
 	struct memcg *cg;
 	u64 usage, stock;
+	bool alone; /* all that it and those below it have is charged to its own handle */
 };
+
+/* Others' handles are those of groups below, and of dead ones it inherited: these pin its own. */
+static bool is_alone(const struct memcg *cg)
+{
+	return cg != root_group && !atomic_load(&cg->descendants) &&
+	       atomic_load(&cg->handle->refs) / HANDLE_PIN == 1;
+}
+
+static u64 stock_now(const struct measure *m)
+{
+	return m->alone ? stock_of(m->cg->handle->index) : stock_sum(m->cg);
+}
 
 static struct measure measure_begin(struct memcg *cg)
 {
-	struct measure m = {.cg = cg, .usage = counter_read(&cg->counter), .stock = stock_sum(cg)};
+	struct measure m = {.cg = cg, .usage = counter_read(&cg->counter), .alone = is_alone(cg)};
 
+	m.stock = stock_now(&m);
 	memcg__self->folded = 0;
 	memcg__self->measured = cg;
 	return m;
@@ -209,7 +223,7 @@ static struct measure measure_begin(struct memcg *cg)
 
 static u64 came_back(const struct measure *m)
 {
-	u64 stock = stock_sum(m->cg);
+	u64 stock = stock_now(m);
 	s64 fell = (s64)(m->usage - counter_read(&m->cg->counter)) + (s64)(stock - m->stock);
 	s64 credited = (s64)memcg__self->folded + (s64)(stock - m->stock);
 
