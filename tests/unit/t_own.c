@@ -17,6 +17,8 @@
 #include "group/charge.h"
 #include "group/group.h"
 
+#include "effort.h"
+
 static struct memcg *group(struct memcg *parent, const char *name)
 {
 	struct memcg *cg = memcg_create(parent, name);
@@ -159,7 +161,7 @@ static void test_inherited_under_charges(void **state)
 	(void)leaf_replace(group(parent, "leaf"));
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, charger, NULL), 0);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < effort(ROUNDS); i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "leaf%u", i);
