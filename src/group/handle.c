@@ -54,7 +54,7 @@ static struct handle *take_locked(void)
 	return h;
 }
 
-struct handle *handle_new(struct memcg *cg)
+struct handle *handle_new(struct memcg *cg, struct handle *up)
 {
 	struct handle *h;
 
@@ -63,6 +63,7 @@ struct handle *handle_new(struct memcg *cg)
 	lock_release(&handle_lock);
 	if (!h)
 		return NULL;
+	h->up = up; /* before the word: who reads that from a stale stock word follows this */
 	atomic_store_release(&h->word, (u64)cg);
 	atomic_store_release(&h->refs, HANDLE_PIN);
 	return h;

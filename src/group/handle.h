@@ -44,7 +44,8 @@ extern __hidden_ struct handle *handle_table;
 extern __hidden_ u64 handles_dead; /* redirected and still referenced */
 
 __hidden_ int handle_init(void);
-__hidden_ struct handle *handle_new(struct memcg *cg);		     /* one pin; NULL */
+/* Of cg, whose parent has `up`. One pin; NULL. */
+__hidden_ struct handle *handle_new(struct memcg *cg, struct handle *up);
 __hidden_ void handle_redirect(struct handle *h, struct handle *to); /* tree lock held */
 __hidden_ void handle_last(struct handle *h);			     /* refs reached 0 */
 __hidden_ void handle_fork_prepare(void);

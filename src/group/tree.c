@@ -108,12 +108,11 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 	cg->swap_high = cg->swap_max = cg->zswap_max = MEMCG_UNLIMITED;
 	cg->refs = 2; /* the tree's and the creator's */
 	cg->online = true;
-	cg->handle = handle_new(cg);
+	cg->handle = handle_new(cg, parent ? parent->handle : NULL);
 	if (!cg->handle) {
 		meta_free(cg, sizeof(*cg) + len + 1);
 		return NULL;
 	}
-	cg->handle->up = parent ? parent->handle : NULL;
 	return cg;
 }
 

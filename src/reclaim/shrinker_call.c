@@ -200,10 +200,10 @@ struct measure {
 };
 
 /* Others' handles are those of groups below, and of dead ones it inherited: these pin its own. */
-static bool is_alone(const struct memcg *cg)
+static bool is_alone(struct memcg *cg)
 {
-	return cg != root_group && !atomic_load(&cg->descendants) &&
-	       atomic_load(&cg->handle->refs) / HANDLE_PIN == 1;
+	return cg != root_group && atomic_load(&cg->handle->refs) / HANDLE_PIN == 1 &&
+	       !group_descendants(cg);
 }
 
 static u64 stock_now(const struct measure *m)

@@ -345,8 +345,8 @@ static void test_no_memory_for_handles(void **state)
 			break;
 	}
 	assert_true(n > 0 && n < MANY);
-	assert_null(
-		handle_new(root_group)); /* the table's next part, not the struct, was refused */
+	assert_null(handle_new(root_group,
+			       NULL)); /* the table's next part, not the struct, was refused */
 	assert_true(sys_fault_count(SYS_FAULT_OPEN_RANGE) > 0);
 	sys_fault_disarm_all();
 	cg[n] = memcg_create(NULL, "again");
