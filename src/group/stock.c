@@ -195,6 +195,20 @@ static void each_used(struct stock_area *a, unsigned i,
 	}
 }
 
+/*
+ * One CPU's, without stopping any: mostly that is where the group was used last. What others hold
+ * is its parent's, and goes with the next drain or the next group that needs the word.
+ */
+void stock_leave(u32 handle)
+{
+	size_t off = stock_offset(handle);
+	unsigned cpu = pcpu_this();
+	u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
+
+	if ((u32)(old >> 32) == handle && pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, 0, &cpu))
+		charge_fold(handle, (u32)old);
+}
+
 void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg)
 {
 	unsigned cpu, i;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "group/group.h"
+#include "group/stock.h"
 #include "page/page.h"
 #include "sync/lock.h"
 
@@ -256,6 +257,7 @@ int memcg_destroy(struct memcg *cg)
 		return went;
 	if (went) {
 		event_offline(cg);
+		stock_leave(cg->handle->index);
 		memcg_put(cg); /* the tree's */
 	}
 	memcg_put(cg);

@@ -213,6 +213,14 @@ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 	return oom_ask(limited, payer, n, how);
 }
 
+void oom_ask_owed(struct memcg *limited, u64 n)
+{
+	const struct oom_hook *hook = hook_above(limited);
+
+	if (hook && !(atomic_load(&hook->config.flags) & MEMCG_OOM_INLINE))
+		oom_ask(limited, limited->handle->index, n, RECLAIM_ANY);
+}
+
 /* --- fork ----------------------------------------------------------------------------- */
 
 void oom_fork_prepare(void)

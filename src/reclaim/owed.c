@@ -2,6 +2,7 @@
 #include "reclaim/owed.h"
 
 #include "reclaim/oom.h"
+#include "reclaim/psi.h"
 #include "reclaim/reclaimer.h"
 #include "reclaim/scan.h"
 #include "reclaim/throttle.h"
@@ -83,7 +84,7 @@ static void make_room(struct memcg *cg, bool refused)
 
 	goal = max == MEMCG_UNLIMITED ? max : max - 2 * margin(max);
 	if (usage > goal && !reclaim_group(cg, usage - goal, RECLAIM_ANY) && refused)
-		oom_ask(cg, cg->handle->index, usage - goal, RECLAIM_ANY);
+		oom_ask_owed(cg, usage - goal);
 }
 
 void owed_work(struct memcg *cg, unsigned what)
@@ -99,12 +100,15 @@ static void serve_short(struct task *self)
 {
 	struct memcg *cg = group_ref_get(self->short_group);
 	u64 n = self->short_bytes;
+	struct psi_stall stall;
 
 	if (!cg)
 		return;
+	psi_begin(&stall, cg);
 	if (counter_headroom(&cg->counter) < n &&
 	    !reclaim_group(cg, reclaim_want(cg, n), RECLAIM_ANY))
-		oom_ask(cg, cg->handle->index, n, RECLAIM_ANY);
+		oom_ask_owed(cg, n);
+	psi_end(&stall);
 	group_put(cg);
 }
 

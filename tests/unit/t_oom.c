@@ -132,6 +132,21 @@ static void test_owed_to_memcg_leave(void **state)
 	assert_int_equal(calls, 1);
 }
 
+/* A handler that was asked inside the allocation has said what it has to say about it. */
+static void test_not_asked_twice_about_one_refusal(void **state)
+{
+	struct memcg *was = memcg_enter(low);
+
+	(void)state;
+	set_handler(mid, MEMCG_OOM_INLINE);
+	answer = MEMCG_OOM_FAIL;
+	memcg_set_limit(mid, MEMCG_MAX, MIB);
+	assert_null(memcg_malloc(2 * MIB));
+	assert_int_equal(calls, 1);
+	memcg_leave(was);
+	assert_int_equal(calls, 1);
+}
+
 static void test_what_has_room_by_then_is_not_asked(void **state)
 {
 	struct memcg *was = memcg_enter(low);
@@ -409,6 +424,7 @@ int main(void)
 		TEST(test_asked_before_a_refusal),
 		TEST(test_the_nearest_one_decides),
 		TEST(test_owed_to_memcg_leave),
+		TEST(test_not_asked_twice_about_one_refusal),
 		TEST(test_what_has_room_by_then_is_not_asked),
 		TEST(test_kills_are_counted),
 		TEST(test_groups_go_whole),

@@ -111,7 +111,11 @@ static void test_slack_of_the_heirs(void **state)
 	ahead = memcg_slack(low);
 	assert_true(ahead > 0);
 	destroy(low);
-	assert_int_equal(memcg_slack(mid), ahead);
+	assert_int_equal(memcg_slack(mid), 0); /* it left with what this CPU had */
+	assert_true(charge(index, 16));	       /* who still charges through it is served again */
+	uncharge(index, 16);
+	ahead = memcg_slack(mid);
+	assert_true(ahead > 0);
 	destroy(mid);
 	assert_int_equal(memcg_slack(top), ahead);
 	assert_int_equal(memcg_slack(beside), 0);
@@ -260,6 +264,21 @@ static void test_drain_of_another_cpu(void **state)
 	destroy(cg);
 }
 
+/* From another CPU, which leaves this one's words as they are. */
+static void destroy_from_afar(struct memcg *cg)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(1, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		skip(); /* there is no other */
+	destroy(cg);
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
+}
+
 /* Charged ahead for a group that is gone: the living ancestor is credited, to the byte. */
 static void test_fold_finds_the_living(void **state)
 {
@@ -271,8 +290,8 @@ static void test_fold_finds_the_living(void **state)
 	(void)state;
 	assert_true(charge(index, 100));
 	ahead = memcg_slack(top);
-	destroy(low);
-	destroy(mid);
+	destroy_from_afar(low);
+	destroy_from_afar(mid);
 	assert_int_equal(memcg_current(top), 100 + ahead);
 	assert_int_equal(memcg_slack(top), ahead); /* it is top's now */
 	assert_int_equal(handle_bytes(h), 100 + ahead);
@@ -296,7 +315,7 @@ static void test_stock_keeps_the_handle(void **state)
 	(void)state;
 	assert_true(charge(cg->handle->index, 100));
 	uncharge(cg->handle->index, 100);
-	destroy(cg);
+	destroy_from_afar(cg);
 	assert_int_equal(group_dying(), 1);
 	settle();
 	assert_int_equal(group_dying(), 0);
@@ -434,6 +453,20 @@ static void test_lower_cap_drains(void **state)
 	destroy(cg);
 }
 
+/* What this CPU had ahead for a group goes with it, and is not its parent's for good. */
+static void test_leaves_with_its_group(void **state)
+{
+	struct memcg *top = memcg_create(NULL, "top"), *cg = memcg_create(top, "cg");
+
+	(void)state;
+	assert_true(charge(cg->handle->index, 100));
+	uncharge(cg->handle->index, 100);
+	assert_true(memcg_current(top) > 0);
+	assert_int_equal(memcg_destroy(cg), 0);
+	assert_int_equal(memcg_current(top), 0);
+	assert_int_equal(memcg_destroy(top), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_strays_leave_a_batch),
 		cmocka_unit_test(test_cap_follows_the_roots_max),
 		cmocka_unit_test(test_lower_cap_drains),
+		cmocka_unit_test(test_leaves_with_its_group),
 	};
 	cpu_set_t one;
 
