@@ -235,7 +235,7 @@ static bool phase_is_over(void)
 
 /*
  * A line each half second, for that long and until both were asked for as many files as they have
- * and hog has what it wants; at most a minute more, on a machine that is busy. Returns the least
+ * and hog has what it wants; at most 30 seconds more, on a machine that is busy. Returns the least
  * that gold had.
  */
 static uint64_t watch(double seconds)
@@ -245,7 +245,7 @@ static uint64_t watch(double seconds)
 
 	ADD(gold.hits, -SEE(gold.hits)), ADD(gold.misses, -SEE(gold.misses));
 	ADD(silver.hits, -SEE(silver.hits)), ADD(silver.misses, -SEE(silver.misses));
-	while ((time = now() - from) < seconds || (!phase_is_over() && time < seconds + 60)) {
+	while ((time = now() - from) < seconds || (!phase_is_over() && time < seconds + 30)) {
 		uint64_t has = memcg_current(gold.cg);
 
 		least = has < least ? has : least;
