@@ -1,6 +1,7 @@
 /*
  * t_shrinker.c - registering, counting, shares, the walk, and what becomes of a registration when
- * its group goes. Misbehaviour is in t_shrinker_bad.c, races are in t_shrinker_race.c.
+ * its group goes. Misbehaviour is in t_shrinker_bad.c, calls back into the library are in
+ * t_shrinker_nested.c, races in t_shrinker_race.c.
  */
 #include "shrinker_fixture.h"
 
