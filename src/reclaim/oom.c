@@ -31,6 +31,19 @@ struct oom_hook {
 static struct lock oom_lock = LOCK_INIT(RANK_OOM);
 static u32 generation; /* of processes: who ran a handler in the parent of a fork is not here */
 
+/* Also on the way of allocations: a signal handler that allocates meanwhile gets NULL. */
+static void hooks_hold(void)
+{
+	task_busy_begin();
+	lock_acquire(&oom_lock);
+}
+
+static void hooks_release(void)
+{
+	lock_release(&oom_lock);
+	task_busy_end();
+}
+
 #define RUNNER(tid) (generation << 16 | (tid))
 
 /* Who runs it in this process; 0. */
@@ -83,11 +96,11 @@ static void lock_idle(struct oom_hook *hook)
 {
 	u32 who;
 
-	lock_acquire(&oom_lock);
+	hooks_hold();
 	while ((who = runner_of(hook)) && who != RUNNER(memcg__self->tid)) {
-		lock_release(&oom_lock);
+		hooks_release();
 		sys_futex_wait(&hook->running, who, 0);
-		lock_acquire(&oom_lock);
+		hooks_hold();
 	}
 }
 
@@ -106,7 +119,7 @@ int memcg_set_oom_handler(struct memcg *cg, const struct memcg_oom_config *confi
 	lock_idle(hook);
 	hook->config = c;
 	atomic_store(&hook->set, c.oom != NULL);
-	lock_release(&oom_lock);
+	hooks_release();
 	return 0;
 }
 
@@ -130,21 +143,21 @@ static bool hook_claim(struct oom_hook *hook, enum reclaim_how how, struct memcg
 {
 	bool may;
 
-	lock_acquire(&oom_lock);
+	hooks_hold();
 	*out = hook->config;
 	may = out->oom && !runner_of(hook) &&
 	      (how == RECLAIM_ANY || (how == RECLAIM_INLINE && out->flags & MEMCG_OOM_INLINE));
 	if (may)
 		atomic_store(&hook->running, RUNNER(memcg__self->tid));
-	lock_release(&oom_lock);
+	hooks_release();
 	return may;
 }
 
 static void hook_done(struct oom_hook *hook)
 {
-	lock_acquire(&oom_lock);
+	hooks_hold();
 	atomic_store(&hook->running, 0u);
-	lock_release(&oom_lock);
+	hooks_release();
 	sys_futex_wake(&hook->running, INT32_MAX);
 }
 

@@ -43,22 +43,41 @@ void reclaim_source_add(const struct reclaim_source *source)
 
 /* --- the quiet part ----------------------------------------------------------- */
 
-static u64 drain_all(struct memcg *target)
+u64 reclaim_drain_sources(struct memcg *target)
 {
 	u64 bytes = 0;
 	unsigned i;
 
+	task_busy_begin();
 	for (i = 0; reclaim_sources[i]; i++)
 		if (reclaim_sources[i]->drain)
 			bytes += reclaim_sources[i]->drain(target);
+	task_busy_end();
+	return bytes;
+}
+
+static u64 drain_all(struct memcg *target)
+{
+	u64 bytes = reclaim_drain_sources(target);
+
+	task_busy_begin();
 	if (target == root_group)
 		bytes += page_purge_all();
-	return bytes + stock_drain(target);
+	bytes += stock_drain(target);
+	task_busy_end();
+	return bytes;
 }
 
 u64 reclaim_quiet(struct memcg *target, unsigned round)
 {
-	return round ? drain_all(target) : stock_drain(target);
+	u64 bytes;
+
+	if (round)
+		return drain_all(target);
+	task_busy_begin();
+	bytes = stock_drain(target);
+	task_busy_end();
+	return bytes;
 }
 
 /* --- whom to ask, and for how much -------------------------------------------------- */

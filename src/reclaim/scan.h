@@ -15,6 +15,9 @@
 __hidden_ u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how);
 /* The quiet part, dearest last: round 0 is stock alone. */
 __hidden_ u64 reclaim_quiet(struct memcg *target, unsigned round);
+/* What the sources keep for target that nobody would miss; bytes. Touches this thread's heaps: a
+ * slow path of its own where the caller is in none, so that signal handlers get NULL meanwhile. */
+__hidden_ u64 reclaim_drain_sources(struct memcg *target);
 /* What a refusal of n bytes at limited asks for. */
 __hidden_ u64 reclaim_want(struct memcg *limited, u64 n);
 

@@ -77,14 +77,14 @@ static int shrinker_add(struct memcg_shrinker *s, struct memcg *cg)
 {
 	int err = 0;
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	s->seq = shrinkers_seq + 1;
 	atomic_store(&shrinkers_seq, s->seq);
 	if (!atomic_load(&cg->online))
 		err = -ENODEV;
 	else if (!shrinker_link_locked(s, cg))
 		err = -ENOMEM;
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	return err;
 }
 
@@ -114,9 +114,9 @@ static void wait_idle(struct memcg_shrinker *s)
 	u32 who;
 
 	while ((who = atomic_load(&s->runner))) {
-		lock_release(&shrinkers_lock);
+		shrinkers_release();
 		sys_futex_wait(&s->runner, who, 0); /* any answer: looked at again */
-		lock_acquire(&shrinkers_lock);
+		shrinkers_hold();
 	}
 }
 
@@ -124,16 +124,16 @@ void memcg_shrinker_unregister(struct memcg_shrinker *s)
 {
 	if (!s)
 		return;
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	BUG_ON(s->gone); /* unregistered twice */
 	s->gone = true;
 	if (s->runner && s->runner == memcg__self->tid) {
 		s->runner_frees = true;
-		lock_release(&shrinkers_lock);
+		shrinkers_release();
 		return;
 	}
 	wait_idle(s);
 	shrinker_unlink_locked(s);
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	shrinker_free(s);
 }

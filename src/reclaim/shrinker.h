@@ -16,7 +16,8 @@
  *    shrinker says is held against what the group got back (shrinker_record.c).
  *
  * shrinkers_lock (RANK_SHRINKER, below the tree's) covers nodes, lists, claims and records. It is
- * held for a step of a walk or list, and never while program code runs.
+ * held for a step of a walk or list, and never while program code runs: save that of a signal
+ * handler, which gets NULL if it allocates then, as the thread is marked busy.
  *
  * Limits: moving registrations to a parent is linear in their number; a group's first
  * registration is linear in those younger siblings of it (and of its ancestors) that have a node.
@@ -78,6 +79,18 @@ struct shrinker_node {
 extern __hidden_ struct lock shrinkers_lock;
 extern __hidden_ u64 shrinkers_seq;   /* the last registration's. Shrinkers lock; atomic */
 extern __hidden_ u64 shrinkers_steps; /* nodes looked at by walks. Shrinkers lock */
+
+static inline void shrinkers_hold(void)
+{
+	task_busy_begin();
+	lock_acquire(&shrinkers_lock);
+}
+
+static inline void shrinkers_release(void)
+{
+	lock_release(&shrinkers_lock);
+	task_busy_end();
+}
 
 /* The source, for reclaim_source_add(). Its count is a pass of the group; scan goes by that. */
 extern __hidden_ const struct reclaim_source shrinkers;

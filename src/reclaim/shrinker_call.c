@@ -15,6 +15,7 @@
 #include "reclaim/shrinker.h"
 
 #include "group/stock.h"
+#include "reclaim/scan.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
 
@@ -105,13 +106,13 @@ static bool visit_next(struct visit *v)
 	u32 *waiter = NULL;
 	bool frees = false;
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	v->now = next_locked(v, &c);
 	if (v->now)
 		claim_locked(v->now);
 	if (last)
 		frees = leave_locked(last, &waiter);
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	if (frees)
 		shrinker_free(last);
 	if (waiter)
@@ -150,9 +151,9 @@ static void call_end(const struct call *call, struct memcg *cg)
 
 	memcg__self->reclaiming--;
 	errno = call->saved_errno;
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	record_time(call->s, ns, &c);
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	shrinker_complain(&c, cg);
 }
 
@@ -173,9 +174,9 @@ static u64 count_one(const struct visit *v)
 	u64 n = s->count(v->cg, s->arg);
 
 	call_end(&call, v->cg);
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	n = s->counted = record_believed(s, MIN(n, counter_read(&v->cg->counter)));
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	return n;
 }
 
@@ -230,22 +231,12 @@ static u64 came_back(const struct measure *m)
 	return (u64)MAX(MAX(fell, credited), 0);
 }
 
-/* Quiet: no code of the program. */
-static void give_back(struct memcg *cg)
-{
-	unsigned i;
-
-	for (i = 0; reclaim_sources[i]; i++)
-		if (reclaim_sources[i]->drain)
-			reclaim_sources[i]->drain(cg);
-}
-
 static u64 measure_end(const struct measure *m, u64 claimed)
 {
 	u64 bytes = came_back(m);
 
 	if (bytes < claimed) {
-		give_back(m->cg);
+		reclaim_drain_sources(m->cg);
 		bytes = came_back(m);
 	}
 	memcg__self->measured = NULL;
@@ -258,10 +249,10 @@ static void settle(const struct visit *v, u64 asked, u64 claimed, u64 measured)
 	struct memcg_shrinker *s = v->now;
 	struct shrinker_complaint c = {0};
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	s->counted = claimed < asked ? 0 : s->counted - MIN(s->counted, claimed);
 	record_claim(s, claimed, measured, &c);
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	shrinker_complain(&c, v->cg);
 }
 
@@ -290,7 +281,7 @@ static u64 weights(const struct visit *v)
 	struct list *l;
 	u64 sum = 0;
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	if (v->cg->shrinkers)
 		list_for_each(l, &v->cg->shrinkers->own)
 		{
@@ -299,7 +290,7 @@ static u64 weights(const struct visit *v)
 			if (eligible(v, s) && !s->runner && s->counted)
 				sum += weight(s);
 		}
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	return sum;
 }
 

@@ -116,7 +116,7 @@ void shrinkers_offlined(struct memcg *cg)
 	struct shrinker_node *n;
 	struct list *l;
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	n = node_of(cg);
 	if (n) {
 		list_for_each(l, &n->own) list_entry(l, struct memcg_shrinker, link)->cg =
@@ -124,7 +124,7 @@ void shrinkers_offlined(struct memcg *cg)
 		list_splice(&node_of(cg->parent)->own, &n->own);
 		node_drop(n);
 	}
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 }
 
 /* --- walking ------------------------------------------------------------------------ */
@@ -191,7 +191,7 @@ struct memcg *shrinkers_next(struct memcg *top, struct memcg *prev)
 
 	if (!shrinkers_any(top) && !prev)
 		return NULL;
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	n = prev ? node_after(top, prev) : node_first(top);
 	for (; n; n = node_after(top, n->cg)) {
 		shrinkers_steps++;
@@ -200,7 +200,7 @@ struct memcg *shrinkers_next(struct memcg *top, struct memcg *prev)
 	}
 	if (n)
 		next = memcg_get(n->cg); /* online until shrinkers_offlined has had the lock */
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 	group_put(prev);
 	return next;
 }
@@ -209,7 +209,7 @@ void shrinkers_rotate(struct memcg *top, struct memcg *last)
 {
 	struct shrinker_node *n, *parent;
 
-	lock_acquire(&shrinkers_lock);
+	shrinkers_hold();
 	n = node_of(last);
 	if (n && node_of(top)) {
 		n->at = NULL;
@@ -217,7 +217,7 @@ void shrinkers_rotate(struct memcg *top, struct memcg *last)
 			parent->at = n;
 		n->resume = true;
 	}
-	lock_release(&shrinkers_lock);
+	shrinkers_release();
 }
 
 /* --- fork ------------------------------------------------------------------------------- */

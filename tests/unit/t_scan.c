@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,8 +76,19 @@ static void piles_rotate(struct memcg *top, struct memcg *last)
 	rotated_behind = last;
 }
 
+static bool raise_in_drain;
+
+static u64 piles_drain(struct memcg *target)
+{
+	(void)target;
+	if (raise_in_drain)
+		raise(SIGUSR1);
+	return 0;
+}
+
 static const struct reclaim_source piles = {
 	.name = "piles",
+	.drain = piles_drain,
 	.next = piles_next,
 	.count = piles_count,
 	.scan = piles_scan,
@@ -317,6 +329,37 @@ static void test_reclaim_says_what_it_did(void **state)
 	assert_int_equal(memcg_reclaim(a, 0), 0);
 }
 
+static unsigned signals_taken, signals_served;
+
+static void allocates(int sig)
+{
+	void *p = memcg_malloc(MIB);
+
+	(void)sig;
+	signals_taken++;
+	signals_served += p != NULL;
+	memcg_free(p);
+}
+
+/* Draining goes through this thread's heaps, also where no slow path is open around it: a signal
+ * handler must not get into them. */
+static void test_draining_is_a_slow_path(void **state)
+{
+	(void)state;
+	heap_up(c, 4 * MIB);
+	signal(SIGUSR1, allocates);
+	raise(SIGUSR1);
+	assert_int_equal(signals_served, 1);
+	raise_in_drain = true;
+	assert_int_equal(memcg_reclaim(a, MIB), 0);
+	assert_int_equal(memcg_set_limit(c, MEMCG_MAX, MIB), 0);
+	assert_false(charge_bytes(c->handle->index, 4 * MIB, 0));
+	raise_in_drain = false;
+	assert_true(signals_taken > 3);
+	assert_int_equal(signals_served, 1);
+	assert_int_equal(memcg__self->busy, 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -333,6 +376,7 @@ int main(void)
 		TEST(test_every_allocation_reclaims),
 		TEST(test_setters_reclaim),
 		TEST(test_reclaim_says_what_it_did),
+		TEST(test_draining_is_a_slow_path),
 	};
 
 	memcg_leave(memcg_enter(NULL));

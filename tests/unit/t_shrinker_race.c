@@ -4,6 +4,7 @@
  */
 #include "shrinker_fixture.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 /* --- a call that is held ------------------------------------------------------------- */
@@ -458,6 +459,46 @@ static void test_torture(void **state)
 	assert_int_equal(memcg_report(2, MEMCG_REPORT_QUIET), 0);
 }
 
+static u32 busy_seen;
+
+static void notes_busy(int sig)
+{
+	(void)sig;
+	atomic_store(&busy_seen, 1 + memcg__self->busy);
+}
+
+static void *reclaims_group(void *cg)
+{
+	memcg_leave(memcg_enter(NULL));
+	memcg_reclaim(cg, BLOCK);
+	return NULL;
+}
+
+/* A signal handler that allocates while this thread has the lock must not want it, too. */
+static void test_signal_under_the_lock(void **state)
+{
+	struct cache c = CACHE_INIT;
+	struct memcg *cg = group(NULL, "cg");
+	pthread_t thread;
+
+	(void)state;
+	cache_register(&c, cg);
+	cache_add(&c, cg, 4 * BLOCK);
+	signal(SIGUSR1, notes_busy);
+	lock_acquire(&shrinkers_lock);
+	assert_int_equal(pthread_create(&thread, NULL, reclaims_group, cg), 0);
+	wait_for(&shrinkers_lock.word, 2); /* it sleeps, on its way in */
+	pthread_kill(thread, SIGUSR1);
+	while (!atomic_load(&busy_seen))
+		sys_sleep_ns(100000);
+	lock_release(&shrinkers_lock);
+	pthread_join(thread, NULL);
+	assert_true(busy_seen > 1);
+	assert_true(c.scans);
+	cache_end(&c);
+	destroy(cg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_destroy_under_a_call),
 		cmocka_unit_test(test_fork_under_calls),
 		cmocka_unit_test(test_fork_in_a_callback),
+		cmocka_unit_test(test_signal_under_the_lock),
 		cmocka_unit_test(test_torture),
 	};
 
