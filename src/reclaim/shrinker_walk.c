@@ -37,7 +37,7 @@ static void node_insert(struct shrinker_node *parent, struct shrinker_node *n)
 	list_add(before, &n->link);
 }
 
-/* The parent's node is there already. */
+/* Below no other yet. */
 static struct shrinker_node *node_make(struct memcg *cg)
 {
 	struct shrinker_node *n = meta_alloc(sizeof(*n));
@@ -48,8 +48,6 @@ static struct shrinker_node *node_make(struct memcg *cg)
 	list_init(&n->own);
 	list_init(&n->children);
 	list_init(&n->link);
-	if (cg->parent)
-		node_insert(node_of(cg->parent), n);
 	atomic_store(&cg->shrinkers, n);
 	return n;
 }
@@ -74,12 +72,22 @@ static void nodes_prune(struct memcg *cg)
 			node_drop(node_of(cg));
 }
 
-/* cg's node and those of its ancestors, from the top. False: no memory. */
+/* cg's node and those of its ancestors, upwards: trees may be deeper than a thread's stack. False:
+ * no memory; what was made is below nothing. */
 static bool nodes_ensure(struct memcg *cg)
 {
-	if (node_of(cg))
-		return true;
-	return (!cg->parent || nodes_ensure(cg->parent)) && node_make(cg);
+	struct shrinker_node *child = NULL, *n;
+	bool there = false;
+
+	for (; cg && !there; cg = cg->parent, child = n) {
+		there = node_of(cg);
+		n = there ? node_of(cg) : node_make(cg);
+		if (!n)
+			return false;
+		if (child)
+			node_insert(n, child);
+	}
+	return true;
 }
 
 bool shrinker_link_locked(struct memcg_shrinker *s, struct memcg *cg)

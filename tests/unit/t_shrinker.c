@@ -508,6 +508,44 @@ static void test_allocation_at_max(void **state)
 	destroy(cg);
 }
 
+#define LEVELS	    6000u
+#define SMALL_STACK (64 * KIB)
+
+static struct memcg *level[LEVELS];
+
+static void *registers_at_the_bottom(void *arg)
+{
+	struct cache *c = arg;
+
+	cache_register(c, level[LEVELS - 1]);
+	return NULL;
+}
+
+/* A tree that is deeper than the stack of the thread that registers. */
+static void test_deep_tree(void **state)
+{
+	struct cache c = CACHE_INIT;
+	pthread_attr_t attr;
+	pthread_t thread;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < LEVELS; i++)
+		level[i] = group(i ? level[i - 1] : NULL, "deep");
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstacksize(&attr, SMALL_STACK), 0);
+	assert_int_equal(pthread_create(&thread, &attr, registers_at_the_bottom, &c), 0);
+	pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+	cache_add(&c, level[LEVELS - 1], 4 * BLOCK);
+	assert_int_equal(memcg_reclaim(level[0], 4 * BLOCK), 0);
+	assert_int_equal(cache_bytes(&c), 0);
+	cache_end(&c);
+	none_left();
+	while (i--)
+		destroy(level[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_walk_of_many),
 		cmocka_unit_test(test_destroy_moves_to_parent),
 		cmocka_unit_test(test_allocation_at_max),
+		cmocka_unit_test(test_deep_tree),
 		cmocka_unit_test(test_without_memory),
 	};
 
