@@ -21,9 +21,10 @@
  * 5. Protection. A parent must know how much its children claim without visiting them. Each
  *    counter remembers what it has in its parent's sum (min_usage: usage, at most min) and
  *    exchanges it when that changes; the difference goes to the sum, so the sum is exact
- *    whatever the order. Only counters with a min or a low do this. A charger that read min
- *    before it was lowered may store the larger share after the setter stored the smaller
- *    one; it reads min again after its exchange, and then sees the setter's.
+ *    whatever the order; for a moment, between the two steps of several, it may be below 0. Only
+ *    counters with a min or a low do this. Whoever exchanges reads usage and setting again
+ *    after it: of two that do so at once the later may have come with older figures, and
+ *    nobody might ever come again to mend that.
  */
 #include "count/counter.h"
 
@@ -67,34 +68,39 @@ static u64 level_limit(const struct counter *c)
 	return extra < max ? max - extra : 0;
 }
 
-/* One of min and low: what c has in its parent's sum becomes usage, at most the setting. */
-static void claim(const u64 *setting, u64 usage, u64 *mine, u64 *sum)
+static u64 claimable(const u64 *setting, const u64 *usage)
 {
-	u64 set, share, old;
+	u64 set = atomic_load_seq(setting), used = atomic_load_seq(usage);
 
-	do {
-		set = __atomic_load_n(setting, __ATOMIC_SEQ_CST);
-		share = usage < set ? usage : set;
-		if (share == atomic_load(mine))
-			return;
-		old = atomic_xchg(mine, share);
-		atomic_add_relaxed(sum, share - old);
-	} while (__atomic_load_n(setting, __ATOMIC_SEQ_CST) !=
-		 set); /* pairs with the setters': see 5 */
+	return used < set ? used : set;
 }
 
-static void claim_both(struct counter *c, u64 usage)
+/* One of min and low: what c has in its parent's sum becomes usage, at most the setting. */
+static void claim(const u64 *setting, const u64 *usage, u64 *mine, u64 *sum)
+{
+	u64 share, old;
+
+	/* Exchange, then look again: pairs with those who change usage or setting, then come here.
+	 */
+	while ((share = claimable(setting, usage)) != atomic_load_seq(mine)) {
+		old = atomic_xchg(mine, share);
+		atomic_add_relaxed(sum, share - old);
+	}
+}
+
+static void claim_both(struct counter *c)
 {
 	if (!c->parent)
 		return;
-	claim(&c->min, usage, &c->min_usage, &c->parent->children_min);
-	claim(&c->low, usage, &c->low_usage, &c->parent->children_low);
+	claim(&c->min, &c->usage, &c->min_usage, &c->parent->children_min);
+	claim(&c->low, &c->usage, &c->low_usage, &c->parent->children_low);
 }
 
-static inline void note_usage(struct counter *c, u64 usage)
+/* After usage has changed. */
+static inline void note_usage(struct counter *c)
 {
 	if (unlikely(atomic_load(&c->min) | atomic_load(&c->low)))
-		claim_both(c, usage);
+		claim_both(c);
 }
 
 /* What the level does not hold is reported, and the level set to 0. */
@@ -104,7 +110,7 @@ static void level_sub(struct counter *c, u64 n)
 
 	while (!atomic_cas(&c->usage, &old, old < n ? 0 : old - n))
 		;
-	note_usage(c, old < n ? 0 : old - n);
+	note_usage(c);
 	if (likely(old >= n))
 		return;
 	atomic_add_relaxed(&counter_underflows, 1);
@@ -122,7 +128,7 @@ static bool level_try_huge(struct counter *c, u64 n)
 			return false;
 	} while (!atomic_cas(&c->usage, &old, now));
 	note_peak(c, now);
-	note_usage(c, now);
+	note_usage(c);
 	return true;
 }
 
@@ -143,7 +149,7 @@ static bool level_try(struct counter *c, u64 n)
 		return false;
 	}
 	note_peak(c, now);
-	note_usage(c, now);
+	note_usage(c);
 	return true;
 }
 
@@ -174,7 +180,7 @@ void counter_charge(struct counter *c, u64 n)
 		now = atomic_add(&c->usage, n);
 		BUG_ON(now < n); /* memory that exists is not 2^64 bytes */
 		note_peak(c, now);
-		note_usage(c, now);
+		note_usage(c);
 	}
 }
 
@@ -210,13 +216,13 @@ u64 counter_set_max(struct counter *c, u64 max)
 void counter_set_min(struct counter *c, u64 min)
 {
 	__atomic_store_n(&c->min, min, __ATOMIC_SEQ_CST); /* pairs with the loads in claim() */
-	claim_both(c, atomic_load(&c->usage));
+	claim_both(c);
 }
 
 void counter_set_low(struct counter *c, u64 low)
 {
 	__atomic_store_n(&c->low, low, __ATOMIC_SEQ_CST); /* as above */
-	claim_both(c, atomic_load(&c->usage));
+	claim_both(c);
 }
 
 void counter_unprotect(struct counter *c)

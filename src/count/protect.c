@@ -30,6 +30,14 @@ static u64 share(u64 usage, u64 parent_usage, u64 setting, u64 parent_has, u64 c
 	return mine;
 }
 
+/* What c's children claim; below 0 for a moment: counter.c, 5. */
+static u64 claims(const u64 *sum)
+{
+	s64 n = (s64)atomic_load(sum);
+
+	return n > 0 ? (u64)n : 0;
+}
+
 static struct protection below(const struct counter *c, struct protection parent)
 {
 	const struct counter *up = c->parent;
@@ -37,9 +45,9 @@ static struct protection below(const struct counter *c, struct protection parent
 
 	return (struct protection){
 		.min = share(usage, parent_usage, atomic_load(&c->min), parent.min,
-			     atomic_load(&up->children_min)),
+			     claims(&up->children_min)),
 		.low = share(usage, parent_usage, atomic_load(&c->low), parent.low,
-			     atomic_load(&up->children_low)),
+			     claims(&up->children_low)),
 	};
 }
 

@@ -236,8 +236,8 @@ static int offline_locked(struct memcg *cg)
 		up->descendants--;
 	handle_redirect(cg->handle, cg->parent->handle);
 	counter_pass_own(&cg->counter, &cg->parent->counter); /* pairs with own_follow, charge.c */
-	counter_unprotect(&cg->counter);
 	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
+	counter_unprotect(&cg->counter);       /* pairs with set_protection, reclaim/limit.c */
 	if (group_offlined)
 		group_offlined(cg);
 	return 1;

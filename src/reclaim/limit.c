@@ -58,16 +58,24 @@ static void set_max(struct memcg *cg, u64 bytes)
 	}
 }
 
+/* One that is offline claims nothing of its parent, whoever still has it and sets what. */
+static void set_protection(struct memcg *cg, void (*set)(struct counter *c, u64 bytes), u64 bytes)
+{
+	set(&cg->counter, bytes);
+	if (!atomic_load_seq(&cg->online)) /* pairs with offline_locked, group/tree.c */
+		counter_unprotect(&cg->counter);
+}
+
 int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 {
 	cg = cg ? cg : group_active();
 	bytes = pages_down(bytes);
 	switch (which) {
 	case MEMCG_MIN:
-		counter_set_min(&cg->counter, bytes);
+		set_protection(cg, counter_set_min, bytes);
 		return 0;
 	case MEMCG_LOW:
-		counter_set_low(&cg->counter, bytes);
+		set_protection(cg, counter_set_low, bytes);
 		return 0;
 	case MEMCG_HIGH:
 		set_high(cg, bytes);

@@ -149,6 +149,26 @@ static void test_lowering_max_drains(void **state)
 	destroy(cg);
 }
 
+/* Kept by the program alone, it has no part in what its parent's children are protected for. */
+static void test_protection_of_an_offline_group(void **state)
+{
+	struct memcg *top = memcg_create(NULL, "top"), *cg = memcg_create(top, "cg");
+	struct memcg_charge *c = memcg_charge(cg, MIB);
+
+	(void)state;
+	memcg_set_limit(cg, MEMCG_MIN, MIB);
+	assert_true(top->counter.children_min >= MIB);
+	assert_int_equal(memcg_destroy(memcg_get(cg)), 0);
+	assert_int_equal(top->counter.children_min, 0);
+	memcg_set_limit(cg, MEMCG_MIN, MIB);
+	memcg_set_limit(cg, MEMCG_LOW, MIB);
+	assert_int_equal(top->counter.children_min, 0);
+	assert_int_equal(top->counter.children_low, 0);
+	memcg_uncharge(c);
+	memcg_put(cg);
+	memcg_destroy(top);
+}
+
 static void test_reclaim(void **state)
 {
 	struct memcg *cg = group(NULL, "cg");
@@ -195,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_roll_back_is_exact),
 		cmocka_unit_test(test_max_below_usage),
 		cmocka_unit_test(test_lowering_max_drains),
+		cmocka_unit_test(test_protection_of_an_offline_group),
 		cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_root_gives_back_cached_pages),
 	};

@@ -153,6 +153,19 @@ static void test_numbers_that_would_overflow(void **state)
 	assert_true(of(&d, &a).min > 1ul << 59); /* of what is left, D gets its usage's share */
 }
 
+/* Between two steps of others the sum may be too small for a moment, also for an unsigned one. */
+static void test_sum_below_zero(void **state)
+{
+	(void)state;
+	make_tree();
+	counter_set_min(&b, MIB);
+	counter_set_min(&c, MIB);
+	use(&c, MIB);
+	assert_int_equal(of(&c, &a).min, MIB);
+	b.children_min -= 2 * MIB;
+	assert_int_equal(of(&c, &a).min, MIB);
+}
+
 /* ---- settings and charges at once: the sum is exact when it is over ---- */
 
 #define ROUNDS 20000
@@ -191,6 +204,8 @@ static void test_setter_and_chargers_agree(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(c.min_usage + d.min_usage, b.children_min);
+	assert_int_equal(c.min_usage,
+			 MIN(c.usage, c.min)); /* whoever came last with older figures */
 	counter_set_min(&c, 0);
 	assert_int_equal(b.children_min, MIB);
 }
@@ -204,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_claims_follow_usage_and_settings),
 		cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_numbers_that_would_overflow),
+		cmocka_unit_test(test_sum_below_zero),
 		cmocka_unit_test(test_setter_and_chargers_agree),
 	};
 
