@@ -105,7 +105,7 @@ static void test_inherited_twice(void **state)
 /* ---- against destruction ---- */
 
 #define DEEP   150u /* a charge climbs for a while: destruction falls into it */
-#define ROUNDS 20000u
+#define ROUNDS 8000u
 
 static struct {
 	pthread_mutex_t lock;
