@@ -25,7 +25,7 @@ static void group_free(struct rcu_head *rcu)
 	fail_free(cg);
 	counter_unprotect(&cg->counter); /* whoever was charging when it went offline is done now */
 	event_free(cg);
-	meta_free(cg, sizeof(*cg) + cg->name_len + 1);
+	meta_free(cg, group_bytes(cg->name_len));
 	group_put(parent);
 }
 

@@ -68,6 +68,12 @@ struct memcg {
 	char name[];
 };
 
+/* From where the name begins: the struct's own size has up to a cache line behind that. */
+static inline size_t group_bytes(size_t name_len)
+{
+	return offsetof(struct memcg, name) + name_len + 1;
+}
+
 #define GROUP_NO_MAX UINT32_MAX /* of descendants and depth */
 
 extern __hidden_ struct memcg *root_group;

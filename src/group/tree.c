@@ -95,7 +95,7 @@ static void names_del_locked(struct memcg *cg)
 
 static struct memcg *group_new(struct memcg *parent, const char *name, size_t len)
 {
-	struct memcg *cg = meta_alloc(sizeof(*cg) + len + 1);
+	struct memcg *cg = meta_alloc(group_bytes(len));
 
 	if (!cg)
 		return NULL;
@@ -111,7 +111,7 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 	cg->online = true;
 	cg->handle = handle_new(cg, parent ? parent->handle : NULL);
 	if (!cg->handle) {
-		meta_free(cg, sizeof(*cg) + len + 1);
+		meta_free(cg, group_bytes(len));
 		return NULL;
 	}
 	return cg;
@@ -122,7 +122,7 @@ static void group_scrap(struct memcg *cg)
 {
 	handle_redirect(cg->handle, root_group->handle);
 	handle_sub(cg->handle, HANDLE_PIN);
-	meta_free(cg, sizeof(*cg) + cg->name_len + 1);
+	meta_free(cg, group_bytes(cg->name_len));
 }
 
 int group_init(void)
