@@ -186,6 +186,7 @@ void *memcg_cache_alloc(struct memcg_cache *c, unsigned flags)
 		errno = EINVAL;
 		return NULL;
 	}
+	thread_need();
 	do
 		p = take_charged(c, handle, r.flags);
 	while (unlikely(!p) && charge_again(&r));

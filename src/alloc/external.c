@@ -41,6 +41,7 @@ struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes)
 {
 	struct memcg_charge *c;
 
+	thread_need();
 	cg = cg ? cg : group_active();
 	c = bytes < HANDLE_PIN ? charge_new(cg->handle->index, bytes) : NULL;
 	if (!c) {

@@ -153,7 +153,7 @@ struct memcg_page *memcg_pages_alloc(unsigned order, unsigned kind, unsigned fla
 		errno = EINVAL;
 		return NULL;
 	}
-	lib_up();
+	thread_need();
 	handle = flags & MEMCG_ACCOUNT ? handle_for(NULL) : 0;
 	pg = kmem_try(handle, 1u << order, order, kind, flags & ~(unsigned)MEMCG_ACCOUNT);
 	if (!pg)
@@ -209,7 +209,7 @@ void *memcg_stack_alloc(size_t size)
 	struct page *pg;
 	u32 npages;
 
-	lib_up();
+	thread_need();
 	if (!size || size > CHUNK_SIZE - PAGE_SIZE) {
 		errno = size ? ENOMEM : EINVAL;
 		return NULL;

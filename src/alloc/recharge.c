@@ -116,6 +116,7 @@ int memcg_recharge(void *object, struct memcg *to)
 	struct retry r = RETRY(0);
 	int err;
 
+	thread_need();
 	do
 		err = recharge(object, handle);
 	while (unlikely(err == -ENOMEM) && charge_again(&r));
@@ -130,6 +131,7 @@ int memcg_page_recharge(struct memcg_page *page, struct memcg *to)
 
 	if (!page)
 		return -EINVAL;
+	thread_need();
 	do
 		err = recharge_page((struct page *)page, handle);
 	while (unlikely(err == -ENOMEM) && charge_again(&r));

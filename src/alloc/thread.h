@@ -62,6 +62,15 @@ static inline struct thread *thread_get(void)
 	return likely(t) ? t : thread_make();
 }
 
+/*
+ * At the start of calls that charge: a refusal, and what a charge owes, are noted in the record
+ * (reclaim/charge.h). Without memory for one the call goes on, and what is refused stays so.
+ */
+static inline void thread_need(void)
+{
+	(void)thread_get();
+}
+
 /* heaps.c */
 __hidden_ struct heap *heap_of_slab(struct thread *t, const struct page *pg);
 __hidden_ struct heap *heap_promote(struct thread *t, unsigned class);

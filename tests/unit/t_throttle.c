@@ -263,6 +263,31 @@ static void test_an_ancestors_high(void **state)
 	assert_int_equal(memcg_destroy(low), 0);
 }
 
+static void *only_charges(void *arg)
+{
+	struct memcg_charge *c = memcg_charge(arg, UNIT);
+	u64 before = sys_clock_ns();
+
+	memcg_throttle();
+	memcg_uncharge(c);
+	return (void *)(sys_clock_ns() - before);
+}
+
+/* A thread that never allocated owes as well. */
+static void test_a_threads_first_call(void **state)
+{
+	struct memcg_charge *c = memcg_charge(cg, 105 * MIB);
+	pthread_t t;
+	void *took;
+
+	(void)state;
+	counter_set_high(&cg->counter, 100 * MIB);
+	assert_int_equal(pthread_create(&t, NULL, only_charges, cg), 0);
+	assert_int_equal(pthread_join(t, &took), 0);
+	assert_true((u64)took >= 159 * MS);
+	memcg_uncharge(c);
+}
+
 /* `memcg run --high`: the debt is served at the end of the allocation that made it. */
 static void test_in_malloc(void **state)
 {
@@ -304,6 +329,7 @@ int main(void)
 		TEST(test_a_dead_groups_debt_is_nobodys),
 		TEST(test_a_reclaimer_works_all_of_it_off),
 		TEST(test_an_ancestors_high),
+		TEST(test_a_threads_first_call),
 		TEST(test_in_malloc),
 	};
 
