@@ -72,7 +72,8 @@ enum memcg_shrink_flags {
  * What count() and scan() may do. They run where reclaim is needed: in memcg_leave, memcg_throttle,
  * memcg_reclaim and memcg_set_limit, on the reclaimer thread, and with MEMCG_SHRINK_INLINE inside
  * an allocation too: such ones may only trylock what the program holds around allocations. No
- * lock of the library is held. One thread at a time is in a shrinker; others pass it by.
+ * lock of the library is held. One thread at a time is in a shrinker; others pass it by, but
+ * an allocation that would be refused waits some milliseconds for one with that flag.
  * They may allocate (charged to a small reserve when the group is full, and never reclaiming
  * again), free, create and destroy groups, and register and unregister shrinkers, themselves
  * included. They may not leave by longjmp, pthread_exit or cancellation.

@@ -198,6 +198,12 @@ static void stall_begin(struct psi_stall *s, u32 payer)
 	group_put(cg);
 }
 
+static bool reclaims(struct memcg *limited, u64 want)
+{
+	return reclaim_group(limited, want, RECLAIM_INLINE) ||
+	       reclaim_await(limited, RECLAIM_INLINE);
+}
+
 /* Memory, or a handler's word that some came free. Bounded, whatever they say. */
 static bool relieve(struct retry *r, const struct refusal *why, struct memcg *limited)
 {
@@ -206,7 +212,7 @@ static bool relieve(struct retry *r, const struct refusal *why, struct memcg *li
 	bool done;
 
 	stall_begin(&stall, why->payer);
-	done = (r->rounds++ < CHARGE_ROUNDS && reclaim_group(limited, want, RECLAIM_INLINE)) ||
+	done = (r->rounds++ < CHARGE_ROUNDS && reclaims(limited, want)) ||
 	       (r->rounds < 2 * CHARGE_ROUNDS &&
 		oom_relieve(limited, why->payer, why->wanted, RECLAIM_INLINE));
 	psi_end(&stall);

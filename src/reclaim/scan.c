@@ -185,6 +185,18 @@ u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how)
 	return MAX(freed, now < before ? before - now : 0);
 }
 
+bool reclaim_await(struct memcg *target, enum reclaim_how how)
+{
+	unsigned i;
+
+	if (!program_may_run(how))
+		return false;
+	for (i = 0; reclaim_sources[i]; i++)
+		if (reclaim_sources[i]->await && reclaim_sources[i]->await(target, how))
+			return true;
+	return false;
+}
+
 u64 reclaim_want(struct memcg *limited, u64 n)
 {
 	return MAX(n, MIN(RECLAIM_BATCH, atomic_load(&limited->counter.max) / 16));

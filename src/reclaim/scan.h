@@ -13,6 +13,9 @@
  * source's code already, only what is quiet.
  */
 __hidden_ u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how);
+/* It got nothing: but maybe other threads are just getting it? Waits for one of them, some
+ * milliseconds at most. True: try again. */
+__hidden_ bool reclaim_await(struct memcg *target, enum reclaim_how how);
 /* The quiet part, dearest last: round 0 is stock alone. */
 __hidden_ u64 reclaim_quiet(struct memcg *target, unsigned round);
 /* What the sources keep for target that nobody would miss; bytes. Touches this thread's heaps: a

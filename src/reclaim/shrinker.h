@@ -9,8 +9,11 @@
  * 3. Calling. Under the lock a thread claims a shrinker by writing its number into `runner`; it
  *    leaves the lock and calls; under the lock it gives the claim up and takes the next. A claimed
  *    one stays on its list, so it is the place in the list: whatever the program does
- *    meanwhile. Nobody waits for a claimed one but who unregisters it: one that never returns
- *    holds its caller, and is named by the next thread that passes it by.
+ *    meanwhile. Others pass it by. Two wait for a claimed one: who unregisters it; and an
+ *    allocation that found nothing else, for as long as it is in its time and AWAIT_MOST at once:
+ *    else many threads that share a cache would be refused while one of them makes room. That
+ *    cannot be waiting for them: it is inline, and only tries what is held around allocations.
+ *    One that never returns holds its caller, and is named by the next thread that passes it by.
  * 4. A thread inside a callback has task.reclaiming set and gets no further: there is no recursion.
  * 5. A pass is one walk of the groups; it counts each group once (shrinker_call.c). What a
  *    shrinker says is held against what the group got back (shrinker_record.c).
@@ -60,7 +63,8 @@ struct memcg_shrinker {
 	u64 seq;	   /* order of registration */
 	u64 counted;	   /* what it is believed to have, as of the last count */
 	u64 started;	   /* ns, of the running call */
-	u32 runner;	   /* tid of who is in it, 0: nobody. Also slept on, by unregister */
+	u32 runner;	   /* tid of who is in it, 0: nobody. Also slept on */
+	bool awaited;	   /* by allocations: the end of the call wakes them */
 	bool gone;	   /* unregistered: not claimed again */
 	bool runner_frees; /* from inside its own callback */
 	struct shrinker_record record;
@@ -126,9 +130,17 @@ __hidden_ void shrinkers_fork_child(void);
 
 /* --- between the files of shrinker_* -------------------------------------------- */
 
+/* May it be called where `how` is allowed? */
+static inline bool shrinker_allowed(const struct memcg_shrinker *s, unsigned how)
+{
+	return !s->gone && (how == RECLAIM_ANY || s->flags & MEMCG_SHRINK_INLINE);
+}
+
 /* Puts s on cg's list; false: no memory for nodes. */
 __hidden_ bool shrinker_link_locked(struct memcg_shrinker *s, struct memcg *cg);
 __hidden_ void shrinker_unlink_locked(struct memcg_shrinker *s);
+/* One at top or below that another thread is in, and not for too long; NULL. */
+__hidden_ struct memcg_shrinker *shrinker_running_locked(struct memcg *top, unsigned how);
 /* Nobody is in it and nobody can find it. */
 __hidden_ void shrinker_free(struct memcg_shrinker *s);
 

@@ -19,6 +19,8 @@
 #include "sys/clock.h"
 #include "sys/futex.h"
 
+#define AWAIT_MOST 10000000ul /* ns */
+
 /* Of the shrinkers of a group in turn: the one this thread is in. */
 struct visit {
 	struct memcg *cg;
@@ -32,8 +34,7 @@ struct visit {
 
 static bool eligible(const struct visit *v, const struct memcg_shrinker *s)
 {
-	return !s->gone && s->seq <= v->until &&
-	       (v->how == RECLAIM_ANY || s->flags & MEMCG_SHRINK_INLINE);
+	return s->seq <= v->until && shrinker_allowed(s, v->how);
 }
 
 /* Nobody is in it, and there is something to ask it. */
@@ -88,8 +89,9 @@ static void claim_locked(struct memcg_shrinker *s)
 static bool leave_locked(struct memcg_shrinker *s, u32 **waiter)
 {
 	atomic_store(&s->runner, 0u);
-	if (s->gone && !s->runner_frees)
+	if (s->awaited || (s->gone && !s->runner_frees))
 		*waiter = &s->runner;
+	s->awaited = false;
 	if (s->runner_frees)
 		shrinker_unlink_locked(s);
 	return s->runner_frees;
@@ -323,10 +325,31 @@ u64 shrinkers_scan(struct memcg *cg, u64 bytes, unsigned how)
 	return freed < bytes ? freed + scan_round(cg, bytes - freed, how) : freed;
 }
 
+/* It may be gone by the time this sleeps, and its memory another's: then it sleeps in vain. */
+static bool shrinkers_await(struct memcg *top, unsigned how)
+{
+	struct memcg_shrinker *s;
+	u32 who = 0;
+
+	if (!may_call(top, how))
+		return false;
+	shrinkers_hold();
+	s = shrinker_running_locked(top, how);
+	if (s) {
+		s->awaited = true;
+		who = s->runner;
+	}
+	shrinkers_release();
+	if (s)
+		sys_futex_wait(&s->runner, who, AWAIT_MOST);
+	return s;
+}
+
 const struct reclaim_source shrinkers = {
 	.name = "shrinkers",
 	.next = shrinkers_next,
 	.count = shrinkers_count,
 	.scan = shrinkers_scan,
+	.await = shrinkers_await,
 	.rotate = shrinkers_rotate,
 };

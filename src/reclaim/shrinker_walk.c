@@ -8,6 +8,7 @@
 #include "reclaim/shrinker.h"
 
 #include "page/page.h"
+#include "sys/clock.h"
 
 u64 shrinkers_steps;
 
@@ -226,6 +227,25 @@ void shrinkers_rotate(struct memcg *top, struct memcg *last)
 		n->resume = true;
 	}
 	shrinkers_release();
+}
+
+static bool is_running(const struct memcg_shrinker *s, unsigned how, u64 now)
+{
+	return s->runner && shrinker_allowed(s, how) && now < s->started + s->deadline;
+}
+
+struct memcg_shrinker *shrinker_running_locked(struct memcg *top, unsigned how)
+{
+	u64 now = sys_clock_ns();
+	struct shrinker_node *n;
+	struct list *l;
+
+	for (n = node_of(top); n; n = node_after(top, n->cg))
+		list_for_each(
+			l, &n->own) if (is_running(list_entry(l, struct memcg_shrinker, link), how,
+						   now)) return list_entry(l, struct memcg_shrinker,
+									   link);
+	return NULL;
 }
 
 /* --- fork ------------------------------------------------------------------------------- */

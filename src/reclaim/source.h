@@ -26,6 +26,9 @@ struct reclaim_source {
 	struct memcg *(*next)(struct memcg *top, struct memcg *prev);
 	u64 (*count)(struct memcg *cg, unsigned how);		/* what it could free of cg's own */
 	u64 (*scan)(struct memcg *cg, u64 bytes, unsigned how); /* frees about bytes of it */
+	/* What is theirs may be coming back on another thread: waits for that, a little. True: it
+	 * is worth another try. NULL: never. */
+	bool (*await)(struct memcg *top, unsigned how);
 	/* The next walk of top begins behind last. */
 	void (*rotate)(struct memcg *top, struct memcg *last);
 };

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "sys/fault.h"
+
 /* --- a call that is held ------------------------------------------------------------- */
 
 struct held {
@@ -459,6 +461,40 @@ static void test_torture(void **state)
 	assert_int_equal(memcg_report(2, MEMCG_REPORT_QUIET), 0);
 }
 
+/* Many share a cache: who finds it being shrunk waits for that, a little, before it is refused. */
+static void test_allocations_wait_for_a_call(void **state)
+{
+	struct held h = {.cache = CACHE_INIT};
+	struct memcg *cg = group(NULL, "cg");
+	struct memcg_shrinker *s;
+	pthread_t in;
+	void *p;
+
+	(void)state;
+	held_register(&h, cg);
+	s = h.cache.shrinker;
+	s->flags = MEMCG_SHRINK_INLINE;
+	assert_int_equal(memcg_set_limit(cg, MEMCG_MAX, memcg_current(cg)), 0);
+	assert_false(reclaim_await(cg, RECLAIM_INLINE)); /* nobody is in it */
+	in = enter(&h);
+	assert_true(reclaim_await(cg, RECLAIM_INLINE));
+	sys_fault_arm(SYS_FAULT_FUTEX, UINT64_MAX, 0, 0, 0); /* counts them */
+	assert_null(memcg_malloc_in(cg, BLOCK));	     /* for a while, not for ever */
+	assert_true(sys_fault_seen(SYS_FAULT_FUTEX) > 1);
+	sys_fault_disarm_all();
+	s->flags = 0; /* it may not run inside allocations: nor are they to wait for it */
+	assert_false(reclaim_await(cg, RECLAIM_INLINE));
+	assert_true(reclaim_await(cg, RECLAIM_ANY));
+	s->deadline = 0; /* late */
+	assert_false(reclaim_await(cg, RECLAIM_ANY));
+	let_go(&h, in);
+	p = memcg_malloc_in(cg, BLOCK);
+	assert_non_null(p);
+	memcg_free(p);
+	cache_end(&h.cache);
+	destroy(cg);
+}
+
 static u32 busy_seen;
 
 static void notes_busy(int sig)
@@ -506,6 +542,7 @@ int main(void)
 		cmocka_unit_test(test_destroy_under_a_call),
 		cmocka_unit_test(test_fork_under_calls),
 		cmocka_unit_test(test_fork_in_a_callback),
+		cmocka_unit_test(test_allocations_wait_for_a_call),
 		cmocka_unit_test(test_signal_under_the_lock),
 		cmocka_unit_test(test_torture),
 	};
