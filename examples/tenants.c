@@ -260,8 +260,8 @@ static uint64_t watch(double seconds)
 
 /*
  * What was seen, and whether it was what had to be. low is kept as long as somebody else has
- * anything to give: while silver's cache is just being asked by another thread it looks as if
- * there were nothing, and gold may lose a file or two. So not each byte is counted.
+ * anything to give. Who asks silver's cache while its own thread holds its lock is told that
+ * there is nothing now, and gold may lose a file or two: so not each byte is counted.
  */
 static bool judge(uint64_t had, uint64_t least, double gold_rate, double silver_rate)
 {

@@ -150,18 +150,6 @@ static void scan_pass(struct scan *s)
 		scan_sources(s);
 }
 
-static u64 scan(struct memcg *target, u64 want, enum reclaim_how how)
-{
-	struct scan s = {.target = target, .want = want, .how = how};
-
-	scan_pass(&s);
-	if (!s.freed && s.low_skipped) {
-		s.low_too = true;
-		scan_pass(&s);
-	}
-	return s.freed;
-}
-
 /* --- the request ------------------------------------------------------------------------ */
 
 static bool program_may_run(enum reclaim_how how)
@@ -169,6 +157,42 @@ static bool program_may_run(enum reclaim_how how)
 	const struct task *self = task_self();
 
 	return how != RECLAIM_QUIET && self && !self->busy && !self->reclaiming;
+}
+
+bool reclaim_await(struct memcg *target, enum reclaim_how how)
+{
+	unsigned i;
+
+	if (!program_may_run(how))
+		return false;
+	for (i = 0; reclaim_sources[i]; i++)
+		if (reclaim_sources[i]->await && reclaim_sources[i]->await(target, how))
+			return true;
+	return false;
+}
+
+/*
+ * Somebody was left alone for its low, and nothing came of the others. When another thread is in
+ * their sources just now that is no wonder: low is not broken for it, and what the other made room
+ * for is worth another try, which 1 byte stands for.
+ */
+static u64 scan_low(struct scan *s)
+{
+	if (reclaim_await(s->target, s->how)) {
+		scan_pass(s);
+		return MAX(s->freed, 1ul);
+	}
+	s->low_too = true;
+	scan_pass(s);
+	return s->freed;
+}
+
+static u64 scan(struct memcg *target, u64 want, enum reclaim_how how)
+{
+	struct scan s = {.target = target, .want = want, .how = how};
+
+	scan_pass(&s);
+	return s.freed || !s.low_skipped ? s.freed : scan_low(&s);
 }
 
 u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how)
@@ -183,18 +207,6 @@ u64 reclaim_group(struct memcg *target, u64 want, enum reclaim_how how)
 		now = group_current(target);
 	}
 	return MAX(freed, now < before ? before - now : 0);
-}
-
-bool reclaim_await(struct memcg *target, enum reclaim_how how)
-{
-	unsigned i;
-
-	if (!program_may_run(how))
-		return false;
-	for (i = 0; reclaim_sources[i]; i++)
-		if (reclaim_sources[i]->await && reclaim_sources[i]->await(target, how))
-			return true;
-	return false;
 }
 
 u64 reclaim_want(struct memcg *limited, u64 n)

@@ -86,12 +86,25 @@ static u64 piles_drain(struct memcg *target)
 	return 0;
 }
 
+static unsigned others_at_it; /* how often yet another thread is found in the source */
+
+static bool piles_await(struct memcg *top, unsigned how)
+{
+	(void)top;
+	(void)how;
+	if (!others_at_it)
+		return false;
+	others_at_it--;
+	return true;
+}
+
 static const struct reclaim_source piles = {
 	.name = "piles",
 	.drain = piles_drain,
 	.next = piles_next,
 	.count = piles_count,
 	.scan = piles_scan,
+	.await = piles_await,
 	.rotate = piles_rotate,
 };
 
@@ -235,6 +248,22 @@ static void test_low_is_broken_last_and_counted(void **state)
 	assert_int_equal(g->events[EV_LOW], 0);
 }
 
+/* While another thread is getting what there is, nothing seems to be left: low is not broken for
+ * that. */
+static void test_low_is_not_broken_while_others_free(void **state)
+{
+	(void)state;
+	memcg_set_limit(b, MEMCG_LOW, 50 * MIB);
+	memcg_set_limit(c, MEMCG_LOW, 50 * MIB);
+	heap_up(c, 50 * MIB);
+	others_at_it = 1;
+	assert_int_equal(reclaim_group(a, MIB, RECLAIM_ANY), 1); /* try again */
+	assert_int_equal(left(c), 50 * MIB);
+	assert_int_equal(c->events[EV_LOW], 0);
+	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
+	assert_true(c->events[EV_LOW] > 0);
+}
+
 /* Above its protection a group gives in proportion to how far above. */
 static void test_only_the_excess_is_exposed(void **state)
 {
@@ -371,6 +400,7 @@ int main(void)
 		TEST(test_in_the_subtree_of_the_limit),
 		TEST(test_min_is_never_broken),
 		TEST(test_low_is_broken_last_and_counted),
+		TEST(test_low_is_not_broken_while_others_free),
 		TEST(test_only_the_excess_is_exposed),
 		TEST(test_where_program_code_may_not_run),
 		TEST(test_every_allocation_reclaims),
