@@ -8,6 +8,7 @@
  *    came back: the priorities 12..0 of the kernel. A group at or under its min is never asked;
  *    one at or under its low only in a second pass, when the first found nothing at all, and that
  *    is counted as its event `low`.
+ *    What is left out for being slow is asked in that case too, before any low is broken.
  * 3. A walk that has enough stops, and the next one begins behind: so a tree of thousands of
  *    caches is not called whole for one page, and none is always first.
  * 4. What was freed counts by the usage of the target before and after. Others may charge
@@ -27,8 +28,9 @@ struct scan {
 	u64 want, freed;
 	enum reclaim_how how;
 	unsigned priority;
-	bool low_too;	  /* the second pass */
-	bool low_skipped; /* somebody was left alone for its low */
+	bool low_too;	   /* the second pass */
+	bool low_skipped;  /* somebody was left alone for its low */
+	unsigned late_too; /* RECLAIM_LATE_TOO, or 0 */
 };
 
 void reclaim_source_add(const struct reclaim_source *source)
@@ -112,13 +114,14 @@ static u64 asked(const struct scan *s, u64 size)
 
 static void scan_one(struct scan *s, const struct reclaim_source *source, struct memcg *cg)
 {
-	u64 has = source->count(cg, s->how), size;
+	unsigned how = s->how | s->late_too;
+	u64 has = source->count(cg, how), size;
 
 	if (!has)
 		return;
 	size = exposed(s, cg, has);
 	if (size)
-		s->freed += source->scan(cg, asked(s, size), s->how);
+		s->freed += source->scan(cg, asked(s, size), how);
 }
 
 static void scan_source(struct scan *s, const struct reclaim_source *source)
@@ -192,6 +195,10 @@ static u64 scan(struct memcg *target, u64 want, enum reclaim_how how)
 	struct scan s = {.target = target, .want = want, .how = how};
 
 	scan_pass(&s);
+	if (!s.freed) {
+		s.late_too = RECLAIM_LATE_TOO; /* rather slow than refused */
+		scan_pass(&s);
+	}
 	return s.freed || !s.low_skipped ? s.freed : scan_low(&s);
 }
 

@@ -10,7 +10,7 @@
  *    leaves the lock and calls; under the lock it gives the claim up and takes the next. A claimed
  *    one stays on its list, so it is the place in the list: whatever the program does
  *    meanwhile. Others pass it by. Two wait for a claimed one: who unregisters it; and an
- *    allocation that found nothing else, for as long as it is in its time and AWAIT_MOST at once:
+ *    allocation that found nothing else, for ten of its deadlines at most and AWAIT_MOST at once:
  *    else many threads that share a cache would be refused while one of them makes room. That
  *    cannot be waiting for them: it is inline, and only tries what is held around allocations.
  *    One that never returns holds its caller, and is named by the next thread that passes it by.

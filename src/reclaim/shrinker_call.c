@@ -28,6 +28,7 @@ struct visit {
 	u64 until;		    /* those registered later are not met: the visit ends */
 	unsigned how;
 	bool counting; /* else scanning: only those that were counted */
+	bool late_too; /* nobody else had anything */
 };
 
 /* --- claims --------------------------------------------------------------------------- */
@@ -51,7 +52,7 @@ static bool callable_locked(const struct visit *v, struct memcg_shrinker *s,
 	if (!v->counting)
 		return s->counted;
 	s->counted = 0;
-	return !record_skips(s);
+	return v->late_too || !record_skips(s);
 }
 
 /* The next on the list behind l that may be called. */
@@ -125,8 +126,11 @@ static bool visit_next(struct visit *v)
 
 static struct visit visit_begin(struct memcg *cg, unsigned how, bool counting)
 {
-	return (struct visit){
-		.cg = cg, .how = how, .counting = counting, .until = atomic_load(&shrinkers_seq)};
+	return (struct visit){.cg = cg,
+			      .how = how & ~RECLAIM_LATE_TOO,
+			      .late_too = how & RECLAIM_LATE_TOO,
+			      .counting = counting,
+			      .until = atomic_load(&shrinkers_seq)};
 }
 
 /* --- one call --------------------------------------------------------------------------- */

@@ -18,6 +18,9 @@ enum reclaim_how {
 	RECLAIM_ANY = 2
 };
 
+/* Beside one of them, to count and scan: also what is otherwise left out for being slow. */
+#define RECLAIM_LATE_TOO 8u
+
 struct reclaim_source {
 	const char *name;
 	/* Frees what it keeps for target and below that nobody would miss; bytes. NULL: nothing. */

@@ -27,6 +27,7 @@ static struct pile {
 } pile[PILES];
 
 static unsigned how_seen, depth_seen;
+static struct memcg *slow; /* left out, unless nobody else has anything */
 static struct memcg *rotated_behind;
 
 static struct pile *pile_of(struct memcg *cg)
@@ -131,6 +132,7 @@ static int set_up(void **state)
 	memset(pile, 0, sizeof(pile));
 	how_seen = depth_seen = 0;
 	rotated_behind = NULL;
+	slow = NULL;
 	a = memcg_create(NULL, "a");
 	b = memcg_create(a, "b");
 	c = memcg_create(b, "c");
@@ -246,6 +248,26 @@ static void test_low_is_broken_last_and_counted(void **state)
 	assert_true(c->events_local[EV_LOW] > 0);
 	assert_true(a->events[EV_LOW] > 0);
 	assert_int_equal(g->events[EV_LOW], 0);
+}
+
+/* Rather slow than refused; and rather slow than low broken. */
+static void test_the_slow_are_asked_last(void **state)
+{
+	(void)state;
+	memcg_set_limit(b, MEMCG_LOW, 8 * MIB);
+	memcg_set_limit(c, MEMCG_LOW, 8 * MIB);
+	heap_up(c, 8 * MIB);
+	heap_up(g, 8 * MIB);
+	heap_up(d, 2 * MIB);
+	slow = g;
+	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
+	assert_int_equal(left(g), 8 * MIB);
+	while (left(d))
+		assert_true(reclaim_group(a, left(d), RECLAIM_ANY));
+	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
+	assert_true(left(g) < 8 * MIB);
+	assert_int_equal(left(c), 8 * MIB);
+	assert_int_equal(c->events[EV_LOW], 0);
 }
 
 /* While another thread is getting what there is, nothing seems to be left: low is not broken for
@@ -400,6 +422,7 @@ int main(void)
 		TEST(test_in_the_subtree_of_the_limit),
 		TEST(test_min_is_never_broken),
 		TEST(test_low_is_broken_last_and_counted),
+		TEST(test_the_slow_are_asked_last),
 		TEST(test_low_is_not_broken_while_others_free),
 		TEST(test_only_the_excess_is_exposed),
 		TEST(test_where_program_code_may_not_run),
