@@ -229,8 +229,14 @@ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 void oom_ask_owed(struct memcg *limited, u64 n)
 {
 	const struct oom_hook *hook = hook_above(limited);
+	bool had_its_say;
 
-	if (hook && !(atomic_load(&hook->config.flags) & MEMCG_OOM_INLINE))
+	if (!hook)
+		return;
+	hooks_hold();
+	had_its_say = hook->config.flags & MEMCG_OOM_INLINE;
+	hooks_release();
+	if (!had_its_say)
 		oom_ask(limited, limited->handle->index, n, RECLAIM_ANY);
 }
 

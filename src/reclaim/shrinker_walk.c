@@ -234,7 +234,11 @@ void shrinkers_rotate(struct memcg *top, struct memcg *last)
 
 static bool is_running(const struct memcg_shrinker *s, unsigned how, u64 now)
 {
-	return s->runner && shrinker_allowed(s, how) && (now - s->started) / LOST < s->deadline;
+	/* Set again by who is in it, without the lock: perhaps after our look at the clock. */
+	u64 started = atomic_load(&s->started);
+
+	return s->runner && shrinker_allowed(s, how) &&
+	       (started > now || (now - started) / LOST < s->deadline);
 }
 
 struct memcg_shrinker *shrinker_running_locked(struct memcg *top, unsigned how)
