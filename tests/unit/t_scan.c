@@ -51,9 +51,9 @@ static struct memcg *piles_next(struct memcg *top, struct memcg *prev)
 
 static u64 piles_count(struct memcg *cg, unsigned how)
 {
-	how_seen |= 1u << how;
+	how_seen |= 1u << (how & ~RECLAIM_LATE_TOO);
 	pile_of(cg)->counted++;
-	return pile_of(cg)->bytes;
+	return slow == cg && !(how & RECLAIM_LATE_TOO) ? 0 : pile_of(cg)->bytes;
 }
 
 static u64 piles_scan(struct memcg *cg, u64 bytes, unsigned how)
