@@ -95,6 +95,7 @@ __hidden_ void tree_fork_prepare(void);
 __hidden_ void tree_fork_done(void);
 __hidden_ u64 group_dying(void);
 __hidden_ u32 group_descendants(struct memcg *cg);
+__hidden_ u64 group_next_id(void); /* no group made from now on has a smaller one */
 
 /* Whoever has a group has met a library that is up; who has none may be the first caller. */
 static inline struct memcg *group_or_root(struct memcg *cg)

@@ -17,7 +17,7 @@ struct memcg *root_group;
 void (*group_offlined)(struct memcg *cg);
 
 static struct lock tree_lock = LOCK_INIT(RANK_TREE);
-static u64 next_id = 1;
+static u64 next_id = 1; /* tree lock; read by group_next_id */
 
 /* Names: parent and name to group, chained. Doubled when there are half as many groups as buckets:
  * a chain is other groups' memory, which is in no cache when there are many. */
@@ -135,7 +135,8 @@ int group_init(void)
 	root_group = group_new(NULL, "", 0);
 	if (!root_group)
 		return -ENOMEM;
-	root_group->id = next_id++;
+	root_group->id = next_id;
+	atomic_store(&next_id, next_id + 1);
 	root_group->counter.extra = &page_cached;
 	BUG_ON(root_group->handle->index != HANDLE_ROOT);
 	return 0;
@@ -172,7 +173,8 @@ static void link_locked(struct memcg *cg)
 {
 	struct memcg *up;
 
-	cg->id = next_id++;
+	cg->id = next_id;
+	atomic_store(&next_id, next_id + 1);
 	cg->depth = cg->parent->depth + 1;
 	cg->hash = name_hash(cg->parent, cg->name, cg->name_len);
 	names_add_locked(cg);
@@ -377,6 +379,11 @@ int memcg_path(struct memcg *cg, char *buf, size_t size)
 		buf[--pos] = '/';
 	}
 	return (int)len;
+}
+
+u64 group_next_id(void)
+{
+	return atomic_load(&next_id);
 }
 
 u32 group_descendants(struct memcg *cg)

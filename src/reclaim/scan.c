@@ -11,7 +11,8 @@
  *    What is left out for being slow is asked in that case too, before any low is broken.
  * 3. A walk that has enough stops, and the next one begins behind: so a tree of thousands of
  *    caches is not called whole for one page, and none is always first.
- * 4. What was freed counts by the usage of the target before and after. Others may charge
+ * 4. A request ends whatever its callbacks do: groups that they make are left out of it.
+ * 5. What was freed counts by the usage of the target before and after. Others may charge
  *    meanwhile: then the sources' word is taken, which they check themselves.
  */
 #include "reclaim/scan.h"
@@ -31,6 +32,8 @@ struct scan {
 	bool low_too;	   /* the second pass */
 	bool low_skipped;  /* somebody was left alone for its low */
 	unsigned late_too; /* RECLAIM_LATE_TOO, or 0 */
+	bool asked_any;	   /* in this walk */
+	u64 born_before;   /* ids of the groups that are met */
 };
 
 void reclaim_source_add(const struct reclaim_source *source)
@@ -120,8 +123,10 @@ static void scan_one(struct scan *s, const struct reclaim_source *source, struct
 	if (!has)
 		return;
 	size = exposed(s, cg, has);
-	if (size)
-		s->freed += source->scan(cg, asked(s, size), how);
+	if (!size)
+		return;
+	s->asked_any = true;
+	s->freed += source->scan(cg, asked(s, size), how);
 }
 
 static void scan_source(struct scan *s, const struct reclaim_source *source)
@@ -129,7 +134,8 @@ static void scan_source(struct scan *s, const struct reclaim_source *source)
 	struct memcg *cg = NULL;
 
 	while ((cg = source->next(s->target, cg))) {
-		scan_one(s, source, cg);
+		if (cg->id < s->born_before)
+			scan_one(s, source, cg);
 		if (s->freed < s->want)
 			continue;
 		source->rotate(s->target, cg);
@@ -147,10 +153,15 @@ static void scan_sources(struct scan *s)
 			scan_source(s, reclaim_sources[i]);
 }
 
+/* Where one walk finds nobody to ask, the next would not either. */
 static void scan_pass(struct scan *s)
 {
-	for (s->priority = SCAN_PRIORITY + 1; s->priority-- && s->freed < s->want;)
+	s->asked_any = true;
+	for (s->priority = SCAN_PRIORITY + 1;
+	     s->asked_any && s->priority-- && s->freed < s->want;) {
+		s->asked_any = false;
 		scan_sources(s);
+	}
 }
 
 /* --- the request ------------------------------------------------------------------------ */
@@ -194,6 +205,7 @@ static u64 scan(struct memcg *target, u64 want, enum reclaim_how how)
 {
 	struct scan s = {.target = target, .want = want, .how = how};
 
+	s.born_before = group_next_id();
 	scan_pass(&s);
 	if (!s.freed) {
 		s.late_too = RECLAIM_LATE_TOO; /* rather slow than refused */

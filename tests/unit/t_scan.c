@@ -380,6 +380,19 @@ static void test_reclaim_says_what_it_did(void **state)
 	assert_int_equal(memcg_reclaim(a, 0), 0);
 }
 
+/* A refusal where nobody has anything costs a walk or two, not one for each priority. */
+static void test_nobody_to_ask(void **state)
+{
+	struct pile *p = pile;
+
+	(void)state;
+	heap_up(c, MIB);
+	p->bytes = 0; /* they are in use, so to speak */
+	assert_int_equal(memcg_reclaim(a, MIB), -EAGAIN);
+	assert_in_range(p->counted, 1, 2);
+	p->bytes = MIB;
+}
+
 static unsigned signals_taken, signals_served;
 
 static void allocates(int sig)
@@ -429,6 +442,7 @@ int main(void)
 		TEST(test_every_allocation_reclaims),
 		TEST(test_setters_reclaim),
 		TEST(test_reclaim_says_what_it_did),
+		TEST(test_nobody_to_ask),
 		TEST(test_draining_is_a_slow_path),
 	};
 

@@ -4,6 +4,8 @@
  */
 #include "shrinker_fixture.h"
 
+#include "reclaim/charge.h"
+
 static struct {
 	struct memcg *cg;
 	void *got;
@@ -141,12 +143,76 @@ static void test_destroys_its_group(void **state)
 	destroy(top);
 }
 
+/* --- one that makes groups with the like of it, and frees nothing ---------------------- */
+
+#define BRED_MOST 5000u
+
+static struct memcg *bred[BRED_MOST];
+static struct memcg_shrinker *bred_shrinker[BRED_MOST];
+static unsigned bred_nr;
+
+static void breed(struct memcg *top);
+
+static size_t bred_count(struct memcg *cg, void *arg)
+{
+	(void)cg;
+	(void)arg;
+	return PAGE_SIZE;
+}
+
+static size_t bred_scan(struct memcg *cg, size_t bytes, uint64_t deadline_ns, void *arg)
+{
+	(void)cg;
+	(void)bytes;
+	(void)deadline_ns;
+	breed(arg);
+	return 0;
+}
+
+static void breed(struct memcg *top)
+{
+	struct memcg_shrinker_config c = MEMCG_SHRINKER_CONFIG_INIT;
+	char name[16];
+
+	if (bred_nr == BRED_MOST)
+		return;
+	snprintf(name, sizeof(name), "%u", bred_nr);
+	bred[bred_nr] = group(top, name);
+	assert_true(charge_bytes(bred[bred_nr]->handle->index, PAGE_SIZE, 0));
+	c.count = bred_count;
+	c.scan = bred_scan;
+	c.arg = top;
+	c.deadline_ms = PATIENT;
+	bred_shrinker[bred_nr] = memcg_shrinker_register(bred[bred_nr], &c);
+	assert_non_null(bred_shrinker[bred_nr++]);
+}
+
+/* A request does not run after the groups that are made in it. */
+static void test_groups_made_in_the_pass(void **state)
+{
+	struct memcg *top = group(NULL, "top");
+	unsigned i;
+
+	(void)state;
+	breed(top);
+	assert_int_equal(memcg_reclaim(top, BLOCK), -EAGAIN);
+	assert_in_range(bred_nr, 2, BRED_MOST / 2);
+	for (i = 0; i < bred_nr; i++) {
+		uncharge_bytes(bred[i]->handle->index, PAGE_SIZE);
+		memcg_shrinker_unregister(bred_shrinker[i]);
+		destroy(bred[i]);
+	}
+	none_left();
+	destroy(top);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_recursion),
 		cmocka_unit_test(test_meddling),
 		cmocka_unit_test(test_destroys_its_group),
+		cmocka_unit_test(test_groups_made_in_the_pass),
 	};
 
 	memcg_leave(memcg_enter(NULL));
