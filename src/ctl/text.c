@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
+
 static size_t room(const struct text *t)
 {
 	return t->len < t->size ? t->size - t->len : 0;
@@ -24,10 +26,12 @@ void text_say(struct text *t, const char *fmt, ...)
 
 void text_add(struct text *t, const char *from, size_t n)
 {
-	size_t left = room(t);
+	size_t left = room(t), fits = left ? MIN(n, left - 1) : 0;
 
-	if (left)
-		memcpy(t->buf + t->len, from, n < left ? n : left);
+	if (left) {
+		memcpy(t->buf + t->len, from, fits);
+		t->buf[t->len + fits] = '\0';
+	}
 	t->len += n;
 }
 

@@ -1,4 +1,5 @@
-/* text.h - text being made in a buffer of the caller's. Past its end it only counts. */
+/* text.h - text being made in a buffer of the caller's, with a NUL behind it. Past the buffer's end
+ * it only counts. */
 #ifndef MEMCG_CTL_TEXT_H
 #define MEMCG_CTL_TEXT_H
 

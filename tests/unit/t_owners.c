@@ -42,7 +42,12 @@ static int drop_groups(void **state)
 
 static const char *get(struct memcg *of, const char *file)
 {
-	assert_true(memcg_read(of, file, text, sizeof(text)) > 0);
+	ssize_t n;
+
+	memset(text, '#', sizeof(text));
+	n = memcg_read(of, file, text, sizeof(text));
+	assert_true(n > 0);
+	assert_int_equal(n, strlen(text));
 	return text;
 }
 
