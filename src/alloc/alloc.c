@@ -17,7 +17,7 @@ static struct page *own_slab_new(struct heap *own, unsigned class)
 	u32 bytes = (u32)(PAGE_SIZE << order);
 	struct page *pg;
 
-	if (!charge(own->handle, bytes))
+	if (!charge_slot(own->handle, bytes, CHARGE_ONCE)) /* see active_alloc */
 		return NULL;
 	pg = block_alloc(order);
 	if (!pg) {
@@ -64,7 +64,8 @@ static struct heap *own_for(struct thread *t, unsigned class)
 	return unlikely(slot_used_up(t, class)) ? heap_promote(t, class) : NULL;
 }
 
-/* Where a whole slab does not fit under max any more, a slot may. */
+/* Where a whole slab does not fit under max any more, a slot may: reclaim is for that one's charge.
+ */
 static void *active_alloc(struct thread *t, unsigned class)
 {
 	/* Under a rule of memory.fail each object is a charge: from shared slabs, then. */

@@ -128,7 +128,8 @@ bool charge_quiet(u32 handle, u64 n, unsigned flags)
 	if (refused_on_demand(handle, n, flags))
 		return false;
 	done = charge_try(handle, n, &limited) ||
-	       (!(flags & CHARGE_FORCE) && try_harder(handle, n, flags, &limited)) ||
+	       (!(flags & (CHARGE_FORCE | CHARGE_ONCE)) &&
+		try_harder(handle, n, flags, &limited)) ||
 	       refused(handle, n, flags, limited);
 	if (done)
 		owed_high(handle, n);

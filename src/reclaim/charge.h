@@ -24,6 +24,8 @@
 /* Internal, beside MEMCG_NOWAIT and the like: charge whatever the limits say. Decided by
  * charge_again for NOFAIL and RESERVE, or by who charges memory that is in use already. */
 #define CHARGE_FORCE (1u << 30)
+/* One look at the counters and no more, not even an event: the caller can do with less. */
+#define CHARGE_ONCE (1u << 29)
 
 /* What attempts and the inner half need of a caller's flags. */
 #define CHARGE_FLAGS (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE | CHARGE_FORCE)

@@ -405,16 +405,19 @@ static void at_max_nothing_changes(void)
 	closes();
 }
 
-/* A whole slab does not fit, a slot does. */
+/* A whole slab does not fit, a slot does: nothing was refused, and nobody asked to give back. */
 static void a_slot_where_no_slab_fits(void)
 {
 	void *p[32];
 	u64 base;
 
 	two_own_slabs(p);
+	reclaim_sources[0] = &counting;
+	given_back = 0;
 	base = held(cg);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, ALIGN_UP(base, PAGE_SIZE) + PAGE_SIZE));
 	CHECK(!is_own(memcg_malloc(1024)) && held(cg) == base + 1028);
+	CHECK(!given_back && !event_count(cg, EV_MAX));
 	closes();
 }
 
