@@ -82,7 +82,7 @@ static void *active_alloc(struct thread *t, unsigned class)
 static void thread_chores(struct thread *t)
 {
 	if (unlikely(atomic_load(&t->trim)))
-		thread_trim(t);
+		thread_trim(t, atomic_xchg(&t->trim, 0u) & TRIM_ALL);
 	if (unlikely(t->mode != atomic_load(&accounting_off)))
 		thread_follow_mode(t);
 	page_tick();

@@ -104,15 +104,14 @@ void thread_dissolve(struct thread *t)
 	heap_dissolve(&t->shared, let_go_slab, slab_drop);
 }
 
-u64 thread_trim(struct thread *t)
+u64 thread_trim(struct thread *t, bool all)
 {
-	u64 bytes = heap_trim(&t->shared, slab_drop);
+	u64 bytes = heap_trim(&t->shared, all, slab_drop);
 	unsigned i;
 
-	atomic_store(&t->trim, 0u);
 	for (i = 0; i < OWN_HEAPS; i++)
 		if (t->own[i])
-			bytes += heap_trim(t->own[i], slab_drop);
+			bytes += heap_trim(t->own[i], all, slab_drop);
 	return bytes;
 }
 

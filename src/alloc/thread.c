@@ -145,20 +145,28 @@ struct memcg *memcg_active(void)
 
 /* --- limits and fork ---------------------------------------------------------- */
 
-static bool ask_to_trim(struct task *task, void *self)
+struct trim_order {
+	const struct thread *self;
+	u32 what;
+};
+
+static bool ask_to_trim(struct task *task, void *arg)
 {
 	struct thread *t = container_of(task, struct thread, task);
+	const struct trim_order *order = arg;
 
-	if (t != self)
-		atomic_store(&t->trim, 1u);
+	if (t != order->self && !(atomic_load(&t->trim) & order->what))
+		(void)atomic_or(&t->trim, order->what);
 	return true;
 }
 
 /* Heaps are touched by their thread only: others are asked, and give back at their next slow path.
  */
-void threads_trim_others(struct thread *self)
+void threads_trim_others(struct thread *self, bool all)
 {
-	tasks_each(ask_to_trim, self);
+	struct trim_order order = {.self = self, .what = all ? TRIM_ALL : TRIM_OWN};
+
+	tasks_each(ask_to_trim, &order);
 }
 
 /*

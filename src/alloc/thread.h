@@ -17,11 +17,14 @@
 
 #define OWN_HEAPS 16u /* own heaps a thread keeps, direct-mapped by handle */
 
+/* What others ask of a thread; bits. */
+enum trim { TRIM_OWN = 1u << 0, TRIM_ALL = 1u << 1 };
+
 struct thread {
 	struct task task; /* first: memcg__self points at it */
 	struct bin *bins; /* for the fast path */
 	u32 hold;	  /* slab_hold_of(task.tid) */
-	u32 trim; /* set by others at a limit: give back what is empty, at the next slow path */
+	u32 trim; /* enum trim, set by others: give back what is empty, at the next slow path */
 	u32 mode; /* accounting_mode this thread has taken over */
 	struct heap *own_now; /* the active group's own heap, or NULL */
 	struct heap *own[OWN_HEAPS];
@@ -51,7 +54,7 @@ __hidden_ int threads_init(void);
 __hidden_ struct thread *thread_make(void);		       /* NULL: no memory */
 __hidden_ void thread_use(struct thread *t, struct memcg *cg); /* active group: handle and bins */
 __hidden_ void thread_follow_mode(struct thread *t);
-__hidden_ void threads_trim_others(struct thread *self);
+__hidden_ void threads_trim_others(struct thread *self, bool all);
 __hidden_ void threads_fork_child(void);
 
 /* The record, made if need be. NULL: no memory, or a slow path of this thread is interrupted. */
@@ -76,7 +79,8 @@ __hidden_ struct heap *heap_of_slab(struct thread *t, const struct page *pg);
 __hidden_ struct heap *heap_promote(struct thread *t, unsigned class);
 __hidden_ void slab_drop(struct page *pg, bool hollow);
 __hidden_ void thread_dissolve(struct thread *t);
-__hidden_ u64 thread_trim(struct thread *t);
+/* Gives back what is empty; bytes. all: as heap_trim. */
+__hidden_ u64 thread_trim(struct thread *t, bool all);
 __hidden_ u32 slab_payer(const struct page *pg); /* handle an own slab is charged to */
 /* The handle the slab's exceptions hold a pin on; 0: none. To be read before it goes, and given
  * back after. */

@@ -132,12 +132,23 @@ int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes)
 	}
 }
 
+/* On demand there is time to look everywhere, once. */
+static u64 drain_thoroughly(struct memcg *cg)
+{
+	u64 before = group_current(cg), now;
+
+	reclaim_drain_sources(cg, true);
+	now = group_current(cg);
+	return before > now ? before - now : 0;
+}
+
 int memcg_reclaim(struct memcg *cg, uint64_t bytes)
 {
 	unsigned round;
-	u64 done = 0;
+	u64 done;
 
 	cg = cg ? cg : group_active();
+	done = drain_thoroughly(cg);
 	for (round = 0; round < ROUNDS && done < bytes; round++) {
 		u64 n = reclaim_group(cg, bytes - done, RECLAIM_ANY);
 

@@ -48,7 +48,7 @@ void reclaim_source_add(const struct reclaim_source *source)
 
 /* --- the quiet part ----------------------------------------------------------- */
 
-u64 reclaim_drain_sources(struct memcg *target)
+u64 reclaim_drain_sources(struct memcg *target, bool all)
 {
 	u64 bytes = 0;
 	unsigned i;
@@ -56,14 +56,14 @@ u64 reclaim_drain_sources(struct memcg *target)
 	task_busy_begin();
 	for (i = 0; reclaim_sources[i]; i++)
 		if (reclaim_sources[i]->drain)
-			bytes += reclaim_sources[i]->drain(target);
+			bytes += reclaim_sources[i]->drain(target, all);
 	task_busy_end();
 	return bytes;
 }
 
 static u64 drain_all(struct memcg *target)
 {
-	u64 bytes = reclaim_drain_sources(target);
+	u64 bytes = reclaim_drain_sources(target, false);
 
 	task_busy_begin();
 	if (target == root_group)

@@ -20,7 +20,7 @@ __hidden_ bool reclaim_await(struct memcg *target, enum reclaim_how how);
 __hidden_ u64 reclaim_quiet(struct memcg *target, unsigned round);
 /* What the sources keep for target that nobody would miss; bytes. Touches this thread's heaps: a
  * slow path of its own where the caller is in none, so that signal handlers get NULL meanwhile. */
-__hidden_ u64 reclaim_drain_sources(struct memcg *target);
+__hidden_ u64 reclaim_drain_sources(struct memcg *target, bool all); /* as drain() */
 /* What a refusal of n bytes at limited asks for. */
 __hidden_ u64 reclaim_want(struct memcg *limited, u64 n);
 

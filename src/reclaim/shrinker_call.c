@@ -242,7 +242,7 @@ static u64 measure_end(const struct measure *m, u64 claimed)
 	u64 bytes = came_back(m);
 
 	if (bytes < claimed) {
-		reclaim_drain_sources(m->cg);
+		reclaim_drain_sources(m->cg, false);
 		bytes = came_back(m);
 	}
 	memcg__self->measured = NULL;

@@ -23,8 +23,9 @@ enum reclaim_how {
 
 struct reclaim_source {
 	const char *name;
-	/* Frees what it keeps for target and below that nobody would miss; bytes. NULL: nothing. */
-	u64 (*drain)(struct memcg *target);
+	/* Frees what it keeps for target and below that nobody would miss; bytes. NULL: nothing.
+	 * all: whatever it takes; else it is soon done, however much there is. */
+	u64 (*drain)(struct memcg *target, bool all);
 	/* Groups at or below top that have something, in pre-order: as memcg_next. NULL: none. */
 	struct memcg *(*next)(struct memcg *top, struct memcg *prev);
 	u64 (*count)(struct memcg *cg, unsigned how);		/* what it could free of cg's own */

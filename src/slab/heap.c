@@ -406,7 +406,19 @@ static u64 trim_list(struct heap *h, struct slab_list *list, heap_drop drop)
 	return bytes;
 }
 
-u64 heap_trim(struct heap *h, heap_drop drop)
+/* What this thread emptied itself: such a slab is kept alone on its list, others come behind it. */
+static u64 trim_kept(struct heap *h, unsigned class, heap_drop drop)
+{
+	struct slab_list *partial = &h->partial[class];
+	struct page *pg = partial->head ? page_at(partial->head) : NULL;
+
+	if (!pg || !looks_empty(pg))
+		return 0;
+	list_remove(partial, pg);
+	return trim_slab(h, pg, drop);
+}
+
+u64 heap_trim(struct heap *h, bool all, heap_drop drop)
 {
 	u64 bytes = 0;
 	unsigned c;
@@ -419,6 +431,9 @@ u64 heap_trim(struct heap *h, heap_drop drop)
 			h->bin[c].slab = NULL;
 			bytes += trim_slab(h, pg, drop);
 		}
+		bytes += trim_kept(h, c, drop);
+		if (!all)
+			continue;
 		bytes += trim_list(h, &h->partial[c], drop);
 		bytes += trim_list(h, &h->full[c], drop);
 	}

@@ -80,7 +80,10 @@ __hidden_ void heap_spill(struct heap *h, struct bin *b, heap_drop drop);
 __hidden_ void heap_unpark(struct heap *h, heap_drop drop);
 /* Lets go of every slab: `each` gets slabs with live slots, drop the others. */
 __hidden_ void heap_dissolve(struct heap *h, void (*each)(struct page *), heap_drop drop);
-/* Gives up slabs that are empty, the current ones too; bytes. */
-__hidden_ u64 heap_trim(struct heap *h, heap_drop drop);
+/*
+ * Gives up slabs that are empty, the current ones too; bytes. all: also those that others emptied,
+ * which costs a look at every slab there is. They hold no charge: frees by others took it off.
+ */
+__hidden_ u64 heap_trim(struct heap *h, bool all, heap_drop drop);
 
 #endif

@@ -296,6 +296,21 @@ static void *free_16(void *arg)
 	return NULL;
 }
 
+/* What a limit does not look for, memcg_reclaim finds. */
+static void reclaim_on_demand_finds_hollow_slabs(void)
+{
+	pthread_t thread;
+	void *p[32];
+
+	two_own_slabs(p);
+	reclaim_sources[0] = &held_slabs;
+	CHECK(!pthread_create(&thread, NULL, free_16, p) && !pthread_join(thread, NULL));
+	CHECK(slab_of(p[0])->kind == PAGE_SLAB);
+	(void)memcg_reclaim(cg, MIB);
+	CHECK(slab_of(p[0])->kind != PAGE_SLAB && slab_of(p[16])->kind == PAGE_SLAB);
+	closes();
+}
+
 static void an_own_slab_goes_whole_with_its_last_object(void)
 {
 	u64 base, cached;
@@ -311,10 +326,10 @@ static void an_own_slab_goes_whole_with_its_last_object(void)
 	CHECK(held(cg) == base - 16 * KIB && slab_of(p[0])->kind == PAGE_SLAB);
 	CHECK(page_cached >= cached + 16 * KIB);
 	closes();
-	CHECK(thread_trim(thread_self()) >= 16 * KIB && slab_of(p[0])->kind != PAGE_SLAB);
+	CHECK(thread_trim(thread_self(), true) >= 16 * KIB && slab_of(p[0])->kind != PAGE_SLAB);
 	CHECK(held(cg) == base - 16 * KIB);
 	free_16(p + 16);
-	thread_trim(thread_self());
+	thread_trim(thread_self(), true);
 	CHECK(held(cg) == base - 32 * KIB);
 	closes();
 }
@@ -375,9 +390,9 @@ static void accounting_off_and_on(void)
 /* ---- refusals ---- */
 static u64 given_back;
 
-static u64 count_give_back(struct memcg *limited)
+static u64 count_give_back(struct memcg *limited, bool all)
 {
-	(void)limited;
+	(void)limited, (void)all;
 	given_back++;
 	return 0;
 }
@@ -489,7 +504,7 @@ static int fail_nth(enum sys_call call, u64 nth, u64 every)
 	closes();
 	for (unsigned i = 0; i < 600; i++)
 		memcg_free(p[i]);
-	thread_trim(thread_self());
+	thread_trim(thread_self(), true);
 	CHECK(!held(cg));
 	closes();
 	work(); /* and it goes on */
@@ -557,6 +572,7 @@ int main(void)
 		PAGE_TEST(three_quarters_earn_own_slabs),
 		PAGE_TEST(less_does_not),
 		PAGE_TEST(promotion_can_be_switched_off),
+		PAGE_TEST(reclaim_on_demand_finds_hollow_slabs),
 		PAGE_TEST(an_own_slab_goes_whole_with_its_last_object),
 		PAGE_TEST(unaccounted_then_owned),
 		PAGE_TEST(accounting_off_and_on),

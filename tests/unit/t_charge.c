@@ -36,8 +36,9 @@ static struct memcg *asked_for;
 static u32 held_by;   /* a handle that something can be given back of, or 0 */
 static bool by_stock; /* and what is given back lands in this CPU's stock */
 
-static u64 give_back_some(struct memcg *limited)
+static u64 give_back_some(struct memcg *limited, bool all)
 {
+	(void)all;
 	asked++;
 	asked_for = limited;
 	if (!held_by)

@@ -276,7 +276,7 @@ static void stale_pointers_into_memory_used_anew(void)
 	base = page_address(slab_of(p[0]));
 	for (int i = 0; i < 64; i++)
 		memcg_free(p[i]);
-	thread_trim(thread_self());
+	thread_trim(thread_self(), true);
 	pcp_drain_all();
 	CHECK(page_head(page_index(base))->kind != PAGE_SLAB);
 	EXPECT_BUG(memcg_free(base + 6 * 2048), "freed before");

@@ -101,7 +101,7 @@ static void every_object_elsewhere(bool remote)
 		CHECK(held(other) == (5 - i) * CLASS_MAX_SIZE && !counter_underflows);
 		closes();
 	}
-	thread_trim(thread_self());
+	thread_trim(thread_self(), true);
 	CHECK(held(cg) == base - 3 * 64 * KIB);
 	closes();
 }

@@ -79,9 +79,9 @@ static void piles_rotate(struct memcg *top, struct memcg *last)
 
 static bool raise_in_drain;
 
-static u64 piles_drain(struct memcg *target)
+static u64 piles_drain(struct memcg *target, bool all)
 {
-	(void)target;
+	(void)target, (void)all;
 	if (raise_in_drain)
 		raise(SIGUSR1);
 	return 0;
