@@ -5,8 +5,10 @@
  *    it may run inside an allocation is not asked there, but at memcg_leave.
  * 2. It is told the group whose memory should go: the one over its limit, or, when groups between
  *    that and the charger have memory.oom.group set, the topmost of them: once, not once for each.
- * 3. A handler runs on one thread at a time. Who finds it running is refused and does not wait:
- *    an allocation never sleeps.
+ * 3. A handler runs on one thread at a time. Who finds it running, where it may run itself, waits
+ *    for that a little and tries again, as often as the loop of charge.c has rounds: the memory
+ *    that is coming free is as good for it, and a handler that is stuck costs it a third of a
+ * second.
  * 4. A hook is made with the first handler of a group and goes with its struct, so that whoever
  *    runs it needs no more than the group. Replacing waits for a call that is running, unless it
  *    is the caller's own.
@@ -125,6 +127,8 @@ int memcg_set_oom_handler(struct memcg *cg, const struct memcg_oom_config *confi
 
 /* --- running ------------------------------------------------------------------------ */
 
+#define AWAIT_MOST 10000000ul /* ns */
+
 /* The nearest hook with a handler, whether it may run or not; NULL. */
 static struct oom_hook *hook_above(const struct memcg *cg)
 {
@@ -138,19 +142,34 @@ static struct oom_hook *hook_above(const struct memcg *cg)
 	return NULL;
 }
 
-/* False: it may not run now, or another thread runs it. */
-static bool hook_claim(struct oom_hook *hook, enum reclaim_how how, struct memcg_oom_config *out)
+static bool may_run(const struct memcg_oom_config *c, enum reclaim_how how)
+{
+	return c->oom &&
+	       (how == RECLAIM_ANY || (how == RECLAIM_INLINE && c->flags & MEMCG_OOM_INLINE));
+}
+
+/* False: it may not run now, or another thread runs it, which *who is then. */
+static bool hook_claim(struct oom_hook *hook, enum reclaim_how how, struct memcg_oom_config *out,
+		       u32 *who)
 {
 	bool may;
 
 	hooks_hold();
 	*out = hook->config;
-	may = out->oom && !runner_of(hook) &&
-	      (how == RECLAIM_ANY || (how == RECLAIM_INLINE && out->flags & MEMCG_OOM_INLINE));
+	*who = may_run(out, how) ? runner_of(hook) : 0;
+	may = may_run(out, how) && !*who;
 	if (may)
 		atomic_store(&hook->running, RUNNER(memcg__self->tid));
 	hooks_release();
 	return may;
+}
+
+/* Another thread is in it: then it is worth another try, whatever comes of that. */
+static bool hook_await(struct oom_hook *hook, u32 who)
+{
+	if (who)
+		sys_futex_wait(&hook->running, who, AWAIT_MOST);
+	return who;
 }
 
 static void hook_done(struct oom_hook *hook)
@@ -185,11 +204,13 @@ static bool hook_run(struct oom_hook *hook, const struct memcg_oom_config *c, st
 		     u64 n)
 {
 	struct task *self = task_self();
+	int saved = errno; /* an allocation that succeeds after all leaves it */
 	unsigned says;
 
 	self->reclaiming++;
 	says = c->oom(victim, n, c->arg);
 	self->reclaiming--;
+	errno = saved;
 	hook_done(hook);
 	if (says == MEMCG_OOM_KILLED) {
 		group_event(victim, EV_OOM_KILL);
@@ -211,9 +232,12 @@ bool oom_ask(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 	struct memcg_oom_config c;
 	struct memcg *victim;
 	bool relieved;
+	u32 who;
 
-	if (!hook || !self || self->busy || self->reclaiming || !hook_claim(hook, how, &c))
+	if (!hook || !self || self->busy || self->reclaiming)
 		return false;
+	if (!hook_claim(hook, how, &c, &who))
+		return hook_await(hook, who);
 	victim = victim_of(limited, payer);
 	relieved = hook_run(hook, &c, victim, n);
 	group_put(victim);

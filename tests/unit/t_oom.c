@@ -17,6 +17,7 @@
 #include "reclaim/charge.h"
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
+#include "sys/fault.h"
 
 static struct memcg *top, *mid, *low;
 
@@ -349,7 +350,7 @@ static void start_waiting(pthread_t *t)
 		usleep(1000);
 }
 
-/* Who finds it running is refused at once; who replaces it waits until it is back. */
+/* Who finds it running waits a little and is refused; who replaces it waits until it is back. */
 static void test_one_at_a_time(void **state)
 {
 	pthread_t running, replacing;
@@ -357,7 +358,10 @@ static void test_one_at_a_time(void **state)
 
 	(void)state;
 	start_waiting(&running);
+	sys_fault_arm(SYS_FAULT_FUTEX, UINT64_MAX, 0, 0, 0); /* counts them */
 	assert_null(memcg_charge(low, 2 * MIB));
+	assert_true(sys_fault_seen(SYS_FAULT_FUTEX) > 1);
+	sys_fault_disarm_all();
 	assert_int_equal(atomic_load(&calls), 1);
 	assert_int_equal(pthread_create(&replacing, NULL, setter, &replaced), 0);
 	usleep(20000);
@@ -416,6 +420,32 @@ static void test_from_its_own_call(void **state)
 	assert_int_equal(calls, 1);
 }
 
+static unsigned makes_room(struct memcg *limited, uint64_t wanted, void *arg)
+{
+	(void)wanted;
+	(void)arg;
+	errno = EDOM;
+	memcg_set_limit(limited, MEMCG_MAX, 4 * MIB);
+	return MEMCG_OOM_RETRY;
+}
+
+static void test_errno_is_left(void **state)
+{
+	struct memcg_oom_config c = MEMCG_OOM_CONFIG_INIT;
+	void *p;
+
+	(void)state;
+	c.oom = makes_room;
+	c.flags = MEMCG_OOM_INLINE;
+	assert_int_equal(memcg_set_oom_handler(mid, &c), 0);
+	memcg_set_limit(mid, MEMCG_MAX, MIB);
+	errno = 0;
+	p = memcg_malloc_in(low, 2 * MIB);
+	assert_non_null(p);
+	assert_int_equal(errno, 0);
+	memcg_free(p);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_groups, drop_groups)
 
 int main(void)
@@ -435,6 +465,7 @@ int main(void)
 		TEST(test_one_at_a_time),
 		TEST(test_fork_while_it_runs),
 		TEST(test_from_its_own_call),
+		TEST(test_errno_is_left),
 	};
 
 	memcg_leave(memcg_enter(NULL)); /* this thread has a record */
