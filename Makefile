@@ -7,7 +7,7 @@ SECONDS ?= 60
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-all bench fuzz mutants install clean format docs sources help
+.PHONY: all demo check check-all bench fuzz mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build
@@ -42,6 +42,10 @@ fuzz: ## feed garbage to the parsers for SECONDS (default 60)
 mutants: ## break each rule on purpose; every break must make its test fail
 	@$(DEPS) build check demo
 	@tools/mutants
+
+models: ## check the models of the protocols, every interleaving (spin)
+	@$(DEPS) build models
+	@scripts/models
 
 install: ## install below PREFIX (default /usr/local), staged under DESTDIR
 	@$(DEPS) build
