@@ -117,12 +117,22 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 	return cg;
 }
 
-/* Undoes group_new for a group nobody has seen. */
+static void scrap_free(struct rcu_head *rcu)
+{
+	struct memcg *cg = container_of(rcu, struct memcg, rcu);
+
+	meta_free(cg, group_bytes(cg->name_len));
+}
+
+/*
+ * Undoes group_new for a group nobody has seen: save who still has the name of an earlier group
+ * with this handle, and looks at the id here (group_ref_get). For him it stays valid memory.
+ */
 static void group_scrap(struct memcg *cg)
 {
 	handle_redirect(cg->handle, root_group->handle);
 	handle_sub(cg->handle, HANDLE_PIN);
-	meta_free(cg, group_bytes(cg->name_len));
+	rcu_defer(&cg->rcu, scrap_free);
 }
 
 int group_init(void)

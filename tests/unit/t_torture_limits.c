@@ -435,6 +435,27 @@ static void refuse_some(u64 *s)
 	memcg_put(cg);
 }
 
+/* Ends in a group that it never leaves, with whatever it owes. */
+static void *short_life(void *arg)
+{
+	u64 seed = (u64)(uintptr_t)arg | 1;
+	struct memcg *cg = random_group(&seed);
+
+	memcg_put(memcg_enter(cg));
+	memcg_put(cg);
+	cache_fill(&seed);
+	charges(&seed);
+	return NULL;
+}
+
+static void thread_once(u64 *s)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, short_life, (void *)(uintptr_t)rnd(s)))
+		pthread_join(thread, NULL);
+}
+
 static void visit(u64 *s)
 {
 	switch (rnd(s) % 24) {
@@ -463,8 +484,11 @@ static void visit(u64 *s)
 		refuse_some(s);
 		break;
 	case 8:
+		thread_once(s);
+		break;
 	case 9:
 	case 10:
+	case 11:
 		charges(s);
 		break;
 	default:

@@ -95,10 +95,14 @@ static void test_good_names(void **state)
 static void test_exists_only_below_its_parent(void **state)
 {
 	struct memcg *a = group(NULL, "a"), *b = group(NULL, "b"), *c = group(a, "a");
+	u64 before;
 
 	(void)state;
 	refused(NULL, "a", EEXIST);
+	rcu_poll(true);
+	before = rcu_pending();
 	refused(a, "a", EEXIST);
+	assert_int_equal(rcu_pending(), before + 2); /* handle and group: neither is free at once */
 	destroy(group(b, "a"));
 	destroy(c);
 	destroy(a);
