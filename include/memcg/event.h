@@ -16,7 +16,7 @@ enum memcg_event {
 	MEMCG_EVENT_LOW = 1u << 0,	      /**< reclaimed although below its low */
 	MEMCG_EVENT_HIGH = 1u << 1,	      /**< over high: slowed down */
 	MEMCG_EVENT_MAX = 1u << 2,	      /**< a charge met the max */
-	MEMCG_EVENT_OOM = 1u << 3,	      /**< a charge was refused */
+	MEMCG_EVENT_OOM = 1u << 3,	      /**< reclaim found nothing */
 	MEMCG_EVENT_OOM_KILL = 1u << 4,	      /**< an OOM handler said that it killed */
 	MEMCG_EVENT_OOM_GROUP_KILL = 1u << 5, /**< the same, for a group with memory.oom.group */
 	MEMCG_EVENT_SOCK_THROTTLED = 1u << 6  /**< no meaning inside a process: stays 0 */

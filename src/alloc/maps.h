@@ -7,11 +7,13 @@
  *	CHARGED   was writable once: its bytes are charged to `handle`. Stays charged until it is
  *		  unmapped, also when it is made unreadable: its pages may be resident still.
  *	RESERVED  not writable yet (PROT_NONE, read only): counted. Charged when made writable.
- *	LAZY	  writable with MAP_NORESERVE: counted. The program says that it will not use it
- *all. Shared maps, maps of files and memory the loader mapped are not here. 1.2 A map names its
- *payer by handle, and its bytes are in the handle's refs: it outlives the group without a reference
- *of its own. 1.3 Neighbours alike in payer and standing are one map, so a program that changes its
- *protection page by page does not make the set grow.
+ *	LAZY	  writable with MAP_NORESERVE: counted. The program says that it will not use
+ *		  it all.
+ *     Shared maps, maps of files and memory the loader mapped are not here.
+ * 1.2 A map names its payer by handle, and its bytes are in the handle's refs: it outlives the
+ *     group without a reference of its own.
+ * 1.3 Neighbours alike in payer and standing are one map, so a program that changes its
+ *     protection page by page does not make the set grow.
  *
  * 2. Changing
  * 2.1 The set is a treap ordered by address: split and merge cost O(log n).

@@ -2,9 +2,9 @@
  * counter.c - climbing the counters.
  *
  * 1. Limits. A charger adds to usage, then reads max; a setter exchanges max,
- *    then reads usage. All four are sequentially consistent, so one of the two sees the other:
- * either the charger is refused by the new max, or the setter finds the charge in usage and
- * reclaims. Nobody slips in between.
+ *    then reads usage. All four are sequentially consistent, so one of the two sees the
+ *    other: either the charger is refused by the new max, or the setter finds the charge in
+ *    usage and reclaims. Nobody slips in between.
  * 2. Wrapping. usage must not wrap, not even between an add and its roll-back: an
  *    uncharge that met a wrapped word would report an underflow that is none.
  *    Charges of COUNTER_HUGE and more therefore go by compare-and-swap and never

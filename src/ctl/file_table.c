@@ -15,7 +15,8 @@ const struct file file_table[] = {
 	{"memory.peak", show_peak, store_peak, FILE_PEAK, BYTES, "anything",
 	 "The most that `memory.current` has been since the group was made. A write through a "
 	 "reader (memcg_ctl_open) starts that reader's own peak afresh, and changes what no "
-	 "other reader sees; by memcg_write it changes nothing."},
+	 "other reader sees; by memcg_write it changes nothing. A charge that a group further up "
+	 "refused can be in it, as in the kernel."},
 	{"memory.min", show_min, store_min, 0, LIMIT, SIZE,
 	 "Memory up to this is not reclaimed, whatever happens."},
 	{"memory.low", show_low, store_low, 0, LIMIT, SIZE,
@@ -35,16 +36,17 @@ const struct file file_table[] = {
 	 "group as a whole."},
 	{"memory.events", show_events, NULL, FILE_EVENTS, "lines of name and number", NULL,
 	 "How often a limit came into play in the group and below: `low` broken, `high` passed, "
-	 "`max` met (several times for one charge that is tried again), `oom` (refused), "
-	 "`oom_kill` and `oom_group_kill` (a handler killed something)."},
+	 "`max` met (several times for one charge that is tried again), `oom` (reclaim gave up: a "
+	 "handler was asked, or the charge refused), `oom_kill` and `oom_group_kill` (a handler "
+	 "killed something). A charge that may not wait, or that `memory.fail` refuses, is no `oom`."},
 	{"memory.events.local", show_events_local, NULL, FILE_EVENTS_LOCAL,
 	 "lines of name and number", NULL, "The same for the limits of the group alone."},
 	{"memory.stat", show_stat, NULL, 0, "lines of name and number", NULL,
 	 "A line for each member of struct memcg_stat behind `current`: the kernel's lines in its "
-	 "order, then ours. About 1.5 KiB. Lines without a meaning here are 0: see below."},
+	 "order, then ours. 4096 bytes hold it. Lines without a meaning here are 0: see below."},
 	{"memory.numa_stat", show_numa_stat, NULL, 0, "lines `name N0=number`", NULL,
 	 "The lines of `memory.stat` that the kernel keeps for each node. Which node memory lies "
-	 "on is not known: all stands at node 0."},
+	 "on is not known: all stands at node 0. 4096 bytes hold it."},
 	{"memory.pressure", show_pressure, store_pressure, FILE_PRESSURE,
 	 "lines `some` and `full` with `avg10`, `avg60`, `avg300` (percent) and `total` (us)",
 	 "`some` or `full`, a stall and a window in microseconds",

@@ -6,7 +6,8 @@
  *    K M G T P E, either case. Small integers as by its kstrtoint: they may have a sign, and what
  *    does not fit an int is -ERANGE.
  * 2. Stricter than the kernel, where that takes nonsense by accident: a text without any
- *    digit ("", "K") is no 0, and a size past 64 bits does not wrap. -EINVAL.
+ *    digit ("", "K") is no 0, a size past 64 bits does not wrap, and nothing may stand behind a
+ *    trigger. -EINVAL.
  * 3. A refused text leaves the result as it was. The text need not end in a NUL; a NUL
  *    inside is refused before anything is parsed (file.c).
  */

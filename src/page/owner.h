@@ -10,11 +10,11 @@
  * Rules
  * 1. Pointer and type are written in one store. The word goes 0 -> handle, 0 ->
  *    vector, and back to 0 when the page is freed. handle -> vector happens only in the two
- * protocols of slab/convert.c, where every entry of the vector says what the handle said.
+ *    protocols of slab/convert.c, where every entry of the vector says what the handle said.
  * 2. A mark means charged: whoever writes a handle has charged it.
  * 3. A vector appears without a lock, by compare-and-swap from 0; so readers
- *    of slabs load the word once, with acquire (paired with page_set_objcgs), and decide on that
- * value.
+ *    of slabs load the word once, with acquire (paired with page_set_objcgs), and decide on
+ *    that value.
  * 4. Page -> handle is stable while the caller holds the page exclusively or an
  *    object of it. Handle -> group is another step with rules of its own: group/handle.h.
  */

@@ -1,11 +1,11 @@
 /*
  * psi.h - pressure: how much time is lost because memory is short (memory.pressure).
  *
- * 1. A stall is a thread that waits for memory: psi_begin and psi_end stand around reclaim,
- *    around what memory.high costs, and around faults of what was reclaimed before. It is one of
- * the group that was short, and of all above it.
- * 2. some: at least one stall is going on in the subtree. full: and no thread that is in the
- * subtree (its active group lies there) does anything else. A thread waits if it waits for
+ * 1. A stall is a thread that waits for memory: psi_begin and psi_end stand around reclaim and
+ *    around what memory.high costs (faults of what was reclaimed come with managed memory). It
+ *    is one of the group that was short, and of all above it.
+ * 2. some: at least one stall is going on in the subtree. full: and no thread whose active
+ *    group lies in the subtree does anything else. A thread waits if it waits for
  *    anybody's memory. Threads without a record are in no group.
  * 3. State is made at the first stall, for the group and all above it, and goes with the struct. A
  *    group that was never short has a NULL pointer; without memory for it a stall is not counted.
@@ -16,9 +16,9 @@
  *    stands for 0.2 us a thread.
  * 5. psi_lock (RANK_PSI, above the registry's) covers all of it. Stalls are rare and long beside
  *    what is done under it: a walk up the tree and one over the threads.
- * 6. Triggers: an eventfd written to when the stall has grown by a threshold within a window, at
- * most once a window. They are looked at when numbers are brought up to date: at once when a stall
- *    ends, and while a long one lasts if who sleeps in it calls psi_tick.
+ * 6. Triggers: an eventfd written to when the stall has grown by a threshold within a window,
+ *    at most once a window. They are looked at when numbers are brought up to date: at once
+ *    when a stall ends, and while a long one lasts if who sleeps in it calls psi_tick.
  */
 #ifndef MEMCG_RECLAIM_PSI_H
 #define MEMCG_RECLAIM_PSI_H

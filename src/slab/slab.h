@@ -7,9 +7,10 @@
  *     slot lie in the descriptors of the slab's tail pages, which describe nothing else:
  *     idle (the program does not have it: what a free is checked against), and
  *     free (it is the slab's to hand out). Idle and not free is *parked*: in a stack of the
- * holder's bin (heap.h). For 16-byte slots the free bits do not fit there and take the slab's last
- * slots. 1.2 Kinds. Own (SLAB_OWN in the remote word): charged whole to one handle. Otherwise
- * shared: charged slot by slot, each slot's payer in the owner vector; bare while it has no vector.
+ *     holder's bin (heap.h). For 16-byte slots the free bits do not fit there and take the
+ *     slab's last slots.
+ * 1.2 Kinds. Own (SLAB_OWN in the remote word): charged whole to one handle. Otherwise shared:
+ *     charged slot by slot, each slot's payer in the owner vector; bare while it has no vector.
  * 1.3 A slab is *held* by one thread (as the current slab of a bin, or on its partial
  *     or full list), or an *orphan*, held by nobody: because its heap was dissolved.
  *
@@ -17,22 +18,23 @@
  * 2.1 slab_local and the bits: the holder, by plain stores; for an orphan the
  *     orphan lock's owner. `used` = slots without free bit: in use, parked, or freed by
  *     others and not collected yet.
- * 2.2 head->remote: anyone, by compare-and-swap. Frees by others are pushed on
- *     a list through the freed slots' first two bytes; the holder takes the whole list
- * (slab_collect). 2.3 head->hold: holder's thread id << 2. SLAB_HOLD_VEC is or-ed in by whoever
- * installs an owner vector, so that the holder's one comparison fails and it looks at entries.
+ * 2.2 head->remote: anyone, by compare-and-swap. Frees by others are pushed on a list through
+ *     the freed slots' first two bytes; the holder takes the whole list (slab_collect).
+ * 2.3 head->hold: holder's thread id << 2. SLAB_HOLD_VEC is or-ed in by whoever installs an
+ *     owner vector, so that the holder's one comparison fails and it looks at entries.
  *
  * 3. The remote word: head slot + 1 (16 bits), count (16), state (4), kind (4), generation (24).
- * 3.1 States. HELD; HOLLOW: held, own, and every slot is free: uncharged already, the holder will
- *     find it (PURGING, PURGED: a limit takes, has taken, its memory meanwhile); ORPHAN: held by
- * nobody, on no list; LISTED: on the orphan list; CLAIMED: an orphan that one thread converts or
- * lists (it looks at the count when done); DEAD: one thread is giving it back. 3.2 Every decision a
- * remote free takes (hollow, dead, list, convert) is made in the same compare-and-swap as its push.
- * After the swap only the winner of such a decision touches the slab again; for everybody else it
- * may be gone. 3.3 Hollow is exact: a slab that is not current gets no allocations, `used` read
- * between load and swap can only be too high, and making it current changes the generation. When
- * the last two frees, the holder's and another's, cross, both may miss it (neither pays for a full
- * barrier); tolerated: the holder finds it at its next refill of the class.
+ * 3.1 States. HELD; HOLLOW: held, own, and every slot is free: uncharged already, the holder
+ *     will find it (PURGING, PURGED: a limit takes, has taken, its memory meanwhile); ORPHAN:
+ *     held by nobody, on no list; LISTED: on the orphan list; CLAIMED: an orphan that one thread
+ *     converts or lists (it looks at the count when done); DEAD: one thread is giving it back.
+ * 3.2 Every decision a remote free takes (hollow, dead, list, convert) is made in the same
+ *     compare-and-swap as its push. After the swap only the winner of such a decision touches
+ *     the slab again; for everybody else it may be gone.
+ * 3.3 Hollow is exact: a slab that is not current gets no allocations, `used` read between load
+ *     and swap can only be too high, and making it current changes the generation. When the
+ *     last two frees, the holder's and another's, cross, both may miss it (neither pays for a
+ *     full barrier); tolerated: the holder finds it at its next refill of the class.
  */
 #ifndef MEMCG_SLAB_SLAB_H
 #define MEMCG_SLAB_SLAB_H

@@ -128,9 +128,10 @@ static void how_to_write(void)
 			"memcg_read still tells what it was.");
 	if (!man)
 		putchar('\n');
-	paragraph("In three places this is stricter than the kernel, which takes them by "
+	paragraph("In four places this is stricter than the kernel, which takes them by "
 		  "accident: a text without digits (there 0), a size past 64 bits (there it "
-		  "wraps), and a NUL inside (there it ends the text).");
+		  "wraps), a NUL inside (there it ends the text), and something behind a trigger "
+		  "for `memory.pressure` (there it is passed over).");
 }
 
 static void one_file(const struct file *f)
@@ -204,7 +205,7 @@ static void end(void)
 	heading("Not there");
 	paragraph("What is about processes and devices rather than memory: `cgroup.freeze`, "
 		  "`cgroup.kill`, `cgroup.pressure`, `irq.pressure`, `cpu.stat`. Other controllers "
-		  "have no files.");
+		  "have no files. About devices to swap to: `memory.swap.tiers.max`.");
 	if (man)
 		puts(".SH SEE ALSO\n.BR memcg (1)");
 }

@@ -14,7 +14,7 @@ const char run_help[] =
 	"reports what it used. Each process it starts has a tree and the limits of its own.\n"
 	"\n"
 	"  --max SIZE         refuse memory beyond SIZE (the program sees ENOMEM)\n"
-	"  --high SIZE        store SIZE as memory.high; nothing acts on it yet\n"
+	"  --high SIZE        slow the program down in its allocations beyond SIZE\n"
 	"  --group-by WHAT    none (default), or thread: a group for each thread\n"
 	"  --report FILE      write the report there instead of to standard error\n"
 	"  --quiet            no lines while it runs\n"
