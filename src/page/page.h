@@ -87,6 +87,12 @@ __hidden_ void page_put(struct page *pg);
 extern __hidden_ u64 page_bad_count; /* pages that failed the check at free */
 __hidden_ bool
 page_freeze(struct page *pg); /* 1 -> 0 by compare-and-swap: now it is the caller's */
+/* And back. Release: pairs with page_tryget, whose caller finds what was done to the page. */
+static inline void page_thaw(struct page *pg)
+{
+	BUG_ON(atomic_load(&pg->refcount));
+	atomic_store_release(&pg->refcount, 1u);
+}
 /* n puts; one uncharge for a run of pages of one owner and kind. Uses the array as it goes. */
 __hidden_ void pages_release(struct page **pages, size_t n);
 /* The one free path: count is 0. Checks, uncharges by the mark, releases. */

@@ -14,6 +14,7 @@ enum lock_rank {
 	RANK_READER,   /* ctl/reader.c: readers of files */
 	RANK_CACHE,    /* alloc/cache.c: list of caches, then one cache */
 	RANK_CACHE_ONE,
+	RANK_PIPE,     /* alloc/pipe.c: one pipe, and another by trying; a leaf */
 	RANK_PSI,      /* reclaim/psi.c: stalls; looks at tasks */
 	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
