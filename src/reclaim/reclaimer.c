@@ -171,7 +171,7 @@ int memcg_reclaimer_stop(void)
 	if (!change(RUNNING, STOPPING))
 		return -ESRCH;
 	ring();
-	pthread_join(thread, NULL);
+	sys_thread_join(thread);
 	atomic_store(&thread_tid, 0u);
 	atomic_store_release(&state, NONE);
 	drop_all(); /* pushed after its last look */

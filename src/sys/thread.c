@@ -23,3 +23,12 @@ int sys_thread_start(pthread_t *thread, const char *name, void *(*body)(void *),
 	pthread_setname_np(*thread, name);
 	return 0;
 }
+
+void sys_thread_join(pthread_t thread)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_join(thread, NULL);
+	pthread_setcancelstate(before, NULL);
+}

@@ -13,5 +13,7 @@
  */
 __hidden_ int sys_thread_start(pthread_t *thread, const char *name, void *(*body)(void *),
 			       void *arg);
+/* Waits for its end. No cancellation point: half a wait would leave nobody to make the other. */
+__hidden_ void sys_thread_join(pthread_t thread);
 
 #endif

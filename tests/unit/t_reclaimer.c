@@ -415,6 +415,40 @@ static void test_fork_on_that_thread(void **state)
 	destroy(cg);
 }
 
+static void *stops_when_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	*(int *)arg = memcg_reclaimer_stop();
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that is to end stops it whole, or it could neither be stopped nor started again. */
+static void test_cancelled_while_stopping(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	pthread_t thread;
+	void *result;
+	int err = 1;
+
+	(void)state;
+	atomic_store(&seen.hold, 1u);
+	assert_int_equal(memcg_reclaimer_start(), 0);
+	reclaimer_owe(cg, 1);
+	wait_for(&seen.entered, 1);
+	assert_int_equal(pthread_create(&thread, NULL, stops_when_cancelled, &err), 0);
+	while (reclaimer_running())
+		sys_sleep_ns(100000);
+	sys_sleep_ns(20000000); /* a fault would show itself here, nothing depends on it */
+	atomic_store_release(&seen.hold, 0u);
+	pthread_join(thread, &result);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(err, 0);
+	assert_int_equal(memcg_reclaimer_start(), 0);
+	assert_int_equal(memcg_reclaimer_stop(), 0);
+	destroy(cg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +460,7 @@ int main(void)
 		cmocka_unit_test_setup(test_group_goes_while_queued, set_up),
 		cmocka_unit_test_setup(test_stop_serves_first, set_up),
 		cmocka_unit_test_setup(test_not_from_a_callback, set_up),
+		cmocka_unit_test_setup(test_cancelled_while_stopping, set_up),
 		cmocka_unit_test_setup(test_reclaims, set_up),
 		cmocka_unit_test_setup(test_many_owers, set_up),
 		cmocka_unit_test_setup(test_fork, set_up),
