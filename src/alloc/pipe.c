@@ -373,14 +373,15 @@ ssize_t memcg_pipe_tee(struct memcg_pipe *from, struct memcg_pipe *to, size_t n)
 /* Is nothing to be charged for `to` (0: accounting is off) to have the page? The pipe has it. */
 static bool pays_already(u32 to, const struct page *pg)
 {
-	const struct handle *h = page_objcg_once(pg);
 	struct rcu_reader *self = self_rcu();
+	const struct handle *h;
 	bool same;
 
-	if (!to || !h)
-		return !to;
+	if (!to)
+		return true;
 	rcu_read_lock(self);
-	same = handle_group(h) == handle_group(handle_of(to));
+	h = page_objcg_once(pg); /* who has the page too may recharge it */
+	same = h && handle_group(h) == handle_group(handle_of(to));
 	rcu_read_unlock(self);
 	return same;
 }
