@@ -84,10 +84,21 @@ void memcg__free_full(struct page *pg, void *p)
 
 /* --- frees by strangers ------------------------------------------------------------ */
 
+/* DEAD. payer: of the whole slab; 0: it is shared. */
+static void orphan_end(struct page *pg, u32 payer, u32 bytes)
+{
+	u32 pinned = slab_pinned(pg);
+
+	if (payer)
+		uncharge(payer, bytes);
+	orphan_bury(pg);
+	slab_unpin(pinned);
+}
+
 /* The last step of a remote free; for PUSH_DONE the slab may be gone already. */
 static void push_follow(struct page *pg, enum slab_push verdict, bool own, u32 payer, u32 bytes)
 {
-	u32 cost, pinned;
+	u32 cost;
 	int live;
 
 	switch (verdict) {
@@ -97,11 +108,7 @@ static void push_follow(struct page *pg, enum slab_push verdict, bool own, u32 p
 		uncharge(payer, bytes);
 		break;
 	case PUSH_DEAD:
-		pinned = slab_pinned(pg);
-		if (own)
-			uncharge(payer, bytes);
-		orphan_bury(pg);
-		slab_unpin(pinned);
+		orphan_end(pg, own ? payer : 0, bytes);
 		break;
 	case PUSH_LIST:
 		if (orphan_settle(pg))
@@ -112,11 +119,8 @@ static void push_follow(struct page *pg, enum slab_push verdict, bool own, u32 p
 		live = slab_convert(pg, handle_of(payer), payer);
 		if (live >= 0)
 			uncharge(payer, bytes - (u32)live * cost);
-		if (orphan_settle(pg)) {
-			if (live < 0)
-				uncharge(payer, bytes);
-			orphan_bury(pg);
-		}
+		if (orphan_settle(pg)) /* exceptions may have come first: then it is own still */
+			orphan_end(pg, live < 0 ? payer : 0, bytes);
 		break;
 	default:
 		break;

@@ -56,14 +56,16 @@ void slab_drop(struct page *pg, bool hollow)
 static void make_shared(struct page *pg)
 {
 	u32 payer, bytes = (u32)page_bytes(pg);
+	/* Read once: another thread's recharge may put a vector there at any moment. */
+	struct handle *h = page_objcg_once(pg);
 	int live;
 
-	if (page_objcgs(pg) || !slab_sparse(pg, slab_local(pg)->used))
+	if (!h || !slab_sparse(pg, slab_local(pg)->used))
 		return;
-	payer = page_objcg(pg)->index;
+	payer = h->index;
 	/* As if current: no remote free may find it hollow while the kind changes. */
 	atomic_store(&slab_local(pg)->where, (u8)SLAB_CURRENT);
-	live = slab_convert(pg, handle_of(payer), payer);
+	live = slab_convert(pg, h, payer);
 	if (live >= 0)
 		uncharge(payer, bytes - (u32)live * slab_cost(pg->slab.size));
 }
