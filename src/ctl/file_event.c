@@ -43,22 +43,22 @@ static void say_average(struct text *t, const char *name, u32 hundredths)
 	text_say(t, " %s=%u.%02u", name, hundredths / 100, hundredths % 100);
 }
 
-static void say_pressure(struct memcg *cg, struct text *t, bool full)
+static void say_pressure(struct text *t, const char *name, const struct psi_numbers *n)
 {
-	struct psi_numbers n;
-
-	psi_show(cg, full, &n);
-	text_say(t, full ? "full" : "some");
-	say_average(t, "avg10", n.avg10);
-	say_average(t, "avg60", n.avg60);
-	say_average(t, "avg300", n.avg300);
-	text_say(t, " total=%lu\n", (unsigned long)n.total_us);
+	text_say(t, "%s", name);
+	say_average(t, "avg10", n->avg10);
+	say_average(t, "avg60", n->avg60);
+	say_average(t, "avg300", n->avg300);
+	text_say(t, " total=%lu\n", (unsigned long)n->total_us);
 }
 
 int show_pressure(struct memcg *cg, struct text *t)
 {
-	say_pressure(cg, t, false);
-	say_pressure(cg, t, true);
+	struct psi_pressure p;
+
+	psi_show(cg, &p);
+	say_pressure(t, "some", &p.some);
+	say_pressure(t, "full", &p.full);
 	return 0;
 }
 

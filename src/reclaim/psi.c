@@ -233,7 +233,6 @@ void psi_begin(struct psi_stall *s, struct memcg *cg)
 	if (!made || !group_tryget(cg))
 		return;
 	s->cg = cg;
-	s->since = sys_clock_ns();
 	s->task = task_self();
 	if (s->task)
 		atomic_store(&s->task->stalls, s->task->stalls + 1);
@@ -257,23 +256,27 @@ void psi_tick(struct psi_stall *s)
 		change(s->cg, 0);
 }
 
-int psi_show(struct memcg *cg, bool full, struct psi_numbers *out)
+static struct psi_numbers numbers_of(const struct psi_time *t)
 {
-	const struct psi_time *t;
+	return (struct psi_numbers){
+		.avg10 = psi_time_avg(t, 0),
+		.avg60 = psi_time_avg(t, 1),
+		.avg300 = psi_time_avg(t, 2),
+		.total_us = t->total / 1000,
+	};
+}
 
+void psi_show(struct memcg *cg, struct psi_pressure *out)
+{
 	cg = cg ? cg : group_active();
-	*out = (struct psi_numbers){.total_us = 0};
+	*out = (struct psi_pressure){.some.total_us = 0};
 	if (!atomic_load_acquire(&cg->psi))
-		return 0;
-	t = &cg->psi->time[full ? PSI_FULL : PSI_SOME];
+		return;
 	stalls_lock();
 	update_locked(cg, sys_clock_ns());
-	out->avg10 = psi_time_avg(t, 0);
-	out->avg60 = psi_time_avg(t, 1);
-	out->avg300 = psi_time_avg(t, 2);
-	out->total_us = t->total / 1000;
+	out->some = numbers_of(&cg->psi->time[PSI_SOME]);
+	out->full = numbers_of(&cg->psi->time[PSI_FULL]);
 	stalls_unlock();
-	return 0;
 }
 
 /* --- triggers ---------------------------------------------------------------------------- */

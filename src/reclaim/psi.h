@@ -28,7 +28,6 @@
 /* On the stack of who stalls; set by psi_begin. */
 struct psi_stall {
 	struct memcg *cg; /* referenced; NULL: not counted */
-	u64 since;	  /* ns; CLOCK_MONOTONIC */
 	struct task *task;
 	u32 generation;
 };
@@ -46,8 +45,12 @@ struct psi_numbers {
 	u64 total_us;
 };
 
-/* 0. cg NULL: the active group. A stall that is going on is in total up to now. */
-__hidden_ int psi_show(struct memcg *cg, bool full, struct psi_numbers *out);
+struct psi_pressure {
+	struct psi_numbers some, full; /* of one moment: full is never more */
+};
+
+/* cg NULL: the active group. A stall that is going on is in total up to now. */
+__hidden_ void psi_show(struct memcg *cg, struct psi_pressure *out);
 
 /*
  * fd is an eventfd and becomes the trigger's: psi_trigger_del() closes it. The caller keeps a

@@ -242,10 +242,10 @@ static void test_the_nth_fails(void **state)
 
 static u64 stalled(struct memcg *of)
 {
-	struct psi_numbers n;
+	struct psi_pressure p;
 
-	assert_int_equal(psi_show(of, false, &n), 0);
-	return n.total_us;
+	psi_show(of, &p);
+	return p.some.total_us;
 }
 
 static unsigned slow_handler(struct memcg *limited, uint64_t wanted, void *arg)

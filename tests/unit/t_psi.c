@@ -18,10 +18,10 @@
 
 static struct psi_numbers numbers(struct memcg *g, bool full)
 {
-	struct psi_numbers n;
+	struct psi_pressure p;
 
-	CHECK(!psi_show(g, full, &n));
-	return n;
+	psi_show(g, &p);
+	return full ? p.full : p.some;
 }
 
 static u64 some(struct memcg *g)
@@ -47,6 +47,27 @@ static void pass_at_least(u64 ns)
 
 	while (sys_clock_ns() < end)
 		sys_sleep_ns(ns);
+}
+
+/* This thread is all there is in the group, so that full goes on as long as some does. */
+static void full_is_never_more_than_some(void)
+{
+	struct psi_stall s;
+	char text[256];
+
+	set_up();
+	psi_begin(&s, cg);
+	for (unsigned i = 0; i < 1000; i++) {
+		unsigned long some_us, full_us;
+		const char *second;
+
+		CHECK(memcg_read(cg, "memory.pressure", text, sizeof(text)) > 0);
+		second = strchr(text, '\n');
+		CHECK(second && sscanf(strstr(text, "total="), "total=%lu", &some_us) == 1);
+		CHECK(sscanf(strstr(second, "total="), "total=%lu", &full_us) == 1);
+		CHECK(full_us <= some_us);
+	}
+	psi_end(&s);
 }
 
 static void a_stall_is_counted_upwards(void)
@@ -529,6 +550,7 @@ static void stalls_race(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PAGE_TEST(full_is_never_more_than_some),
 		PAGE_TEST(a_stall_is_counted_upwards),
 		PAGE_TEST(stalls_nest),
 		PAGE_TEST(full_is_when_nobody_works),

@@ -548,12 +548,12 @@ static void check_claims(struct memcg *cg)
 /* A stall that is left standing makes the total grow. */
 static void check_no_stall(struct memcg *cg)
 {
-	struct psi_numbers before, after;
+	struct psi_pressure before, after;
 
-	psi_show(cg, false, &before);
+	psi_show(cg, &before);
 	sys_sleep_ns(2000000);
-	psi_show(cg, false, &after);
-	expect(before.total_us == after.total_us, "no thread is left, but its stall is");
+	psi_show(cg, &after);
+	expect(before.some.total_us == after.some.total_us, "no thread is left, but its stall is");
 }
 
 static void check_tree(void)
