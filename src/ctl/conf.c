@@ -5,6 +5,8 @@
 #include <sys/auxv.h>
 
 #include "ctl/conf.h"
+
+#include "base/config.h"
 #include "ctl/parse.h"
 #include "sys/fault.h"
 #include "sys/log.h"
@@ -71,30 +73,13 @@ void conf_from_environment(void)
 		log_line("MEMCG_FAIL=%s: not understood; ignored", fail);
 }
 
-/*
- * Fields past what this library knows must be zero: they would be ignored in silence. No struct
- * is longer than a page: a size that was never set must not be walked to its end.
- */
-static bool rest_is_zero(const struct memcg_config *config)
-{
-	const u8 *at = (const u8 *)config + sizeof(*config);
-	const u8 *end = (const u8 *)config + config->size;
-
-	for (; at < end; at++)
-		if (*at)
-			return false;
-	return true;
-}
-
 int conf_from_program(const struct memcg_config *config)
 {
-	struct memcg_config c = {0};
+	struct memcg_config c;
+	int err = config_copy(&c, sizeof(c), config, sizeof(size_t));
 
-	if (config->size < sizeof(size_t))
-		return -EINVAL;
-	if (config->size > PAGE_SIZE || (config->size > sizeof(c) && !rest_is_zero(config)))
-		return -E2BIG;
-	memcpy(&c, config, config->size < sizeof(c) ? config->size : sizeof(c));
+	if (err)
+		return err;
 	if (c.pcpu > 2 || c.unaccounted > 1)
 		return -EINVAL;
 	conf.max = c.max ? c.max : conf.max;

@@ -14,12 +14,12 @@
  *    is the caller's own.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "reclaim/oom.h"
 
 #include <memcg/event.h>
 
+#include "base/config.h"
 #include "page/page.h"
 #include "sync/lock.h"
 #include "sys/futex.h"
@@ -80,17 +80,11 @@ void oom_group_free(struct memcg *cg)
 
 static int config_take(const struct memcg_oom_config *from, struct memcg_oom_config *to)
 {
-	const u8 *at = (const u8 *)from + sizeof(*from);
+	int err = config_copy(to, sizeof(*to), from, offsetof(struct memcg_oom_config, arg));
 
-	if (from->size < sizeof(*from) || !from->oom || from->flags & ~(unsigned)MEMCG_OOM_INLINE)
-		return -EINVAL;
-	if (from->size > PAGE_SIZE)
-		return -E2BIG;
-	for (; at < (const u8 *)from + from->size; at++)
-		if (*at)
-			return -E2BIG;
-	*to = *from;
-	return 0;
+	if (!err && (!to->oom || to->flags & ~(unsigned)MEMCG_OOM_INLINE))
+		err = -EINVAL;
+	return err;
 }
 
 /* Returns with the lock held and nobody else in the handler. */

@@ -4,6 +4,7 @@
 
 #include "reclaim/shrinker.h"
 
+#include "base/config.h"
 #include "page/page.h"
 #include "sys/futex.h"
 
@@ -19,24 +20,12 @@ u64 shrinkers_seq;
 
 /* --- the config ----------------------------------------------------------------- */
 
-static bool rest_is_zero(const struct memcg_shrinker_config *from)
-{
-	const u8 *at = (const u8 *)from + sizeof(*from), *end = (const u8 *)from + from->size;
-
-	for (; at < end; at++)
-		if (*at)
-			return false;
-	return true;
-}
-
 static int config_take(const struct memcg_shrinker_config *from, struct memcg_shrinker_config *to)
 {
-	if (!from || from->size < SIZE_LEAST)
-		return -EINVAL;
-	if (from->size > PAGE_SIZE || (from->size > sizeof(*to) && !rest_is_zero(from)))
-		return -E2BIG;
-	memset(to, 0, sizeof(*to));
-	memcpy(to, from, MIN(from->size, sizeof(*to)));
+	int err = from ? config_copy(to, sizeof(*to), from, SIZE_LEAST) : -EINVAL;
+
+	if (err)
+		return err;
 	if (!to->count || !to->scan || to->priority > PRIORITY_MAX ||
 	    to->flags & ~(unsigned)MEMCG_SHRINK_INLINE)
 		return -EINVAL;

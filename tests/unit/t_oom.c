@@ -303,6 +303,9 @@ static void test_bad_configs(void **state)
 	big.more = 0;
 	assert_int_equal(memcg_set_oom_handler(mid, &big.c), 0);
 	assert_true(oom_handled(low));
+	c.size = offsetof(struct memcg_oom_config, arg); /* a program that knows of no more */
+	c.flags = 2;
+	assert_int_equal(memcg_set_oom_handler(mid, &c), 0);
 }
 
 /* ---- one at a time ---- */
