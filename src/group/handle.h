@@ -10,8 +10,8 @@
  *    through this handle, in stock or owned by objects. Pins: the group that was
  *    made with it (until its struct is freed), handles redirected to it, external
  *    charges. When refs reaches 0 the entry is reused after a grace period.
- * 4. handle -> group: only inside an RCU section, and the group found is valid
- *    memory, not a reference: handle_tryget_group() takes one, or finds that the group died and
+ * 4. handle -> group: only inside an RCU section or under the tree lock, and the group found is
+ * valid memory, not a reference: handle_tryget_group() takes one, or finds that the group died and
  *    looks again. Counter updates need no reference, only the section.
  * 5. The word changes once, under the tree lock, from group to handle, with release (pairs with
  *    the acquire in handle_group).
@@ -52,6 +52,9 @@ __hidden_ void handle_fork_prepare(void);
 __hidden_ void handle_fork_done(void);
 __hidden_ u32 handle_count(void); /* indices below this have been used */
 
+/* The hierarchy lock, which redirects, is this thread's. In debug builds: others cannot tell. */
+__hidden_ bool tree_locked(void);
+
 static inline struct handle *handle_of(u32 index)
 {
 	return &handle_table[index];
@@ -80,6 +83,7 @@ static inline void handle_sub(struct handle *h, u64 n)
  */
 __always_inline_ bool handle_below(const struct handle *h, const struct handle *top)
 {
+	ASSERT(rcu_read_lock_held() || tree_locked());
 	while (h) {
 		u64 word = atomic_load_acquire(&h->word);
 
@@ -93,11 +97,16 @@ __always_inline_ bool handle_below(const struct handle *h, const struct handle *
 	return false;
 }
 
-/* The living group that pays for h now. RCU section; the caller holds h somehow. */
+/*
+ * The living group that pays for h now. RCU section, or the tree lock; the caller holds h somehow.
+ * What it gives is memory that stays a group while the section lasts, and no reference: it may
+ * be destroyed this moment. Each acquire pairs with the release in handle_redirect.
+ */
 static inline struct memcg *handle_group(const struct handle *h)
 {
 	u64 word = atomic_load_acquire(&h->word);
 
+	ASSERT(rcu_read_lock_held() || tree_locked());
 	while (unlikely(word & HANDLE_REDIRECT))
 		word = atomic_load_acquire(&((struct handle *)(word & ~HANDLE_REDIRECT))->word);
 	return (struct memcg *)word;

@@ -26,6 +26,11 @@ static struct {
 	u32 size, used;
 } names;
 
+bool tree_locked(void)
+{
+	return lock_is_held(&tree_lock);
+}
+
 static u32 name_hash(const struct memcg *parent, const char *name, size_t len)
 {
 	u64 h = parent->id * 0x9e3779b97f4a7c15ul;

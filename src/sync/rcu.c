@@ -78,6 +78,26 @@ void rcu_reader_del(struct rcu_reader *r)
 	lock_release(&rcu_lock);
 }
 
+#ifdef MEMCG_DEBUG
+static __thread u32 debug_depth;
+
+void rcu_debug_enter(void)
+{
+	debug_depth++;
+}
+
+void rcu_debug_leave(void)
+{
+	BUG_ON(!debug_depth);
+	debug_depth--;
+}
+
+bool rcu_read_lock_held(void)
+{
+	return debug_depth;
+}
+#endif
+
 void rcu_read_lock_noreader(void)
 {
 	(void)atomic_add(&anonymous, 1u); /* pairs with order_readers */

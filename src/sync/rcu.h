@@ -50,8 +50,30 @@ __hidden_ void rcu_reader_del(struct rcu_reader *r); /* outside any section */
 __hidden_ void rcu_read_lock_noreader(void);
 __hidden_ void rcu_read_unlock_noreader(void);
 
+/*
+ * Debug builds count the sections this thread is in, of whatever reader, for assertions: "in an
+ * RCU section" is true of every release build.
+ */
+#ifdef MEMCG_DEBUG
+__hidden_ void rcu_debug_enter(void);
+__hidden_ void rcu_debug_leave(void);
+__hidden_ bool rcu_read_lock_held(void);
+#else
+static inline void rcu_debug_enter(void)
+{
+}
+static inline void rcu_debug_leave(void)
+{
+}
+static inline bool rcu_read_lock_held(void)
+{
+	return true;
+}
+#endif
+
 static inline void rcu_read_lock(struct rcu_reader *r)
 {
+	rcu_debug_enter();
 	if (unlikely(!r)) {
 		rcu_read_lock_noreader();
 		return;
@@ -70,6 +92,7 @@ static inline void rcu_read_lock(struct rcu_reader *r)
 
 static inline void rcu_read_unlock(struct rcu_reader *r)
 {
+	rcu_debug_leave();
 	if (unlikely(!r)) {
 		rcu_read_unlock_noreader();
 		return;
