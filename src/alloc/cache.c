@@ -3,7 +3,8 @@
  * are held by no thread; one lock per cache covers their bits and its list.
  * The constructor runs before the slab is known to anybody, with nothing locked.
  *
- * Every slab has an owner vector from the start. Lists: slabs with room first,
+ * A slab is bare until its first owned object: with live unowned ones in it, it gets its owner
+ * vector under the lock, by whoever allocates that object. Lists: slabs with room first,
  * so that the head is the one to take from.
  */
 #include <errno.h>
@@ -108,10 +109,6 @@ static struct page *slab_new(struct memcg_cache *c)
 		return NULL;
 	slab_make(pg, c->size, SLAB_CLASS_CACHE, 0, false);
 	pg->slab.cache = c;
-	if (!slab_vector(pg, true)) {
-		slab_unmake(pg);
-		return NULL;
-	}
 	for (i = 0; c->ctor && i < pg->slab.capacity; i++)
 		c->ctor(slab_slot(pg, i));
 	return pg;
@@ -126,14 +123,30 @@ static unsigned first_free(const struct page *pg)
 	return w * 64 + bit_first(slab_idle(pg)[w]);
 }
 
+/* Before the slot is taken, so that there is nothing to undo. False: no memory for a vector. */
+static bool mark_locked(struct page *pg, unsigned i, u32 handle)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	if (!v && handle) {
+		v = slab_vector(pg, true); /* the lock makes us the holder: its bits are right */
+		if (!v)
+			return false;
+	}
+	if (v)
+		atomic_store(&v->entry[i], handle ? handle : OWNER_NOBODY);
+	return true;
+}
+
 static void *take_locked(struct memcg_cache *c, struct page *pg, u32 handle)
 {
 	struct slab_local *l = slab_local(pg);
 	unsigned i = first_free(pg);
 
+	if (!mark_locked(pg, i, handle))
+		return NULL;
 	atomic_store(&l->idle[i / 64], l->idle[i / 64] & ~BIT(i % 64)); /* owner look-ups read it */
 	slab_free_bits(pg)[i / 64] &= ~BIT(i % 64);
-	atomic_store(&page_objcgs(pg)->entry[i], handle ? handle : OWNER_NOBODY);
 	c->live++;
 	if (++l->used == pg->slab.capacity) {
 		slab_unlink(&c->room, pg);
@@ -230,6 +243,14 @@ static struct page *put_locked(struct memcg_cache *c, struct page *pg, unsigned 
 	return pg;
 }
 
+/* Who is credited; OWNER_NOBODY or 0: nobody. */
+static u32 unmark_locked(struct page *pg, unsigned i)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	return v ? atomic_xchg(&v->entry[i], 0u) : OWNER_NOBODY;
+}
+
 void memcg_cache_free(struct memcg_cache *c, void *p)
 {
 	int saved = errno;
@@ -244,7 +265,7 @@ void memcg_cache_free(struct memcg_cache *c, void *p)
 	if (slab_slot_idle(pg, i))
 		memcg_bug("memcg_cache_free(%s, %p): double free, slab %p", c->name, p,
 			  page_address(pg));
-	owner = atomic_xchg(&page_objcgs(pg)->entry[i], 0u);
+	owner = unmark_locked(pg, i);
 	empty = put_locked(c, pg, i);
 	lock_release(&c->lock);
 	if (empty)

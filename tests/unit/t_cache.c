@@ -104,6 +104,47 @@ static void each_object_is_its_groups(void)
 	closes();
 }
 
+/*
+ * Unowned objects come first and have no vector, nor need memory for one; the first owned object
+ * installs it, from another thread here, and leaves them nobody's.
+ */
+static struct memcg_cache *bare_cache;
+
+static void *first_owned(void *arg)
+{
+	memcg_leave(memcg_get(cg));
+	*(void **)arg = memcg_cache_alloc(bare_cache, 0);
+	return NULL;
+}
+
+static void the_first_owned_object_brings_the_vector(void)
+{
+	pthread_t thread;
+	void *bare[3], *owned;
+
+	set_up();
+	bare_cache = cache(100);
+	for (int i = 0; i < 3; i++) {
+		CHECK((bare[i] = memcg_cache_alloc(bare_cache, MEMCG_UNACCOUNTED)));
+		CHECK(slab_of(bare[i]) == slab_of(bare[0]) && !page_owned(slab_of(bare[i])));
+	}
+	memcg_cache_free(bare_cache, bare[1]);
+	CHECK(!held(cg) && memcg_recharge(bare[0], cg) == -EINVAL);
+	closes();
+	CHECK(!pthread_create(&thread, NULL, first_owned, &owned));
+	CHECK(!pthread_join(thread, NULL) && owned == bare[1]); /* the lowest free slot */
+	CHECK(page_objcgs(slab_of(owned)) && memcg_owner_id(owned) == memcg_id(cg));
+	CHECK(!memcg_owner_id(bare[0]) && !memcg_owner_id(bare[2]) && held(cg) == 116);
+	closes();
+	memcg_cache_free(bare_cache, bare[0]);
+	CHECK(held(cg) == 116);
+	memcg_cache_free(bare_cache, owned);
+	CHECK(!held(cg) && page_objcgs(slab_of(bare[2])) && !memcg_owner_id(owned));
+	memcg_cache_free(bare_cache, bare[2]);
+	CHECK(!memcg_cache_destroy(bare_cache));
+	closes();
+}
+
 static void at_max(void)
 {
 	struct memcg_cache *c;
@@ -265,6 +306,7 @@ int main(void)
 		PAGE_TEST(every_slot_is_constructed_once),
 		PAGE_TEST(a_slot_is_not_built_again_when_it_comes_back),
 		PAGE_TEST(each_object_is_its_groups),
+		PAGE_TEST(the_first_owned_object_brings_the_vector),
 		PAGE_TEST(at_max),
 		PAGE_TEST(busy_caches_say_whose_objects_live),
 		PAGE_TEST(misuse),
