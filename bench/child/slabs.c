@@ -13,10 +13,10 @@
 
 static uint64_t entries(const struct page *pg)
 {
-	uint64_t word = pg->memcg_data;
-	const struct objcgs *vector = (const struct objcgs *)(word & ~MEMCG_DATA_MASK);
+	uint64_t word = page_owner_word(pg);
+	const struct objcgs *vector = owner_objcgs(word);
 
-	if (!(word & MEMCG_DATA_OBJCGS))
+	if (!vector)
 		return 0;
 	return sizeof(*vector) + (uint64_t)vector->nr * sizeof(vector->entry[0]);
 }

@@ -3,6 +3,7 @@
 #define MEMCG_ALLOC_ALLOC_H
 
 #include "alloc/fast.h"
+#include "base/hook.h"
 #include "reclaim/owed.h"
 #include "reclaim/source.h"
 
@@ -22,6 +23,8 @@ __hidden_ void *alloc_slower(size_t size);
 __hidden_ struct page *block_of(const void *p);
 /* The handle that pays for the object p lies in; 0: nobody. Any pointer. */
 __hidden_ u32 payer_of(const void *p);
+HOOK_DECLARE(owner_loaded); /* owner.c: a slab's owner word has been loaded */
+HOOK_DECLARE(owner_group);  /* its group has been found, and nothing is held of it */
 __hidden_ size_t object_size(const void *p, const char *call);
 
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */

@@ -50,7 +50,7 @@ static void end_exception(u32 owner, u32 payer, u32 size)
 /* Nothing is changed before the bits agree that the slot is in use. */
 static void free_held(struct thread *t, struct page *pg, void *p)
 {
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 	u32 owner = 0, payer = v ? v->fallback : 0, size = pg->slab.size;
 	unsigned i;
 
@@ -153,7 +153,7 @@ static void free_remote(struct page *pg, void *p)
 		memcg__free_bad(p, "free");
 	do {
 		own = atomic_load_acquire(&pg->slab.remote) & SLAB_OWN;
-		v = page_objcgs(pg);
+		v = page_objcgs_check(pg);
 		if (own) {
 			payer = v ? v->fallback : slab_payer(pg);
 			if (v && payer && !took) {

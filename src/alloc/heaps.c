@@ -7,9 +7,9 @@
 /* Own slabs. The word may go from handle to vector between two loads, never back. */
 u32 slab_payer(const struct page *pg)
 {
-	struct handle *h = page_objcg_once(pg);
+	struct handle *h = page_objcg_check(pg);
 
-	return h ? h->index : page_objcgs(pg)->fallback;
+	return h ? h->index : page_objcgs_check(pg)->fallback;
 }
 
 struct heap *heap_of_slab(struct thread *t, const struct page *pg)
@@ -21,7 +21,7 @@ struct heap *heap_of_slab(struct thread *t, const struct page *pg)
 
 u32 slab_pinned(const struct page *pg)
 {
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 
 	return v ? v->fallback : 0;
 }
@@ -57,7 +57,7 @@ static void make_shared(struct page *pg)
 {
 	u32 payer, bytes = (u32)page_bytes(pg);
 	/* Read once: another thread's recharge may put a vector there at any moment. */
-	struct handle *h = page_objcg_once(pg);
+	struct handle *h = page_objcg_check(pg);
 	int live;
 
 	if (!h || !slab_sparse(pg, slab_local(pg)->used))
@@ -155,7 +155,7 @@ static struct heap *own_make(struct thread *t, u32 handle)
 /* Slots of the slab that are the handle's: three quarters make the group hot on this thread. */
 static bool dense(const struct page *pg, u32 handle)
 {
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 	u32 i, n = 0;
 
 	if (!v)

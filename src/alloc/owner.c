@@ -1,18 +1,28 @@
 /*
  * owner.c - whose is it: the owner of any inner address, at any moment.
  *
- * Slab objects follow the slab protocol: the owner word of the slab's head is loaded once; it is a
- * vector (the slot's entry says), or a handle (the slab's), or 0 (bare). All
- * other pages - large objects, buffers, tables, stacks - do not: they are
- * blocks of their own, their owner word never names a vector, and it is
- * the block's. A slab whose word is 0 can get a vector between two loads;
- * that is why there is one load and everything is decided on its value.
+ * 1. Slab objects follow the slab protocol: the owner word of the slab's head is loaded once; it is
+ *    a vector (the slot's entry says), or a handle (the slab's), or 0 (bare). They are the
+ *    objects of size classes (up to CLASS_MAX_SIZE), and those of caches.
+ * 2. All other pages do not: large objects, because an object of pages of its own needs no
+ *    vector to tell it from its neighbours; buffers and tables, which are the program's pages;
+ *    stacks, which are blocks with a guard whatever their size. Each is a block, its owner word
+ *    is the block's and never names a vector.
+ * 3. A slab whose word is 0 has live objects all the same (MEMCG_UNACCOUNTED, accounting off), and
+ *    gets its vector with its first owned object: from its holder, between any two loads of
+ *    anybody else. That is why there is one load and everything is decided on its
+ *    value. The kind of a page does not change while an object of it lives.
+ * 4. What is neither is nobody's: block_of().
  */
 #include <errno.h>
 
 #include <memcg/page.h>
 
 #include "alloc/alloc.h"
+#include "group/owner.h"
+
+HOOK_DEFINE(owner_loaded);
+HOOK_DEFINE(owner_group);
 
 struct page *block_of(const void *p)
 {
@@ -27,19 +37,18 @@ struct page *block_of(const void *p)
 /* The one load; see the top of the file. */
 static u32 slot_payer(const struct page *pg, const void *p)
 {
-	u64 word = page_owner_once(pg);
-	const struct objcgs *v = (const struct objcgs *)(word & ~MEMCG_DATA_MASK);
-	const struct handle *h = (const struct handle *)(word & ~MEMCG_DATA_MASK);
+	u64 word = page_owner_word(pg);
 	unsigned i;
 
+	HOOK(owner_loaded);
 	if (!word || !slab_slot_of(pg, p, &i) || slab_slot_idle(pg, i))
 		return 0;
-	if (word & MEMCG_DATA_OBJCGS) {
-		u32 owner = atomic_load(&v->entry[i]);
+	if (owner_is_objcgs(word)) {
+		u32 owner = atomic_load(&owner_objcgs(word)->entry[i]);
 
 		return owner > OWNER_NOBODY ? owner : 0;
 	}
-	return h->index;
+	return owner_objcg(word)->index;
 }
 
 u32 payer_of(const void *p)
@@ -51,44 +60,66 @@ u32 payer_of(const void *p)
 		return 0;
 	if (pg->kind == PAGE_SLAB)
 		return slot_payer(pg, p);
-	h = page_objcg_once(pg);
+	h = page_objcg_check(pg);
 	return h ? h->index : 0;
 }
 
-/*
- * tryget, and when the group died in between look at the handle again. The payer is
- * read inside the section: recharged meanwhile, its index is not reused before the end.
- */
+/* RCU section: recharged meanwhile, the payer's index is not reused before its end. */
+static struct memcg *group_of_address(const void *p)
+{
+	struct page *pg = block_of(p);
+	u32 payer;
+
+	if (!pg)
+		return NULL;
+	if (pg->kind != PAGE_SLAB)
+		return page_memcg_check(pg);
+	payer = slot_payer(pg, p);
+	return payer ? handle_group(handle_of(payer)) : NULL;
+}
+
+/* tryget, and when the group died in between look again: its heir pays by then. */
 struct memcg *memcg_owner(const void *p)
 {
 	struct rcu_reader *self = self_rcu();
-	struct memcg *cg = NULL;
-	u32 payer;
+	struct memcg *cg, *got = NULL;
 
 	rcu_read_lock(self);
-	payer = payer_of(p);
-	while (payer && !cg)
-		cg = group_tryget(handle_group(handle_of(payer)));
+	while (!got && (cg = group_of_address(p))) {
+		HOOK(owner_group);
+		got = group_tryget(cg);
+	}
 	rcu_read_unlock(self);
-	return cg;
+	return got;
 }
 
 uint64_t memcg_owner_id(const void *p)
 {
 	struct rcu_reader *self = self_rcu();
-	u32 payer;
+	struct memcg *cg;
 	u64 id;
 
 	rcu_read_lock(self);
-	payer = payer_of(p);
-	id = payer ? handle_group(handle_of(payer))->id : 0;
+	cg = group_of_address(p);
+	id = cg ? cg->id : 0;
 	rcu_read_unlock(self);
 	return id;
 }
 
+/* The caller holds the page, and that it may be recharged meanwhile is what page_memcg_rcu is for.
+ */
 struct memcg *memcg_page_owner(struct memcg_page *page)
 {
-	return memcg_owner(page_address((struct page *)page));
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg, *got = NULL;
+
+	rcu_read_lock(self);
+	while (page && !got && (cg = page_memcg_rcu((struct page *)page))) {
+		HOOK(owner_group);
+		got = group_tryget(cg);
+	}
+	rcu_read_unlock(self);
+	return got;
 }
 
 size_t object_size(const void *p, const char *call)

@@ -30,6 +30,7 @@
 #include <memcg/pipe.h>
 
 #include "alloc/alloc.h"
+#include "group/owner.h"
 #include "sync/lock.h"
 #include "sys/file.h"
 #include "sys/futex.h"
@@ -370,18 +371,19 @@ ssize_t memcg_pipe_tee(struct memcg_pipe *from, struct memcg_pipe *to, size_t n)
 	return r;
 }
 
-/* Is nothing to be charged for `to` (0: accounting is off) to have the page? The pipe has it. */
+/*
+ * Is nothing to be charged for `to` (0: accounting is off) to have the page? The pipe has it, and
+ * others that have it too may recharge it.
+ */
 static bool pays_already(u32 to, const struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
-	const struct handle *h;
 	bool same;
 
 	if (!to)
 		return true;
 	rcu_read_lock(self);
-	h = page_objcg_once(pg); /* who has the page too may recharge it */
-	same = h && handle_group(h) == handle_group(handle_of(to));
+	same = page_memcg_rcu(pg) == handle_group(handle_of(to));
 	rcu_read_unlock(self);
 	return same;
 }
@@ -393,7 +395,7 @@ static void take_over(struct page *pg, u32 to, bool charged)
 
 	if (to && !charged)
 		return; /* another handle perhaps, but the group's already */
-	page_clear_owner(pg);
+	page_clear_objcg(pg);
 	if (h)
 		page_ops[pg->kind].uncharge(h, pg->kind, page_bytes(pg));
 	if (!to)

@@ -34,11 +34,11 @@ static int recharge_entry(struct objcgs *v, unsigned i, u32 to, u32 cost)
  */
 static struct objcgs *exceptions(struct page *pg)
 {
-	struct handle *h = page_objcg_once(pg);
-	struct objcgs *v = page_objcgs(pg);
+	struct handle *h = page_objcg_check(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 
 	if (v || !h)
-		return page_objcgs(pg);
+		return page_objcgs_check(pg);
 	handle_add(h, HANDLE_PIN);
 	if (!slab_exceptions(pg, h, h->index, &v))
 		handle_sub(h, HANDLE_PIN);
@@ -85,7 +85,7 @@ static int recharge_slot(struct page *pg, const void *p, u32 to)
 
 static int recharge_page(struct page *pg, u32 to)
 {
-	struct handle *h = page_objcg_once(pg);
+	struct handle *h = page_objcg_check(pg);
 	u64 bytes = page_bytes(pg);
 
 	if (!h)

@@ -139,7 +139,7 @@ void *memcg__alloc_slow(size_t size)
 void memcg__free_entry(struct page *pg, void *p, u64 off)
 {
 	struct thread *t = thread_self();
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 	u32 owner, cost = slab_cost(pg->slab.size);
 	unsigned i;
 

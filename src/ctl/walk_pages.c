@@ -61,8 +61,7 @@ static void count_owned(struct walk *w, u32 index, const struct page *pg, unsign
 		w->sum.unaccounted += bytes;
 		return;
 	}
-	if (word & MEMCG_DATA_OBJCGS ||
-	    !walk_charge(w, walk_handle_at(w, word & ~MEMCG_DATA_MASK), f))
+	if (owner_is_objcgs(word) || !walk_charge(w, walk_handle_at(w, owner_address(word)), f))
 		say_owner(w, index, pg);
 	else
 		w->sum.item[item] += bytes;
@@ -192,7 +191,7 @@ static void count_exceptions(struct walk *w, u32 index, const struct page *pg, u
 
 static void count_vector(struct walk *w, u32 index, const struct page *pg)
 {
-	u64 at = page_owner_word(pg) & ~MEMCG_DATA_MASK;
+	u64 at = owner_address(page_owner_word(pg));
 	bool own = pg->slab.remote & SLAB_OWN;
 	struct objcgs head;
 
@@ -284,7 +283,7 @@ static void count_slab(struct walk *w, u32 index, const struct page *pg)
 	}
 	check_bits(w, index, pg);
 	find_free(w, index, pg);
-	if (word & MEMCG_DATA_OBJCGS)
+	if (owner_is_objcgs(word))
 		count_vector(w, index, pg);
 	else if (word && remote & SLAB_OWN)
 		count_own(w, index, pg);

@@ -32,7 +32,7 @@ static bool kind_is_kernel_style(unsigned kind)
 /* No owner at all, or a handle; never a vector; kernel-style pages are typed so. */
 static bool owner_fits(const struct page *pg)
 {
-	u64 word = page_owner_word(pg), type = word & MEMCG_DATA_MASK;
+	u64 word = page_owner_word(pg), type = owner_type(word);
 
 	if (!word)
 		return true;
@@ -88,7 +88,7 @@ static void page_uncharge(struct page *pg)
 {
 	struct handle *h = page_objcg(pg);
 
-	page_clear_owner(pg);
+	page_clear_objcg(pg);
 	uncharge(h, pg->kind, page_bytes(pg));
 }
 
@@ -159,7 +159,7 @@ static size_t uncharge_run(struct page **pages, size_t n)
 
 	for (i = 0; i < n && pages[i]->kind == kind && page_owner_word(pages[i]) == word; i++) {
 		bytes += page_bytes(pages[i]);
-		page_clear_owner(pages[i]);
+		page_clear_objcg(pages[i]);
 	}
 	if (word)
 		uncharge(h, kind, bytes);

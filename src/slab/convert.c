@@ -70,7 +70,7 @@ bool slab_exceptions(struct page *pg, struct handle *h, u32 index, struct objcgs
 	}
 	if (ours)
 		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC); /* pairs with slab_set_hold */
-	*out = ours ? v : page_objcgs(pg);
+	*out = ours ? v : page_objcgs_check(pg);
 	return ours;
 }
 

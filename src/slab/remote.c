@@ -24,7 +24,7 @@ static enum slab_push orphan_verdict(const struct page *pg, u64 old)
 		return PUSH_DONE;
 	if (!(old & SLAB_OWN))
 		return pg->slab.class < CLASS_NR ? PUSH_LIST : PUSH_DONE;
-	return slab_sparse(pg, live) && !page_objcgs(pg) ? PUSH_CONVERT : PUSH_DONE;
+	return slab_sparse(pg, live) && !page_objcgs_check(pg) ? PUSH_CONVERT : PUSH_DONE;
 }
 
 static enum slab_push push_verdict(const struct page *pg, u64 old)

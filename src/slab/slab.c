@@ -63,7 +63,7 @@ static void take_back(struct page *pg, unsigned i, struct objcgs *v)
 void slab_take_back(struct page *pg, u64 word)
 {
 	struct slab_local *l = slab_local(pg);
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 	unsigned n = REMOTE_COUNT(word), next = REMOTE_HEAD(word);
 
 	for (; n && next; n--) {
@@ -81,12 +81,12 @@ void slab_take_back(struct page *pg, u64 word)
 
 void slab_unmake(struct page *pg)
 {
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 
 	slab_take_back(pg, pg->slab.remote); /* the last look for double frees */
 	if (v)
 		meta_free(v, objcgs_bytes(v->nr));
-	page_clear_owner(pg);
+	page_clear_objcgs(pg);
 	memset(slab_local(pg), 0, (pg->npages - 1) * sizeof(struct page));
 	memset(&pg->slab, 0, sizeof(pg->slab));
 	__atomic_store_n(&pg->kind, PAGE_NONE, __ATOMIC_RELEASE);
@@ -128,7 +128,7 @@ bool slab_claim(struct page *pg)
 void slab_set_hold(struct page *pg, u32 tid)
 {
 	atomic_xchg(&pg->slab.hold, slab_hold_of(tid));
-	if (tid && page_objcgs(pg))
+	if (tid && page_objcgs_check(pg))
 		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
 }
 

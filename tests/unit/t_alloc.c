@@ -178,12 +178,12 @@ static void an_owned_object_among_ready_ones(void)
 	for (int i = 0; i < 3; i++)
 		CHECK((p[i] = memcg_malloc(200)));
 	CHECK((owned = memcg_realloc(owned, 200)) && memcg_owner_id(owned) == memcg_id(cg));
-	CHECK(page_objcgs(slab_of(p[2])) == page_objcgs(slab_of(owned)));
+	CHECK(page_objcgs_check(slab_of(p[2])) == page_objcgs_check(slab_of(owned)));
 	for (int i = 3; i < 64; i++)
 		CHECK((p[i] = memcg_malloc(200)) && !memcg_owner_id(p[i]));
 	closes();
 	for (int i = 0; i < 64; i++) {
-		struct objcgs *v = page_objcgs(slab_of(p[i]));
+		struct objcgs *v = page_objcgs_check(slab_of(p[i]));
 		unsigned slot;
 
 		CHECK(slab_slot_start(slab_of(p[i]), p[i], &slot));
@@ -341,9 +341,9 @@ static void unaccounted_then_owned(void)
 
 	set_up();
 	CHECK((bare = memcg_alloc(NULL, 200, 0, MEMCG_UNACCOUNTED)));
-	CHECK(!page_objcgs(slab_of(bare)) && !memcg_owner_id(bare) && !held(cg));
+	CHECK(!page_objcgs_check(slab_of(bare)) && !memcg_owner_id(bare) && !held(cg));
 	CHECK((owned = memcg_malloc(200)) && slab_of(owned) == slab_of(bare));
-	CHECK(page_objcgs(slab_of(bare)) && held(cg) == 228);
+	CHECK(page_objcgs_check(slab_of(bare)) && held(cg) == 228);
 	CHECK(!memcg_owner_id(bare) && memcg_owner_id(owned) == memcg_id(cg));
 	CHECK((again = memcg_alloc(NULL, 200, 0, MEMCG_UNACCOUNTED)) && !memcg_owner_id(again));
 	closes();

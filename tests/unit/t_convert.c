@@ -127,7 +127,7 @@ static void entries_say_what_the_handle_said(void)
 	CHECK(slab_push(pg, 2, slab_slot(pg, 2), true) == PUSH_DONE);
 	CHECK(slab_push(pg, 5, slab_slot(pg, 5), true) == PUSH_DONE);
 	CHECK(slab_convert(pg, (struct handle *)0x4000, 9) == 6);
-	CHECK((v = page_objcgs(pg)) && !v->fallback && !(pg->slab.remote & SLAB_OWN));
+	CHECK((v = page_objcgs_check(pg)) && !v->fallback && !(pg->slab.remote & SLAB_OWN));
 	for (unsigned i = 0; i < 16; i++)
 		CHECK(v->entry[i] == (i < 8 && i != 2 && i != 5 ? 9u : 0u));
 	CHECK(atomic_load(&pg->slab.hold) & SLAB_HOLD_VEC);
@@ -147,7 +147,7 @@ static void without_memory_nothing_changes(void)
 	bring_up(64 * MIB);
 	pg = own_slab(8);
 	bare = own_slab(8);
-	page_clear_owner(bare);
+	page_clear_objcgs(bare);
 	bare->slab.remote = 0;
 	while (block_alloc(0))
 		;

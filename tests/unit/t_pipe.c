@@ -500,7 +500,7 @@ static void stands_between(struct memcg_pipe *p)
 static struct memcg_page *only_page_of(struct memcg *g)
 {
 	for (u32 i = 1; i < atomic_load(&regn.chunks) * CHUNK_PAGES; i++)
-		if (page_at(i)->kind == PAGE_BUFFER && page_objcg_once(page_at(i)) == g->handle)
+		if (page_at(i)->kind == PAGE_BUFFER && page_objcg_check(page_at(i)) == g->handle)
 			return (struct memcg_page *)page_at(i);
 	return NULL;
 }

@@ -30,7 +30,7 @@ static void own_objects(void **p, unsigned n, size_t size)
 	for (unsigned i = 1; i < n; i++)
 		CHECK((p[i] = memcg_malloc(size)) && is_own(p[i]));
 	pg = slab_of(p[0]);
-	CHECK(!page_objcgs(pg));
+	CHECK(!page_objcgs_check(pg));
 }
 
 static void objects_of_shared_slabs(void)
@@ -206,7 +206,7 @@ static void what_cannot_be_recharged(void)
 	CHECK(memcg_recharge(local, other) == -EINVAL && memcg_recharge(NULL, other) == -EINVAL);
 	memcg_free(p);
 	CHECK(memcg_recharge(p, other) == -EINVAL);
-	CHECK((p = memcg_alloc(NULL, 100, 0, MEMCG_UNACCOUNTED)) && page_objcgs(slab_of(p)));
+	CHECK((p = memcg_alloc(NULL, 100, 0, MEMCG_UNACCOUNTED)) && page_objcgs_check(slab_of(p)));
 	CHECK(memcg_recharge(p, other) == -EINVAL && !held(other));
 	closes();
 }

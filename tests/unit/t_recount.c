@@ -331,10 +331,10 @@ static void test_wrong_vector(void **state)
 	char where[64];
 
 	(void)state;
-	assert_non_null(page_objcgs(pg));
+	assert_non_null(page_objcgs_check(pg));
 	snprintf(where, sizeof(where), "page %u (%p, slab", page_to_index(pg), page_address(pg));
 	for (u64 bad = 0x1000; bad; bad <<= 7) {
-		*word = (bad & ~MEMCG_DATA_MASK) | MEMCG_DATA_OBJCGS;
+		*word = owner_address(bad) | MEMCG_DATA_OBJCGS;
 		look();
 		assert_named(where, "leads to no vector");
 	}
@@ -349,7 +349,7 @@ static void test_wrong_entry(void **state)
 	struct memcg *a = group(NULL, "right"), *b = group(NULL, "left");
 	void *p = alloc_in(a, 700);
 	struct page *pg = head_of(p);
-	struct objcgs *v = page_objcgs(pg);
+	struct objcgs *v = page_objcgs_check(pg);
 	unsigned slot = slot_of(pg, p);
 	char where[64];
 

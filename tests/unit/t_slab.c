@@ -260,7 +260,7 @@ static void the_first_vector_of_a_bare_slab(void)
 	bring_up(0);
 	pg = held(false, 4);
 	v = slab_vector(pg, true);
-	CHECK(v && v == page_objcgs(pg) && v->nr == 16 && !v->fallback);
+	CHECK(v && v == page_objcgs_check(pg) && v->nr == 16 && !v->fallback);
 	for (unsigned i = 0; i < 16; i++)
 		CHECK(v->entry[i] == (i < 4 ? OWNER_NOBODY : 0u));
 	CHECK(atomic_load(&pg->slab.hold) == (slab_hold_of(TID) | SLAB_HOLD_VEC));
