@@ -60,6 +60,10 @@ const struct allocator allocators[ALLOCATORS] = {
 #define CHARGE(depth)                   \
 	LINKED_CASE("charge/" depth, 8, \
 		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "naive"})
+/* memcg_owner and the put of what it gives; memcg_owner_id. */
+#define OWNER(kind)                                                \
+	LINKED_CASE("owner/" kind, 8, {.key = "ns", .unit = "ns"}, \
+		    {.key = "id_ns", .suffix = "id", .unit = "ns"})
 #define TARGET(ns_)                                                                              \
 	{                                                                                        \
 		.key = "ns", .unit = "ns", .against = AGAINST_TARGET, .target = (ns_), .goal = 1 \
@@ -117,6 +121,17 @@ const struct bench_case bench_cases[] = {
 	LINKED_CASE("enter-leave", 8, {.key = "ns", .unit = "ns"}),
 	LINKED_CASE("current", 8, {.key = "ns", .unit = "ns"}),
 	LINKED_CASE("stat", 8, {.key = "ns", .unit = "ns"}),
+	LINKED_CASE("owner/page-objcg", 8,
+		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "raw"}),
+	LINKED_CASE("owner/page-memcg-rcu", 8, {.key = "ns", .unit = "ns"}),
+	OWNER("shared"),
+	OWNER("own"),
+	OWNER("bare"),
+	OWNER("cache"),
+	OWNER("large"),
+	OWNER("range"),
+	OWNER("buffer"),
+	OWNER("stack"),
 	{.name = "create-destroy",
 	 .linked = true,
 	 .repeats = 6,

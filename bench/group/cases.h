@@ -29,6 +29,9 @@ void measure_stat(const struct bench_time *t, const char *arg);
 void measure_create_destroy(const struct bench_time *t, const char *arg);
 void measure_idle(const struct bench_time *t, const char *arg);
 
+/* owner.c: arg is a helper or a kind of memory */
+void measure_owner(const struct bench_time *t, const char *arg);
+
 /* limits.c: arg is a case and what it is for, "stat/10000" */
 void measure_limits(const struct bench_time *t, const char *arg);
 

@@ -17,6 +17,7 @@ static const struct {
 	{"stat", measure_stat},
 	{"create-destroy", measure_create_destroy},
 	{"idle-group", measure_idle},
+	{"owner", measure_owner},
 	{"limits", measure_limits},
 };
 
