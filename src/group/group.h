@@ -51,6 +51,7 @@ struct memcg {
 	u32 depth;
 	u32 descendants;
 	u32 max_descendants, max_depth;
+	u64 rests_until;      /* reclaim/owed.c: not worth a look before, ns; atomic */
 	u32 owed;	      /* reclaim/reclaimer.c; atomic */
 	bool online;	      /* read without the lock: a hint */
 	u8 oom_group;	      /* memory.oom.group; atomic */

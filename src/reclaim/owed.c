@@ -6,8 +6,10 @@
 #include "reclaim/reclaimer.h"
 #include "reclaim/scan.h"
 #include "reclaim/throttle.h"
+#include "sys/clock.h"
 
 #define MARGIN_MOST (4 * MIB)
+#define REST	    (100ul * 1000 * 1000) /* ns, for who had nothing to give */
 
 bool owed_in_malloc;
 
@@ -35,7 +37,7 @@ static void tell_reclaimer(struct memcg *cg, bool over_high)
 
 	if (over_high)
 		reclaimer_owe(cg, OWED_HIGH);
-	if (near)
+	if (near && sys_clock_coarse_ns() >= atomic_load(&near->rests_until))
 		reclaimer_owe(near, OWED_NEAR);
 }
 
@@ -83,8 +85,12 @@ static void make_room(struct memcg *cg, bool refused)
 	u64 usage = counter_read(&cg->counter), max = atomic_load(&cg->counter.max), goal;
 
 	goal = max == MEMCG_UNLIMITED ? max : max - 2 * margin(max);
-	if (usage > goal && !reclaim_group(cg, usage - goal, RECLAIM_ANY) && refused)
+	if (usage <= goal || reclaim_group(cg, usage - goal, RECLAIM_ANY))
+		return;
+	if (refused)
 		oom_ask_owed(cg, usage - goal);
+	else /* a tenant may live just below its max: each of its charges would ask again */
+		atomic_store(&cg->rests_until, sys_clock_coarse_ns() + REST);
 }
 
 void owed_work(struct memcg *cg, unsigned what)

@@ -159,6 +159,53 @@ static void test_room_is_made_before_max(void **state)
 	assert_true(memcg_current(cg) > 12 * MIB); /* no more than the margin */
 }
 
+static u32 looks; /* atomic */
+
+static size_t count_nothing(struct memcg *of, void *arg)
+{
+	(void)of;
+	(void)arg;
+	(void)atomic_add(&looks, 1u);
+	return 0;
+}
+
+static bool was_looked_at(void)
+{
+	return atomic_load(&cg->rests_until);
+}
+
+/* Near its max and with nothing to give: it is looked at now and then, not at each charge. */
+static void test_who_has_nothing_is_left_alone(void **state)
+{
+	struct memcg_shrinker_config config = MEMCG_SHRINKER_CONFIG_INIT;
+	struct memcg_shrinker *poor;
+	struct memcg_charge *most;
+	u64 since;
+
+	(void)state;
+	config.count = count_nothing;
+	config.scan = scan;
+	looks = 0;
+	poor = memcg_shrinker_register(cg, &config);
+	most = memcg_charge(cg, 16 * MIB - 512 * KIB);
+	memcg_set_limit(cg, MEMCG_MAX, 16 * MIB);
+	assert_int_equal(memcg_reclaimer_start(), 0);
+	memcg_uncharge(memcg_charge(cg, 4096));
+	assert_true(comes_true(was_looked_at));
+	atomic_store(&looks, 0u);
+	since = sys_clock_ns();
+	for (unsigned i = 0; i < 2000; i++) {
+		memcg_uncharge(memcg_charge(cg, 4096));
+		if (i % 100 == 0)
+			sys_sleep_ns(MS);
+	}
+	assert_int_equal(memcg_reclaimer_stop(), 0);
+	/* A look is up to two passes of 13 walks. */
+	assert_true(atomic_load(&looks) <= (1 + (sys_clock_ns() - since) / (90 * MS)) * 26);
+	memcg_shrinker_unregister(poor);
+	memcg_uncharge(most);
+}
+
 static void test_handlers_run_there_after_a_refusal(void **state)
 {
 	struct memcg_oom_config config = MEMCG_OOM_CONFIG_INIT;
@@ -294,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_refused_then_served_at_throttle),
 		TEST(test_room_is_made_before_max),
+		TEST(test_who_has_nothing_is_left_alone),
 		TEST(test_handlers_run_there_after_a_refusal),
 		TEST(test_high_is_worked_off_there),
 		TEST(test_the_nth_fails),
