@@ -32,6 +32,22 @@
 #define MEMCG_NODISCARD
 #endif
 
+/* A struct that knows its size, the rest 0. C++17 has no designators, and its compilers warn of
+ * members that are left out. */
+#ifdef __cplusplus
+#define MEMCG_SIZED_(type)                  \
+	([] {                               \
+		type sized_ = {};           \
+		sized_.size = sizeof(type); \
+		return sized_;              \
+	}())
+#else
+#define MEMCG_SIZED_(type)           \
+	{                            \
+		.size = sizeof(type) \
+	}
+#endif
+
 #define MEMCG_VERSION_MAJOR  0
 #define MEMCG_VERSION_MINOR  1
 #define MEMCG_VERSION_PATCH  0
@@ -61,10 +77,7 @@ struct memcg_config {
 	unsigned unaccounted; /**< 1: start with memory.accounting off */
 	uint64_t purge_ms;    /**< age at which free pages go back to the system; 0: default 1000 */
 };
-#define MEMCG_CONFIG_INIT                           \
-	{                                           \
-		.size = sizeof(struct memcg_config) \
-	}
+#define MEMCG_CONFIG_INIT MEMCG_SIZED_(struct memcg_config)
 
 /**
  * Brings the library up with settings. Optional: the first call of anything

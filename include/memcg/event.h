@@ -96,10 +96,7 @@ struct memcg_shrinker_config {
 	unsigned flags;	      /**< memcg_shrink_flags */
 	uint64_t deadline_ms; /**< what one call may take; 0: 10 */
 };
-#define MEMCG_SHRINKER_CONFIG_INIT                           \
-	{                                                    \
-		.size = sizeof(struct memcg_shrinker_config) \
-	}
+#define MEMCG_SHRINKER_CONFIG_INIT MEMCG_SIZED_(struct memcg_shrinker_config)
 
 /**
  * Registers a shrinker that serves cg (NULL: the active group); several may. After cg's destroy
@@ -158,10 +155,7 @@ struct memcg_oom_config {
 	void *arg;
 	unsigned flags; /**< memcg_oom_flags */
 };
-#define MEMCG_OOM_CONFIG_INIT                           \
-	{                                               \
-		.size = sizeof(struct memcg_oom_config) \
-	}
+#define MEMCG_OOM_CONFIG_INIT MEMCG_SIZED_(struct memcg_oom_config)
 
 /**
  * Sets the handler of cg (NULL: the active group), asked when cg or a group below it without a

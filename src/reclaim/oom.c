@@ -7,8 +7,8 @@
  *    that and the charger have memory.oom.group set, the topmost of them: once, not once for each.
  * 3. A handler runs on one thread at a time. Who finds it running, where it may run itself, waits
  *    for that a little and tries again, as often as the loop of charge.c has rounds: the memory
- *    that is coming free is as good for it, and a handler that is stuck costs it a third of a
- * second.
+ *    that is coming free is as good for it, and a handler that is stuck costs it a third of
+ *    a second.
  * 4. A hook is made with the first handler of a group and goes with its struct, so that whoever
  *    runs it needs no more than the group. Replacing waits for a call that is running, unless it
  *    is the caller's own.
