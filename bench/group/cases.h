@@ -40,6 +40,7 @@ void measure_slabs(const struct bench_time *t, const char *arg);
 void measure_pages(const struct bench_time *t, const char *arg);
 void measure_shrinkers(const struct bench_time *t, const char *caches);
 void measure_walk(const struct bench_time *t, const char *groups);
+void measure_refused(const struct bench_time *t, const char *arg);
 void measure_throttle(const struct bench_time *t, const char *mib);
 
 #endif

@@ -225,6 +225,7 @@ static const struct {
 	{"groups", measure_groups},	 {"slabs", measure_slabs},
 	{"pages", measure_pages},	 {"shrinkers/", measure_shrinkers},
 	{"throttle/", measure_throttle}, {"walk/", measure_walk},
+	{"refused", measure_refused},
 };
 
 void measure_limits(const struct bench_time *t, const char *arg)

@@ -204,6 +204,53 @@ void measure_walk(const struct bench_time *t, const char *arg)
 	bench_print("alone", bench_measure(t, walks, parent_of_caches("few", VISITED)));
 }
 
+/* --- refusals ----------------------------------------------------------------------------- */
+
+#define OBJECT	 4000u
+#define REFUSALS 200u
+#define FULL	 256u /* MiB */
+#define LITTLE	 4u
+
+static struct memcg *full_group(unsigned mib)
+{
+	struct memcg *cg = group_make(NULL, "full", mib), *before = memcg_enter(cg);
+
+	if (memcg_set_limit(cg, MEMCG_MAX, mib * MIB))
+		bench_die("memcg_set_limit");
+	while (memcg_malloc(OBJECT))
+		;
+	memcg_leave(before);
+	return cg;
+}
+
+/* One malloc there. */
+static double refused_ns(struct memcg *full)
+{
+	struct memcg *before = memcg_enter(full);
+	static double took[REFUSALS];
+
+	for (unsigned i = 0; i < REFUSALS; i++) {
+		uint64_t start = bench_now();
+
+		if (memcg_malloc(OBJECT))
+			bench_die("limits/refused: there is room");
+		took[i] = (double)(bench_now() - start);
+	}
+	memcg_leave(before);
+	return median(took, REFUSALS);
+}
+
+/* Of much memory, against little: it must not be looked through. */
+void measure_refused(const struct bench_time *t, const char *arg)
+{
+	struct memcg *much = full_group(FULL), *little = full_group(LITTLE);
+
+	(void)t;
+	(void)arg;
+	bench_print("ns", refused_ns(much));
+	bench_print("little", refused_ns(little));
+}
+
 /* --- memory.high ----------------------------------------------------------------------- */
 
 /* 64 pages that bring a group with high = 100M to M megabytes: how long memcg_throttle takes. */
