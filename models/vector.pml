@@ -1,0 +1,149 @@
+/*
+ * vector.pml - the first owned object of a bare slab: a vector appears beside live objects.
+ * (src/slab/convert.c, slab.c, remote.c; src/alloc/shared.c, free.c, owner.c)
+ *
+ * A slab of two slots without vector. Slot 0 is an object of nobody's, which a stranger looks up and
+ * frees; slot 1 is free. The holder allocates for A, which installs the vector, then takes back what
+ * the stranger freed, and allocates that slot for A too. Its objects are looked up by anybody and
+ * freed in the end.
+ *
+ * What must hold: a look-up of an allocated object says A, or nobody, as it was allocated; a free never
+ * finds an entry of 0, which would be a double free; what was charged is credited.
+ *
+ * Right: all
+ * Broken: SECOND_READ	a look-up sees that there is no vector, then reads the word for a handle
+ * Broken: UNMARKED	the vector says of live objects what it says of free slots
+ * Broken: ENTRIES_LATE	the vector is published, then filled in
+ * Broken: TAKE_LATE	a remote free pushes the slot, then takes the entry
+ */
+#define NOBODY 1 /* of entries; 0: free */
+#define A      2
+
+bool word; /* the owner word: 0 or the vector */
+byte entry[2];
+byte idle = 2; /* bit i: the program does not have slot i */
+byte freed;    /* bit i: on the list of the remote word */
+byte charged;
+byte given[2] = {NOBODY, 0}; /* what the program was given, 0: it has no such object; a ghost */
+
+/* slot_payer(), by somebody to whom the object was shown, so it is allocated. One step decides. */
+inline look_up(i)
+{
+	d_step { seen = word; owner = given[i] };
+	if
+	:: owner == 0
+	:: owner != 0 && seen ->
+		d_step { assert(given[i] == 0 || given[i] != owner || entry[i] == owner); owner = 0 }
+	:: owner != 0 && !seen ->
+#ifdef SECOND_READ
+		assert(!word);
+#endif
+		d_step { assert(given[i] == 0 || given[i] != owner || owner == NOBODY); owner = 0 }
+	fi
+}
+
+proctype looker(byte i)
+{
+	byte owner;
+	bool seen;
+
+	look_up(i)
+}
+
+/* free_remote() of a slab that is not own. */
+proctype stranger()
+{
+	bool seen;
+
+	given[0] = 0;
+	seen = word;
+#ifndef TAKE_LATE
+	if
+	:: seen -> d_step { assert(entry[0] == NOBODY); entry[0] = 0 }
+	:: !seen
+	fi;
+#endif
+	freed = freed | 1;
+#ifdef TAKE_LATE
+	if
+	:: seen -> d_step { assert(entry[0] == NOBODY); entry[0] = 0 }
+	:: !seen
+	fi
+#endif
+}
+
+inline mark_bare(i)
+{
+#ifndef UNMARKED
+	if
+	:: !(idle & (1 << i)) -> entry[i] = NOBODY
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
+/* shared_pop(), mark_owner(), slab_vector(). Until it is published the vector is the holder's. */
+inline shared_alloc(i)
+{
+	charged++;
+	idle = idle & ~(1 << i);
+	if
+	:: word
+	:: !word ->
+#ifdef ENTRIES_LATE
+		word = true;
+#endif
+		mark_bare(0);
+		mark_bare(1);
+		word = true
+	fi;
+	entry[i] = A;
+	given[i] = A
+}
+
+/* slab_collect(), take_back(). */
+inline slab_collect()
+{
+	d_step { freed & 1 -> freed = freed & ~1 };
+	assert(!(idle & 1));
+	if
+	:: word -> entry[0] = 0
+	:: !word
+	fi;
+	idle = idle | 1
+}
+
+/* free_held(). */
+inline free_held(i)
+{
+	given[i] = 0;
+	assert(word && entry[i] == A);
+	entry[i] = 0;
+	idle = idle | (1 << i);
+	d_step { assert(charged > 0); charged-- }
+}
+
+proctype holder()
+{
+	if
+	:: shared_alloc(1); slab_collect()
+	:: slab_collect(); shared_alloc(1)
+	fi;
+	shared_alloc(0);
+	free_held(1);
+	free_held(0)
+}
+
+proctype checker()
+{
+	timeout;
+	assert(charged == 0 && idle == 3 && freed == 0 && entry[0] == 0 && entry[1] == 0)
+}
+
+init {
+	atomic {
+		run holder(); run stranger(); run looker(0); run looker(1); run checker()
+	}
+}
