@@ -81,7 +81,8 @@ enum memcg_shrink_flags {
  * What they say is checked. Counts above the group's usage are cut to it; one whose frees do
  * not bring the group's usage down as it claims is asked for less; one that takes longer
  * than its deadline is passed over for the next walks, more of them each time. Either is said
- * in a line of the log.
+ * in a line of the log. Small objects come back to a group slab by slab (16 KiB and more): a cache
+ * that frees one here and one there gives back little, and those it keeps stand in the way.
  */
 struct memcg_shrinker_config {
 	size_t size;	  /**< sizeof(struct memcg_shrinker_config) */

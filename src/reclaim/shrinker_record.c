@@ -45,7 +45,8 @@ void shrinker_complain(const struct shrinker_complaint *c, struct memcg *cg)
 		memcpy(path, "...", 4);
 	if (c->what == SHRINKER_LIES)
 		log_line("shrinker '%s' of %s says it freed %lu bytes and the group got back %lu: "
-			 "its counts are scaled down",
+			 "its counts are scaled down. Were they the group's, and does it free "
+			 "objects that lie together?",
 			 c->name, path, c->a, c->b);
 	else
 		log_line("shrinker '%s' of %s %s %lu ms, deadline %lu ms, late %u times: it is "
