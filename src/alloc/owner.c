@@ -44,7 +44,8 @@ static u32 slot_payer(const struct page *pg, const void *p)
 	if (!word || !slab_slot_of(pg, p, &i) || slab_slot_idle(pg, i))
 		return 0;
 	if (owner_is_objcgs(word)) {
-		u32 owner = atomic_load(&owner_objcgs(word)->entry[i]);
+		/* Pairs with the exchange in recharge_entry: whom it names was made before. */
+		u32 owner = atomic_load_acquire(&owner_objcgs(word)->entry[i]);
 
 		return owner > OWNER_NOBODY ? owner : 0;
 	}

@@ -160,12 +160,13 @@ static inline void page_set_objcg(struct page *pg, struct handle *h, u64 type)
 
 /*
  * Moves the mark of a page the caller holds: recharge. Both are charged by the caller's
- * bookkeeping. Readers see the old handle or the new one; see page_objcg_rcu.
+ * bookkeeping. Readers see the old handle or the new one, and what that leads to: release, pairs
+ * with page_owner_word.
  */
 static inline void page_replace_objcg(struct page *pg, struct handle *h)
 {
 	ASSERT(!owner_is_objcgs(pg->memcg_data));
-	atomic_store(&pg->memcg_data, (u64)h | owner_type(pg->memcg_data));
+	atomic_store_release(&pg->memcg_data, (u64)h | owner_type(pg->memcg_data));
 }
 
 /* Caller has uncharged, or is about to, and holds the page exclusively (its count is 0). */
