@@ -24,6 +24,7 @@ __hidden_ struct page *block_of(const void *p);
 /* The handle that pays for the object p lies in; 0: nobody. Any pointer. */
 __hidden_ u32 payer_of(const void *p);
 HOOK_DECLARE(owner_loaded); /* owner.c: a slab's owner word has been loaded */
+HOOK_DECLARE(free_claimed); /* free.c: a sparse own orphan is this thread's to convert */
 HOOK_DECLARE(owner_group);  /* its group has been found, and nothing is held of it */
 __hidden_ size_t object_size(const void *p, const char *call);
 

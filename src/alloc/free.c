@@ -84,6 +84,8 @@ void memcg__free_full(struct page *pg, void *p)
 
 /* --- frees by strangers ------------------------------------------------------------ */
 
+HOOK_DEFINE(free_claimed);
+
 /* DEAD. payer: of the whole slab; 0: it is shared. */
 static void orphan_end(struct page *pg, u32 payer, u32 bytes)
 {
@@ -115,6 +117,7 @@ static void push_follow(struct page *pg, enum slab_push verdict, bool own, u32 p
 			orphan_bury(pg);
 		break;
 	case PUSH_CONVERT:
+		HOOK(free_claimed);
 		cost = slab_cost(pg->slab.size);
 		live = slab_convert(pg, handle_of(payer), payer);
 		if (live >= 0)

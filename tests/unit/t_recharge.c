@@ -303,6 +303,60 @@ static void all_of_a_slab_moved(void)
 	closes();
 }
 
+#ifdef MEMCG_DEBUG
+
+static void *full_slab[16];
+
+static void *fill_a_slab(void *arg)
+{
+	memcg_leave(memcg_get(cg));
+	do
+		CHECK(full_slab[0] = memcg_malloc(1024));
+	while (!is_own(full_slab[0]));
+	for (unsigned i = 1; i < 16; i++)
+		CHECK((full_slab[i] = memcg_malloc(1024)) &&
+		      slab_of(full_slab[i]) == slab_of(full_slab[0]));
+	return arg;
+}
+
+static void *move_one_free_all(void *arg)
+{
+	CHECK(!memcg_recharge(full_slab[5], other));
+	for (unsigned i = 5; i < 16; i++)
+		memcg_free(full_slab[i]);
+	return arg;
+}
+
+static void while_it_is_claimed(void)
+{
+	pthread_t thread;
+
+	hook_free_claimed = NULL;
+	CHECK(!pthread_create(&thread, NULL, move_one_free_all, NULL));
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(cg->handle->refs / HANDLE_PIN == 2); /* the group's and the exceptions' */
+}
+
+/* Five gone of sixteen make the slab sparse: who freed the fifth converts it, and comes too late.
+ */
+static void exceptions_before_a_conversion(void)
+{
+	pthread_t thread;
+
+	cg = memcg_create(NULL, "a");
+	other = memcg_create(NULL, "b");
+	CHECK(!pthread_create(&thread, NULL, fill_a_slab, NULL));
+	CHECK(!pthread_join(thread, NULL));
+	hook_free_claimed = while_it_is_claimed;
+	for (unsigned i = 0; i < 5; i++)
+		memcg_free(full_slab[i]);
+	CHECK(!hook_free_claimed); /* it was claimed, by the fifth */
+	CHECK(cg->handle->refs / HANDLE_PIN == 1 && !held(other));
+	closes();
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +371,9 @@ int main(void)
 		PAGE_TEST(the_new_owner_goes),
 		PAGE_TEST(while_neighbours_are_freed),
 		PAGE_TEST(all_of_a_slab_moved),
+#ifdef MEMCG_DEBUG
+		PAGE_TEST(exceptions_before_a_conversion),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
