@@ -85,14 +85,14 @@ static int recharge_slot(struct page *pg, const void *p, u32 to)
 
 static int recharge_page(struct page *pg, u32 to)
 {
-	struct handle *h = page_objcg_check(pg);
 	u64 bytes = page_bytes(pg);
+	struct handle *h;
 
-	if (!h)
+	if (!page_objcg_check(pg))
 		return -EINVAL;
 	if (!charge_pages(to, bytes, 0))
 		return -ENOMEM;
-	page_replace_objcg(pg, handle_of(to));
+	h = page_replace_objcg(pg, handle_of(to)); /* of now: others may recharge it as well */
 	stat_add(to, kind_stat(pg->kind), (s64)bytes);
 	stat_add(h->index, kind_stat(pg->kind), -(s64)bytes);
 	uncharge_pages(h->index, bytes);

@@ -159,14 +159,19 @@ static inline void page_set_objcg(struct page *pg, struct handle *h, u64 type)
 }
 
 /*
- * Moves the mark of a page the caller holds: recharge. Both are charged by the caller's
- * bookkeeping. Readers see the old handle or the new one, and what that leads to: release, pairs
- * with page_owner_word.
+ * Moves the mark of a page the caller has a reference on: recharge. h is charged already; the
+ * caller credits whom it returns. An exchange, because other holders may do the same: each payer
+ * in between is returned to one of them. Readers see the old handle or the new one, and what that
+ * leads to: release, pairs with page_owner_word.
  */
-static inline void page_replace_objcg(struct page *pg, struct handle *h)
+static inline struct handle *page_replace_objcg(struct page *pg, struct handle *h)
 {
-	ASSERT(!owner_is_objcgs(pg->memcg_data));
-	atomic_store_release(&pg->memcg_data, (u64)h | owner_type(pg->memcg_data));
+	u64 word = atomic_load(&pg->memcg_data);
+
+	ASSERT(!owner_is_objcgs(word));
+	while (!atomic_cas(&pg->memcg_data, &word, (u64)h | owner_type(word)))
+		;
+	return (struct handle *)owner_address(word);
 }
 
 /* Caller has uncharged, or is about to, and holds the page exclusively (its count is 0). */

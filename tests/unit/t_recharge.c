@@ -357,6 +357,37 @@ static void exceptions_before_a_conversion(void)
 
 #endif
 
+static struct memcg_page *shared_page;
+
+static void *to_and_fro(void *to)
+{
+	memcg_page_get(shared_page);
+	for (int i = 0; i < 20000; i++)
+		CHECK(!memcg_page_recharge(shared_page, i % 2 ? NULL : to));
+	memcg_page_put(shared_page);
+	return NULL;
+}
+
+/* Holders that recharge one page at once: each payer in between is credited, by one of them. */
+static void by_several_holders_at_once(void)
+{
+	pthread_t t[3];
+
+	set_up();
+	shared_page = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT);
+	CHECK(shared_page);
+	for (int i = 0; i < 3; i++)
+		CHECK(!pthread_create(&t[i], NULL, to_and_fro, i % 2 ? cg : other));
+	for (int i = 0; i < 3; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	CHECK(!memcg_page_recharge(shared_page, cg));
+	CHECK(held(cg) == 4 * PAGE_SIZE && !held(other));
+	closes();
+	memcg_page_put(shared_page);
+	CHECK(!held(cg));
+	closes();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +402,7 @@ int main(void)
 		PAGE_TEST(the_new_owner_goes),
 		PAGE_TEST(while_neighbours_are_freed),
 		PAGE_TEST(all_of_a_slab_moved),
+		PAGE_TEST(by_several_holders_at_once),
 #ifdef MEMCG_DEBUG
 		PAGE_TEST(exceptions_before_a_conversion),
 #endif
