@@ -136,18 +136,17 @@ static u64 sum_used(const struct stock_area *a, unsigned i, const struct handle 
 	return bytes;
 }
 
-static u64 drain_cpu(unsigned cpu, struct memcg *top)
+/* The CPU is stopped. */
+static u64 drain_used(struct stock_area *a, unsigned i, struct memcg *top)
 {
-	struct stock_area *a = area(cpu);
 	u64 sum = 0;
-	unsigned i;
 
-	for (i = 0; i < STOCK_SLOTS; i++) {
-		u64 word = atomic_load(&a->word[i]);
+	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
+		u64 *at = &a->word[i * 64 + bit_first(left)], word = atomic_load(at);
 
 		if (!word || !wanted((u32)(word >> 32), top))
 			continue;
-		word = pcpu_swap(&a->head, &a->word[i], 0);
+		word = pcpu_swap(&a->head, at, 0);
 		if ((u32)word)
 			charge_fold((u32)(word >> 32), (u32)word);
 		sum += (u32)word;
@@ -155,16 +154,35 @@ static u64 drain_cpu(unsigned cpu, struct memcg *top)
 	return sum;
 }
 
-static bool holds_any(unsigned cpu, struct memcg *top)
+/* Stopping a CPU is dear: not for words that hold nothing. */
+static bool holds_used(const struct stock_area *a, unsigned i, struct memcg *top)
 {
-	unsigned i;
+	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
+		u64 word = atomic_load(&a->word[i * 64 + bit_first(left)]);
 
-	for (i = 0; i < STOCK_SLOTS; i++) {
-		u64 word = atomic_load(&area(cpu)->word[i]);
-
-		if (word && wanted((u32)(word >> 32), top))
+		if ((u32)word && wanted((u32)(word >> 32), top))
 			return true;
 	}
+	return false;
+}
+
+static u64 drain_cpu(unsigned cpu, struct memcg *top)
+{
+	struct stock_area *a = area(cpu);
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(a->used); i++)
+		sum += drain_used(a, i, top);
+	return sum;
+}
+
+static bool holds_any(unsigned cpu, struct memcg *top)
+{
+	const struct stock_area *a = area(cpu);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(a->used); i++)
+		if (holds_used(a, i, top))
+			return true;
 	return false;
 }
 
