@@ -22,29 +22,12 @@
 #include <unistd.h>
 
 #include "effort.h"
+#include "fork_fixture.h"
 #include "page/free.h"
 #include "sync/percpu.h"
 #include "sys/clock.h"
 #include "sys/fault.h"
 #include "sys/log.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifdef MEMCG_TSAN
-#define SANITIZED 1
-/* The children of a fork in the middle of several threads cannot join them. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "report_thread_leaks=0";
-}
-#endif
 
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \

@@ -20,32 +20,12 @@
 
 #include <memcg.h>
 
+#include "fork_fixture.h"
 #include "group/stock.h"
 #include "reclaim/scan.h"
 #include "reclaim/shrinker.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
-
-/* AddressSanitizer's own malloc keeps its locks across a fork: no threads in a child then. */
-#if defined(__SANITIZE_ADDRESS__)
-#define THREADS_AFTER_FORK 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define THREADS_AFTER_FORK 0
-#endif
-#endif
-#ifndef THREADS_AFTER_FORK
-#define THREADS_AFTER_FORK 1
-#endif
-
-#ifdef MEMCG_TSAN
-/* The children cannot join the threads they do not have. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "report_thread_leaks=0:die_after_fork=0";
-}
-#endif
 
 #define CHECK(cond)                                                                          \
 	do {                                                                                 \

@@ -19,6 +19,7 @@
 
 #include "alloc/thread.h"
 #include "effort.h"
+#include "fork_fixture.h"
 #include "group/group.h"
 #include "page/page.h"
 #include "reclaim/charge.h"
@@ -30,30 +31,6 @@
 			return 1;                                                            \
 		}                                                                            \
 	} while (0)
-
-/*
- * AddressSanitizer's own malloc, which every new thread uses, does not let go of its locks around
- * a fork: a thread of the child may wait there for ever.
- */
-#if defined(__SANITIZE_ADDRESS__)
-#define THREADS_AFTER_FORK 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define THREADS_AFTER_FORK 0
-#endif
-#endif
-#ifndef THREADS_AFTER_FORK
-#define THREADS_AFTER_FORK 1
-#endif
-
-#ifdef MEMCG_TSAN
-/* The children cannot join the threads they do not have. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "report_thread_leaks=0:die_after_fork=0";
-}
-#endif
 
 /* A child that finds a lock held would wait for ever: that is -SIGALRM. */
 static int in_child(int (*body)(void))

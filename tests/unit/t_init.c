@@ -23,6 +23,7 @@
 #include "alloc/thread.h"
 #include "base/up.h"
 #include "effort.h"
+#include "fork_fixture.h"
 #include "group/group.h"
 #include "page/page.h"
 #include "sys/fault.h"
@@ -306,10 +307,8 @@ static int with_address_space(const char *mib)
 static void test_little_address_space(void **state)
 {
 	(void)state;
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#ifdef SANITIZED
 	skip(); /* their shadow alone is more */
-#endif
 #endif
 	assert_int_equal(in_child(with_address_space, "4096"), 0);
 	assert_int_equal(in_child(with_address_space, "32"), -SIGABRT);

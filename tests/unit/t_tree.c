@@ -17,6 +17,7 @@
 #include <memcg.h>
 
 #include "effort.h"
+#include "fork_fixture.h"
 #include "group/group.h"
 #include "page/page.h"
 #include "reclaim/charge.h"
@@ -508,14 +509,9 @@ static void test_walk_beside_another_thread(void **state)
 /* ---- nothing is left behind ---- */
 
 /* Sanitizers keep memory of their own, and take ten times as long. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(MEMCG_DEBUG)
+#if defined(SANITIZED) || defined(MEMCG_DEBUG)
 #define ROUNDS 100000u
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ROUNDS 100000u
-#endif
-#endif
-#ifndef ROUNDS
+#else
 #define ROUNDS effort(1000000u)
 #endif
 
