@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # memcg-bench refuses what it does not know, lists what it has, and prints rows that say what
 # they were asked. No figure is judged: tests run beside other work.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 bench=$BUILD/memcg-bench
 fail() {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # memcg check with what cannot be checked: one line that says why, and the right status.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/check_common.bash
 . "$REPO/tests/scenario/check_common.bash"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # memcg check CORE: the same recount from a core dump; one that is cut short or damaged gives a line.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/check_common.bash
 . "$REPO/tests/scenario/check_common.bash"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # memcg check PID: closes on a process with groups, own and shared slabs, inherited objects; names
 # a wrong owner word; leaves the process as it was, also when it is killed itself.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/check_common.bash
 . "$REPO/tests/scenario/check_common.bash"
 

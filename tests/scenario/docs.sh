@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The documents that are made from tables of the source say what those say now.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -u
 cd "$REPO" || exit 1
 fresh=$(mktemp -d)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Nothing leaves the library but memcg_* in MEMCG_0.1 and memcg__* in MEMCG_PRIVATE, and
 # the archive shows a program no other name than these.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 bad=$(nm -D --defined-only "$BUILD/libmemcg.so" | awk '
 	$3 ~ /^memcg__.*@@MEMCG_PRIVATE$/ || $3 ~ /^memcg_[a-z0-9].*@@MEMCG_0\.1$/ { next }

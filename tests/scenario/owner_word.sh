@@ -5,6 +5,7 @@
 # flags, and two of them in a row those of one: no ordering is paid by who holds the binding.
 # page_objcgs_check must load each time it is called. tools/check-owner passes this
 # tree, and finds an offence of each sort in a tree made for it.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 
 for need in objdump python3; do

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # new and delete in all their forms; bad_alloc at max, thrown by the C++ library.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 . "$REPO/tests/scenario/preload_common.bash"
 build operators
 under MEMCG_MAX=64M "$work/operators" || fail "operators ended with $?"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # malloc's family at its edges; pointers of glibc's own malloc go back to it.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 . "$REPO/tests/scenario/preload_common.bash"
 build semantics -fno-builtin
 under "$work/semantics" || fail "semantics ended with $?"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Python's own MemoryError at max, from its arenas (mmap) and its large lists alike.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 . "$REPO/tests/scenario/preload_common.bash"
 python=/usr/bin/python3
 [ -x $python ] || {

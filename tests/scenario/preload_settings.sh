@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What the environment asks of the preload, and what a program sees of it: nothing.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 . "$REPO/tests/scenario/preload_common.bash"
 build visits
 build threads

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The program in the README is examples/hello.c, and builds against an installed library by the
 # command the README gives: shared, then static.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 fail() {
 	echo "readme: $*" >&2

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What cannot be done is refused with one line and its status, before anything is started.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Whoever executes a program that never takes a slot is counted, however short it lives; whoever
 # fails to execute one is not.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 python=/usr/bin/python3

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # --high slows a program down, in its allocations, and refuses it nothing; without it nothing is
 # held; below it nothing is felt.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 python=/usr/bin/python3

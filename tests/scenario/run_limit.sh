@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A limit fails softly: the program sees ENOMEM and says so in its own words; below the limit
 # nothing is felt.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 python=/usr/bin/python3

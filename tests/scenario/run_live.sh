@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Numbers are true while a program runs, and those of a program that could not say goodbye are
 # those of its end: killed, _exit after a refusal, exec.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 python=/usr/bin/python3

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the report says of processes: a section for each, how it ended, who escaped; and signals
 # that reach the program.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 needs perl

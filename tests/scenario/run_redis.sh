@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A server under load, which takes malloc from a library of that name, shuts down clean and is accounted for.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 needs redis-server redis-benchmark redis-cli

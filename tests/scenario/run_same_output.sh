@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Unmodified programs do under memcg run what they do without: output, errors, status and
 # files are the same to the byte, and the recount closes.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/run_common.bash
 . "$REPO/tests/scenario/run_common.bash"
 tested=0

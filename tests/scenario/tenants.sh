@@ -2,6 +2,7 @@
 # examples/tenants: under pressure from a third, a protected tenant keeps its memory and an
 # unprotected one pays; the limit of all holds, and the recount is exact. It says so from its own
 # numbers; here they are looked at once more. Its lines come in a pipe too, while it runs.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 fail() {
 	echo "tenants: $*" >&2
