@@ -46,15 +46,15 @@ MEMCG_API size_t memcg_usable_size(const void *p);     /**< 0 for NULL */
 
 /**
  * The online group that pays for the object now; any inner address of an
- * allocated object. New reference; NULL: not ours, or nobody's.
+ * allocated object, or of a stack and its guard. New reference; NULL: not ours, or nobody's.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg *memcg_owner(const void *p);
 MEMCG_API uint64_t memcg_owner_id(const void *p); /**< the same without a reference; 0: none */
 
 /**
  * Moves the object's charge to `to` (NULL: the root). 0; -ENOMEM over `to`'s max (nothing
- * changed); -EINVAL when p is not an allocated, owned object. The caller must hold the object:
- * a recharge that races with its free is the program's error.
+ * changed); -EINVAL when p is not an allocated, owned object. Of a stack any address. The caller
+ * must hold the object: a recharge that races with its free is the program's error.
  */
 MEMCG_API int memcg_recharge(void *object, struct memcg *to);
 
@@ -74,8 +74,22 @@ MEMCG_API MEMCG_NODISCARD struct memcg_charge *memcg_charge(struct memcg *cg, si
 /** Credits whoever owns the charge now. Twice ends the process with one line. NULL is allowed. */
 MEMCG_API void memcg_uncharge(struct memcg_charge *charge);
 
-/** A stack of at least size bytes below a guard page; returns its lowest usable address. */
+/**
+ * A stack for a thread (pthread_attr_setstack) or a context (makecontext): at least size bytes
+ * (rounded up to 4096) above a guard page, charged with it to the active group. Returns its lowest
+ * address, aligned to a page; what is in it is undefined. A write to the guard is a SIGSEGV;
+ * without Linux 6.13, once guards take a quarter of vm.max_map_count, an overflow is found
+ * when the stack is freed, and a line says so once. Up to 4096 bytes there is no guard page but a
+ * canary of 64 bytes, checked when it is freed: aligned to 64 bytes, sizes 512, 1024, 2048
+ * and 4096, counted as slab. NULL and EINVAL for 0, ENOMEM over a max (after reclaim)
+ * or without memory. One that was freed on this CPU is used again without a system call.
+ */
 MEMCG_API MEMCG_MALLOC void *memcg_stack_alloc(size_t size);
+/**
+ * Credits whoever pays for it now. Nobody runs on it any more. Keeps errno; NULL is allowed. What
+ * is not the base of a stack, one freed twice, or a stack that was run over and has no guard page
+ * ends the process with one line.
+ */
 MEMCG_API void memcg_stack_free(void *base);
 
 MEMCG_END_DECLS

@@ -102,7 +102,7 @@ struct memcg_stat {
 
 	uint64_t anon, file;
 	uint64_t kernel;       /**< slab + large + buffer + pagetables + kernel_stack */
-	uint64_t kernel_stack; /**< memcg_stack_alloc */
+	uint64_t kernel_stack; /**< memcg_stack_alloc over 4096 bytes */
 	uint64_t pagetables;   /**< MEMCG_PAGE_TABLE */
 	uint64_t sec_pagetables;
 	uint64_t percpu, sock, vmalloc, shmem;

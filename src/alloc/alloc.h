@@ -12,6 +12,14 @@ __hidden_ void *object_alloc(u32 handle, size_t size, size_t align, unsigned fla
 /* One attempt; flags: MEMCG_ZERO and CHARGE_FLAGS. */
 __hidden_ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags);
 __hidden_ void pages_ops_init(void);
+/* large.c. Memory for npages: a block of 2^order cut to size, or a range. Kind NONE, count 1; NULL.
+ */
+__hidden_ struct page *pages_take(u32 npages, unsigned order);
+__hidden_ void pages_give(struct page *pg); /* kind NONE */
+/* npages of a kernel-style kind, charged and marked, with reclaim between attempts. handle 0:
+ * nobody's. flags: MEMCG_ZERO and CHARGE_FLAGS. */
+__hidden_ struct page *kmem_try(u32 handle, u32 npages, unsigned order, unsigned kind,
+				unsigned flags);
 __hidden_ unsigned kind_stat(unsigned kind); /* the item of memory.stat a kind of page counts as */
 
 /* shared.c: from the shared set, for any handle (0: nobody). NULL: over max, or no memory. */

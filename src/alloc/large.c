@@ -1,6 +1,6 @@
 /*
- * large.c - kernel-style pages: objects over the largest class, counted pages,
- * stacks. Charged when taken, marked, and uncharged on the one free path by
+ * large.c - kernel-style pages: objects over the largest class, counted pages; and what stacks
+ * (stack.c) share with them. Charged when taken, marked, and uncharged on the one free path by
  * whoever drops the last reference: page_ops[].uncharge.
  */
 #include <errno.h>
@@ -8,8 +8,7 @@
 
 #include <memcg/page.h>
 
-#include "alloc/alloc.h"
-#include "sys/map.h"
+#include "alloc/stack.h"
 
 static const u8 kind_item[PAGE_KIND_NR] = {
 	[PAGE_LARGE] = STAT_LARGE,
@@ -39,8 +38,6 @@ static void kmem_uncharge(struct handle *h, unsigned kind, u64 bytes)
 	uncharge_pages(h->index, bytes);
 }
 
-static void stack_release(struct page *pg);
-
 void pages_ops_init(void)
 {
 	page_ops[PAGE_LARGE].uncharge = kmem_uncharge;
@@ -51,7 +48,7 @@ void pages_ops_init(void)
 }
 
 /* Memory for npages: a block cut to size, or a range of chunks. */
-static struct page *pages_take(u32 npages, unsigned order)
+struct page *pages_take(u32 npages, unsigned order)
 {
 	struct page *pg;
 
@@ -61,6 +58,14 @@ static struct page *pages_take(u32 npages, unsigned order)
 	if (pg && npages < (1u << order))
 		block_trim(pg, npages);
 	return pg;
+}
+
+void pages_give(struct page *pg)
+{
+	if (pg->npages > CHUNK_PAGES)
+		range_free(pg);
+	else
+		block_free(pg);
 }
 
 static void pages_zero(struct page *pg)
@@ -78,7 +83,7 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 
 	if (handle && !charge_pages(handle, bytes, flags & ~(unsigned)MEMCG_ZERO))
 		return NULL;
-	pg = pages_take(npages, order);
+	pg = kind == PAGE_STACK ? stack_take(npages) : pages_take(npages, order);
 	if (!pg) {
 		if (handle)
 			uncharge_pages(handle, bytes);
@@ -95,8 +100,7 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 	return pg;
 }
 
-/* With reclaim between the attempts. */
-static struct page *kmem_try(u32 handle, u32 npages, unsigned order, unsigned kind, unsigned flags)
+struct page *kmem_try(u32 handle, u32 npages, unsigned order, unsigned kind, unsigned flags)
 {
 	struct retry r = RETRY(flags & CHARGE_FLAGS);
 	struct page *pg;
@@ -199,52 +203,4 @@ void memcg_pages_release(struct memcg_page **pages, size_t n)
 
 	pages_release((struct page **)pages, n);
 	errno = saved;
-}
-
-/* --- stacks ---------------------------------------------------------------------------- */
-
-/* The guard is the block's lowest page: inaccessible, charged like the rest of the block. */
-void *memcg_stack_alloc(size_t size)
-{
-	struct page *pg;
-	u32 npages;
-
-	thread_need();
-	if (!size || size > CHUNK_SIZE - PAGE_SIZE) {
-		errno = size ? ENOMEM : EINVAL;
-		return NULL;
-	}
-	npages = (u32)DIV_ROUND_UP(size, PAGE_SIZE) + 1;
-	pg = kmem_try(handle_for(NULL), npages, log2_up(npages), PAGE_STACK, 0);
-	if (pg && sys_guard(page_address(pg), PAGE_SIZE, true) < 0) {
-		page_put(pg);
-		pg = NULL;
-	}
-	if (!pg) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	pg->stack.guard = 1;
-	return (char *)page_address(pg) + PAGE_SIZE;
-}
-
-static void stack_release(struct page *pg)
-{
-	if (pg->stack.guard && sys_guard(page_address(pg), PAGE_SIZE, false) < 0)
-		return; /* the guard cannot be lifted: the block stays out of use */
-	pg->stack.guard = 0;
-	pg->kind = PAGE_NONE;
-	block_free(pg);
-}
-
-void memcg_stack_free(void *base)
-{
-	struct page *pg;
-
-	if (!base)
-		return;
-	pg = block_of((char *)base - PAGE_SIZE);
-	if (!pg || pg->kind != PAGE_STACK || base != (char *)page_address(pg) + PAGE_SIZE)
-		memcg_bug("memcg_stack_free(%p): not the base of a stack", base);
-	memcg_page_put((struct memcg_page *)pg);
 }

@@ -6,7 +6,7 @@
 
 #include <memcg/page.h>
 
-#include "alloc/alloc.h"
+#include "alloc/stack.h"
 
 /* Shared slab: the slot's entry. 0 and NOBODY are nobody's to give. */
 static int recharge_entry(struct objcgs *v, unsigned i, u32 to, u32 cost)
@@ -99,12 +99,13 @@ static int recharge_page(struct page *pg, u32 to)
 	return 0;
 }
 
-static int recharge(void *object, u32 handle)
+static int recharge(const void *object, u32 handle)
 {
 	struct page *pg = block_of(object);
 
 	if (!pg)
 		return -EINVAL;
+	object = stack_object(pg, object);
 	if (pg->kind == PAGE_SLAB)
 		return recharge_slot(pg, object, handle);
 	return object == page_address(pg) ? recharge_page(pg, handle) : -EINVAL;

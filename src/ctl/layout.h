@@ -71,6 +71,7 @@
 	X(PAGE_KIND_NR)                          \
 	X(PAGE_SLAB)                             \
 	X(PAGE_STACK)                            \
+	X(PAGE_STACK_KEPT)                       \
 	X(PAGE_META)                             \
 	X(PAGE_RANGE)                            \
 	X(PG_DIRTY)                              \

@@ -31,7 +31,7 @@ static const char *kind_name(unsigned kind)
 {
 	static const char *const name[PAGE_KIND_NR] = {
 		"none",	 "buddy", "balloon", "pcp",  "slab", "large", "buffer", "table",
-		"stack", "net",	  "anon",    "file", "meta", "range", "bad",
+		"stack", "net",	  "anon",    "file", "meta", "range", "bad",	"kept stack",
 	};
 
 	return kind < PAGE_KIND_NR ? name[kind] : "unknown";
@@ -73,7 +73,7 @@ static void count_free(struct walk *w, u32 index, const struct page *pg)
 		say_page(w, index, pg, "is free and has an owner");
 	if (pg->kind == PAGE_RANGE)
 		w->sum.cached += (u64)pg->free.dirty << PAGE_SHIFT;
-	else if (pg->flags & PG_DIRTY)
+	else if (pg->flags & PG_DIRTY || pg->kind == PAGE_STACK_KEPT)
 		w->sum.cached += page_bytes(pg);
 }
 
@@ -303,6 +303,7 @@ static void count_block(struct walk *w, u32 index, const struct page *pg)
 	case PAGE_BALLOON:
 	case PAGE_PCP:
 	case PAGE_RANGE:
+	case PAGE_STACK_KEPT:
 		count_free(w, index, pg);
 		break;
 	case PAGE_SLAB:

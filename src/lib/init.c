@@ -12,6 +12,7 @@
 #include "alloc/alloc.h"
 #include "alloc/external.h"
 #include "alloc/maps.h"
+#include "alloc/stack.h"
 #include "base/up.h"
 #include "ctl/conf.h"
 #include "ctl/file.h"
@@ -79,6 +80,7 @@ static void bring_up_upper(void)
 	threads_init();
 	external_init();
 	pages_ops_init();
+	stacks_init();
 	reclaim_source_add(&held_slabs);
 	reclaim_source_add(&shrinkers);
 	group_offlined = shrinkers_offlined;
@@ -121,6 +123,7 @@ static void fork_prepare(void)
 	handle_fork_prepare();
 	external_fork_prepare();
 	maps_fork_prepare();
+	stack_cache_fork_prepare();
 	page_after_fork_prepare();
 	rcu_before_fork();
 	event_fork_prepare();
@@ -129,6 +132,7 @@ static void fork_prepare(void)
 static void fork_release(void)
 {
 	page_after_fork_done();
+	stack_cache_fork_done();
 	external_fork_done();
 	handle_fork_done();
 	orphan_fork_done();

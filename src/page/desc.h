@@ -71,7 +71,9 @@ struct page {
 			u64 bytes; /* asked for */
 		} large;
 		struct {
-			u32 guard; /* pages of guard at the low end */
+			u16 guard; /* pages of guard at the low end */
+			u8 how;	   /* enum guard_kind, alloc/guard.h */
+			u8 live;   /* the program's, until memcg_stack_free exchanges it */
 		} stack;
 		struct slab_head slab;
 		u64 room[5];

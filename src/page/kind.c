@@ -29,6 +29,8 @@ const struct kind_info kind_table[PAGE_KIND_NR] = {
 			true},
 	[PAGE_BAD] = {"bad", "page_bad", "-", "for ever", "as before it went bad", false, false,
 		      false},
+	[PAGE_STACK_KEPT] = {"kept stack", "stack_cache_put", "remove_locked",
+			     "until it is a stack again, or memory", "stack", false, false, true},
 };
 
 /*

@@ -14,7 +14,6 @@
 
 #include "sync/lock.h"
 #include "sync/percpu.h"
-#include "sys/cpu.h"
 #include "sys/map.h"
 
 #define PCP_ORDERS 5u
@@ -140,27 +139,15 @@ void pcp_init(void)
 	atomic_store_release(&pcps, all);
 }
 
-/*
- * All CPUs' locks at once: outside the lock order, which knows one lock of a
- * rank, and uncounted by its checks. Waiting here is safe: who holds one of them
- * needs only the buddy lock, which the forking thread takes after these.
- */
+/* Who holds one of them needs only the buddy lock, which the forking thread takes after these. */
 void pcp_fork_lock(void)
 {
-	for (unsigned cpu = 0; pcps && cpu < pcpu_count; cpu++) {
-		u32 free = 0;
-
-		while (!atomic_cas(&pcps[cpu].lock.word, &free, 1u)) {
-			sys_cpu_yield();
-			free = 0;
-		}
-	}
+	for (unsigned cpu = 0; pcps && cpu < pcpu_count; cpu++)
+		lock_fork_acquire(&pcps[cpu].lock);
 }
 
-/* As lock_release does it: somebody may have gone to sleep on the word meanwhile. */
 void pcp_fork_unlock(void)
 {
 	for (unsigned cpu = 0; pcps && cpu < pcpu_count; cpu++)
-		if (atomic_xchg(&pcps[cpu].lock.word, 0u) == 2)
-			lock_release_slow(&pcps[cpu].lock);
+		lock_fork_release(&pcps[cpu].lock);
 }

@@ -11,6 +11,7 @@
 #include "sync/lock.h"
 
 #include "base/assert.h"
+#include "sys/cpu.h"
 #include "sys/futex.h"
 
 #define SPINS 100
@@ -31,6 +32,23 @@ void lock_acquire_slow(struct lock *l)
 void lock_release_slow(struct lock *l)
 {
 	sys_futex_wake(&l->word, 1);
+}
+
+void lock_fork_acquire(struct lock *l)
+{
+	u32 free = 0;
+
+	while (!atomic_cas(&l->word, &free, 1u)) {
+		sys_cpu_yield();
+		free = 0;
+	}
+}
+
+/* As lock_release does it: somebody may have gone to sleep on the word meanwhile. */
+void lock_fork_release(struct lock *l)
+{
+	if (atomic_xchg(&l->word, 0u) == 2)
+		lock_release_slow(l);
 }
 
 #ifdef MEMCG_DEBUG

@@ -75,6 +75,14 @@ static inline bool lock_try(struct lock *l)
 	return true;
 }
 
+/*
+ * For who forks: all locks of one rank at once, outside the order, which knows one of a rank, and
+ * uncounted by its checks. Waiting is safe when who holds one needs only locks that are taken
+ * after these.
+ */
+__hidden_ void lock_fork_acquire(struct lock *l);
+__hidden_ void lock_fork_release(struct lock *l); /* in the parent, and in the child */
+
 static inline void lock_release(struct lock *l)
 {
 	lock_rank_pop(l);

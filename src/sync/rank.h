@@ -23,6 +23,7 @@ enum lock_rank {
 	RANK_HANDLE,   /* group/handle.c: free handles */
 	RANK_EXTERNAL, /* alloc/external.c: charges by hand */
 	RANK_MAP,      /* alloc/maps.c: charged private maps */
+	RANK_STACKS,   /* alloc/stack_cache.c: a CPU's kept stacks; nothing is taken under it */
 	RANK_PURGE,    /* page/purge.c: one pass at a time */
 	RANK_META,     /* page/meta.c: our own structures */
 	RANK_RANGE,    /* page/range.c: runs longer than the largest order */

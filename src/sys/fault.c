@@ -34,6 +34,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_EVENTFD] = "eventfd",
 	[SYS_FAULT_DUP] = "dup",
 	[SYS_FAULT_THREAD] = "thread",
+	[SYS_FAULT_GUARD] = "guard",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

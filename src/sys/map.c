@@ -8,11 +8,18 @@
 
 #include "base/bits.h"
 #include "sys/fault.h"
+#include "sys/file.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* By number: headers older than Linux 6.13 do not have them. */
+#define ADVICE_GUARD_INSTALL 102
+#define ADVICE_GUARD_REMOVE  103
+
+#define MAPS_MAX_DEFAULT 65530u
 
 static void *map_anonymous(size_t len, int prot, int flags)
 {
@@ -93,27 +100,46 @@ int sys_open_readable(void *p, size_t len)
 	return protect(p, len, PROT_READ);
 }
 
-int sys_guard(void *p, size_t len, bool on)
+int sys_guard_protect(void *p, size_t len, bool on)
 {
 	return protect(p, len, on ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
-static int advise_dontneed(void *p, size_t len)
+static int advise(void *p, size_t len, int advice)
 {
 	int saved = errno, err;
 
-	if (!syscall(SYS_madvise, p, len, MADV_DONTNEED))
+	if (!syscall(SYS_madvise, p, len, advice))
 		return 0;
 	err = -errno;
 	errno = saved;
 	return err;
 }
 
+int sys_guard_mark(void *p, size_t len, bool on)
+{
+	if (sys_fault(SYS_FAULT_GUARD))
+		return -EINVAL;
+	return advise(p, len, on ? ADVICE_GUARD_INSTALL : ADVICE_GUARD_REMOVE);
+}
+
+u32 sys_maps_max(void)
+{
+	char text[16];
+	u32 n = 0;
+
+	if (sys_read_text("/proc/sys/vm/max_map_count", text, sizeof(text)) < 0)
+		return MAPS_MAX_DEFAULT;
+	for (const char *c = text; *c >= '0' && *c <= '9'; c++)
+		n = n < UINT32_MAX / 10 - 1 ? n * 10 + (u32)(*c - '0') : n;
+	return n;
+}
+
 int sys_purge(void *p, size_t len)
 {
 	if (sys_fault(SYS_FAULT_PURGE))
 		return -EINVAL;
-	return advise_dontneed(p, len);
+	return advise(p, len, MADV_DONTNEED);
 }
 
 void *sys_map(size_t len)
@@ -136,6 +162,6 @@ void sys_unmap(void *p, size_t len)
 	 * least the memory goes back.
 	 */
 	if (syscall(SYS_munmap, p, len))
-		advise_dontneed(p, len);
+		(void)advise(p, len, MADV_DONTNEED);
 	errno = saved;
 }

@@ -26,8 +26,17 @@ __hidden_ int sys_purge(void *p, size_t len);
 /* Readable as zero; nothing is committed for it. -errno; fails like open_range. */
 __hidden_ int sys_open_readable(void *p, size_t len);
 
-/* Makes opened memory inaccessible (on) or usable again. -errno; fails like open_range. */
-__hidden_ int sys_guard(void *p, size_t len, bool on);
+/*
+ * Two ways to make opened memory inaccessible (on) and usable again, for guards. 0 or -errno.
+ * By marks in the page tables: Linux 6.13 and later, not on locked memory; the mapping stays one.
+ * What was in the pages is gone, and purging leaves the marks. -EINVAL: not here.
+ */
+__hidden_ int sys_guard_mark(void *p, size_t len, bool on);
+/* By protection, which splits the mapping, of which a process has so many. Fails like open_range.
+ */
+__hidden_ int sys_guard_protect(void *p, size_t len, bool on);
+/* How many mappings a process may have (vm.max_map_count); what Linux comes with, if unknown. */
+__hidden_ u32 sys_maps_max(void);
 
 __hidden_ void *sys_map(size_t len); /* readable, writable, zero */
 

@@ -1,4 +1,4 @@
-/* t_large.c - objects over the largest class, counted pages, stacks with a guard. */
+/* t_large.c - objects over the largest class, counted pages. */
 #include "alloc_fixture.h"
 
 #include <errno.h>
@@ -109,10 +109,6 @@ static void bad_requests(void)
 	CHECK(!memcg_pages_alloc(MAX_ORDER + 1, MEMCG_PAGE_BUFFER, 0) && errno == EINVAL);
 	errno = 0;
 	CHECK(!memcg_pages_alloc(0, MEMCG_PAGE_BUFFER, MEMCG_UNACCOUNTED) && errno == EINVAL);
-	errno = 0;
-	CHECK(!memcg_stack_alloc(0) && errno == EINVAL);
-	errno = 0;
-	CHECK(!memcg_stack_alloc(CHUNK_SIZE) && errno == ENOMEM);
 	CHECK(!memcg_page_of(&kinds) && !memcg_page_of(memcg_malloc(100)));
 }
 
@@ -159,114 +155,6 @@ static void any_mix_is_released(void)
 	closes();
 }
 
-/* ---- stacks ---- */
-static void stacks_cost_their_guard(void)
-{
-	set_up();
-	for (size_t n = 1; n <= CHUNK_SIZE - PAGE_SIZE; n = n * 3 + 1) {
-		char *base = memcg_stack_alloc(n);
-		u64 bytes = ALIGN_UP(n, PAGE_SIZE);
-
-		CHECK(base && held(cg) == bytes + PAGE_SIZE &&
-		      stat_of(cg).kernel_stack == held(cg));
-		memset(base, 0x33, bytes);
-		errno = 9;
-		memcg_stack_free(base);
-		CHECK(errno == 9 && !held(cg));
-	}
-	memcg_stack_free(NULL);
-	closes();
-}
-
-static void the_guard_guards(void)
-{
-	char *base;
-	int status;
-	pid_t pid;
-
-	set_up();
-	CHECK((base = memcg_stack_alloc(10000)));
-	base[0] = 1;
-	for (size_t below = 1; below <= PAGE_SIZE; below += PAGE_SIZE - 1) {
-		pid = fork();
-		if (!pid) {
-			signal(SIGSEGV, SIG_DFL);
-			*(volatile char *)(base - below) = 1;
-			_exit(0);
-		}
-		CHECK(waitpid(pid, &status, 0) == pid);
-		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	}
-	/* Gone with the stack: the memory is anybody's again. */
-	memcg_stack_free(base);
-	for (int i = 0; i < 3000; i++) {
-		char *p = memcg_malloc(40000);
-
-		CHECK(p);
-		memset(p, 1, 40000);
-	}
-}
-
-static void stack_misuse(void)
-{
-	char *base, *p;
-
-	set_up();
-	CHECK((base = memcg_stack_alloc(10000)) && (p = memcg_malloc(100000)));
-	EXPECT_BUG(memcg_stack_free(base + PAGE_SIZE), "not the base of a stack");
-	EXPECT_BUG(memcg_stack_free(p + PAGE_SIZE), "not the base of a stack");
-	EXPECT_BUG(memcg_stack_free(&base), "not the base of a stack");
-	EXPECT_BUG(memcg_free(base), "not the start of an object");
-	memcg_stack_free(base);
-	EXPECT_BUG(memcg_stack_free(base), "not the base of a stack");
-}
-
-/* The system refuses the guard, once or for good: no stack, and its memory is free again. */
-static void without_a_guard_no_stack(void)
-{
-	struct memcg_page *page[8];
-	u32 stacks = 0;
-
-	set_up();
-	for (int i = 0; i < 8; i++) /* of a stack's size, so that the lists have several */
-		CHECK((page[i] = memcg_pages_alloc(2, MEMCG_PAGE_BUFFER, 0)));
-	memcg_pages_release(page, 8);
-	for (u64 every = 0; every < 2; every++)
-		for (int i = 0; i < 20; i++) {
-			void *p = memcg_malloc(40000); /* other blocks move about on the lists */
-
-			sys_fault_arm(SYS_FAULT_OPEN_RANGE, 1, every, 0, 0);
-			errno = 0;
-			CHECK(!memcg_stack_alloc(10000) && errno == ENOMEM);
-			sys_fault_disarm_all();
-			memcg_free(p);
-			CHECK(!held(cg));
-		}
-	for (u32 i = 0; i < regn.chunks * CHUNK_PAGES; i++)
-		stacks += page_at(i)->kind == PAGE_STACK;
-	CHECK(!stacks);
-	closes();
-}
-
-/* A guard that cannot be lifted: the block stays out of use, and costs nobody anything. */
-static void a_guard_that_stays(void)
-{
-	char *base;
-
-	set_up();
-	CHECK((base = memcg_stack_alloc(10000)));
-	sys_fault_arm(SYS_FAULT_OPEN_RANGE, 1, 0, 0, 0);
-	memcg_stack_free(base);
-	sys_fault_disarm_all();
-	CHECK(!held(cg));
-	for (int i = 0; i < 2000; i++) {
-		char *p = memcg_malloc(16384 + 32768);
-
-		CHECK(p && (p + 49152 <= base - PAGE_SIZE || p >= base + 12288));
-		p[0] = 1;
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,11 +165,6 @@ int main(void)
 		PAGE_TEST(bad_requests),
 		PAGE_TEST(the_last_reference_uncharges),
 		PAGE_TEST(any_mix_is_released),
-		PAGE_TEST(stacks_cost_their_guard),
-		PAGE_TEST(the_guard_guards),
-		PAGE_TEST(stack_misuse),
-		PAGE_TEST(without_a_guard_no_stack),
-		PAGE_TEST(a_guard_that_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
