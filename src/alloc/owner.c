@@ -7,7 +7,7 @@
  * 2. All other pages do not: large objects, because an object of pages of its own needs no
  *    vector to tell it from its neighbours; buffers and tables, which are the program's pages;
  *    stacks over 4096 bytes, which are blocks with a guard (smaller ones are objects of a cache).
- * Each is a block, its owner word is the block's and never names a vector.
+ *    Each is a block, its owner word is the block's and never names a vector.
  * 3. A slab whose word is 0 has live objects all the same (MEMCG_UNACCOUNTED, accounting off), and
  *    gets its vector with its first owned object: from its holder, between any two loads of
  *    anybody else. That is why there is one load and everything is decided on its
