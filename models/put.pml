@@ -23,7 +23,7 @@
 
 byte refcount = 2, owner = A, charged[3];
 #define FREE   0
-#define TAKEN  1 /* on its way from the lists: it has its count, not yet its mark and its kind */
+#define TAKEN  1 /* on its way from the lists: not yet its mark, its kind and its count */
 #define IN_USE 2 /* of a kind that is counted */
 byte state = IN_USE;
 bool accounting = true;
@@ -59,7 +59,7 @@ inline page_put(mark)
 #ifdef MARK_EARLY
 	mark = owner;
 #endif
-	assert(state != FREE && refcount > 0);
+	assert(state == IN_USE && refcount > 0);
 #ifdef COUNT_OF_ONE
 	if
 	:: refcount == 1 -> refcount = 0; page_free(mark)
@@ -112,7 +112,7 @@ proctype passer_by()
 	};
 #endif
 	if
-	:: got -> assert(state != FREE); page_put(mark)
+	:: got -> assert(state == IN_USE); page_put(mark)
 	:: else
 	fi
 }
@@ -129,9 +129,10 @@ proctype next_user()
 	:: !accounting
 	fi;
 	assert(refcount == 0 && owner == NOBODY);
-	d_step { state = TAKEN; refcount = 1 };
+	state = TAKEN;
 	owner = mine;
 	state = IN_USE;
+	refcount = 1; /* page_publish(), release */
 	page_put(mark)
 }
 

@@ -96,7 +96,7 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 		page_set_objcg(pg, handle_of(handle), MEMCG_DATA_KMEM);
 		stat_add(handle, kind_item[kind], (s64)bytes);
 	}
-	__atomic_store_n(&pg->kind, (u8)kind, __ATOMIC_RELEASE);
+	page_publish(pg, kind);
 	return pg;
 }
 
@@ -195,6 +195,11 @@ void memcg_page_put(struct memcg_page *page)
 	if (page)
 		page_put((struct page *)page);
 	errno = saved;
+}
+
+int memcg_page_split(struct memcg_page *page, unsigned order)
+{
+	return page ? page_split((struct page *)page, order) : -EINVAL;
 }
 
 void memcg_pages_release(struct memcg_page **pages, size_t n)

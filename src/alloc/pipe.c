@@ -171,7 +171,7 @@ static int writable_locked(const struct memcg_pipe *p)
 static bool merges_locked(const struct memcg_pipe *p, const struct slot *last, size_t n)
 {
 	return p->head != p->tail && last->end + n <= PAGE_SIZE &&
-	       atomic_load_acquire(&last->pg->refcount) == 1;
+	       atomic_load_acquire(page_count_of(last->pg)) == 1;
 }
 
 static void push_locked(struct memcg_pipe *p, struct slot s)

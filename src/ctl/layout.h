@@ -25,7 +25,6 @@
 /* One line for each thing that both sides must see alike. */
 #define LAYOUT_SHAPE(X)                          \
 	X(sizeof(struct page))                   \
-	X(offsetof(struct page, refcount))       \
 	X(offsetof(struct page, kind))           \
 	X(offsetof(struct page, order))          \
 	X(offsetof(struct page, flags))          \

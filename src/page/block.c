@@ -2,7 +2,7 @@
  * block.c - blocks of up to 2^10 pages: from this CPU's lists, the buddy lists,
  * and at last from what other CPUs and the ranges keep.
  *
- * The descriptor of a block on its way out: kind NONE, count 1, PG_ZEROED when the memory
+ * The descriptor of a block on its way out: kind NONE, PG_ZEROED when the memory
  * reads as zero. On its way back everything in it is cleared, so that
  * descriptors that are no heads are zero throughout; debug builds check that whoever held the
  * block left its tails so.
@@ -15,8 +15,6 @@ static struct page *hand_out(struct page *pg)
 	if (pg->flags & PG_DIRTY)
 		cached_sub(pg->npages);
 	pg->flags &= PG_ZEROED;
-	/* Release: whoever gets the page by page_tryget finds the descriptor made. */
-	atomic_store_release(&pg->refcount, 1u);
 	return pg;
 }
 

@@ -381,6 +381,14 @@ void buddy_put_span(u32 index, u32 npages, unsigned flags)
 	lock_release(&buddy_lock);
 }
 
+/* Locked, because a neighbour that becomes free looks at the byte of the page beside it. */
+void buddy_claim(const struct page *piece)
+{
+	lock_acquire(&buddy_lock);
+	region_claim_anew(piece);
+	lock_release(&buddy_lock);
+}
+
 u32 region_take_chunks(u32 n)
 {
 	u32 first;

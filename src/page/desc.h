@@ -8,9 +8,14 @@
  *    head's descriptor describes it; regn.back[] has a byte for each page
  *    that leads from any page to its head (page_head). The tails' descriptors
  *    are zero (kind NONE), but for a slab, whose tails hold its slot bitmap.
+ *    Counts do not lie in it: regn.count[] has one for each page, used by heads of counted kinds
+ *    and 0 for all others at all times. Who has the address of a page that was freed since may
+ *    try to get a reference (page_tryget), and finds 0 whatever that memory is by now; in a
+ *    descriptor it could find a slab's slot bits and change them.
  * 3. Who may write: a free block is its list's (buddy, pcp or range lock); a
  *    block handed out is its holder's. back[] is written under the buddy lock (of ranges:
- *    the range lock), before the block's address is known to anybody.
+ *    the range lock), before the block's address is known to anybody; and when a page is split,
+ *    by who has it to itself (split.c).
  */
 #ifndef MEMCG_PAGE_DESC_H
 #define MEMCG_PAGE_DESC_H
@@ -49,13 +54,13 @@ struct slab_head {
 
 struct page {
 	u64 memcg_data; /* the owner word: owner.h only */
-	u32 refcount;	/* counted kinds: 0 once the last put has begun */
-	u8 kind;	/* enum page_kind */
-	u8 order;	/* block of 2^order pages; ranges: 0 */
-	u16 flags;	/* enum page_flags; the holder's */
-	s32 mapcount;	/* mappings; 0: none. Of its own: network pages are mapped and typed at once
-			 */
-	u32 npages;	/* pages in the block; less than 2^order after a trim */
+	u32 spare;
+	u8 kind;      /* enum page_kind */
+	u8 order;     /* block of 2^order pages; ranges: 0 */
+	u16 flags;    /* enum page_flags; the holder's */
+	s32 mapcount; /* mappings; 0: none. Of its own: network pages are mapped and typed at once
+		       */
+	u32 npages;   /* pages in the block; less than 2^order after a trim */
 	union {
 		struct {
 			u32 next,
@@ -81,8 +86,8 @@ struct page {
 } __cacheline_aligned_;
 
 _Static_assert(sizeof(struct page) == 64, "a descriptor is one cache line");
-_Static_assert(__builtin_offsetof(struct page, room) == 24, "owner, count and kind stay first");
-/* The free check reads owner word, count and kind: all in the first 16 bytes. */
+_Static_assert(__builtin_offsetof(struct page, room) == 24, "owner and kind stay first");
+/* The free check reads owner word, kind and flags: all in the first 16 bytes. */
 _Static_assert(__builtin_offsetof(struct page, flags) < 16, "free check reads one line");
 /* Kind and mapcount are not overlaid: a page can be mapped whatever its kind. */
 _Static_assert(__builtin_offsetof(struct page, mapcount) >= 16, "mapcount overlays nothing");
@@ -102,6 +107,7 @@ struct region {
 	struct chunk_use *chunk_use; /* per chunk of ranges; RANK_RANGE */
 	u32 chunks;		     /* opened so far; RANK_BUDDY, read racily */
 	u32 chunks_max;		     /* constant */
+	u32 *count; /* constant; references to a block, by its head's index: page.h */
 } __cacheline_aligned_;
 
 /* In the private version node: the preload compiles the fast path in. */
@@ -153,7 +159,7 @@ __private_ struct page *page_head_slow(u32 index, u8 back);
  */
 __always_inline_ struct page *page_head(u32 index)
 {
-	u8 back = regn.back[index];
+	u8 back = atomic_load_acquire(&regn.back[index]); /* pairs with region_claim_anew */
 
 	if (likely(back < BACK_ORDER))
 		return page_at(index) - back;
@@ -163,6 +169,18 @@ __always_inline_ struct page *page_head(u32 index)
 __always_inline_ bool region_opened(u32 index)
 {
 	return index < atomic_load_acquire(&regn.chunks) * CHUNK_PAGES; /* pairs with region.c */
+}
+
+/* Of a counted kind, which is its head; see page.h for who may change it. */
+static inline u32 *page_count_of(const struct page *pg)
+{
+	return &regn.count[page_to_index(pg)];
+}
+
+/* 0: it is of no counted kind, or its last put has begun. */
+static inline u32 page_count(const struct page *pg)
+{
+	return atomic_load(page_count_of(pg));
 }
 
 static inline size_t page_bytes(const struct page *pg)

@@ -33,20 +33,13 @@ static inline void cached_sub(u64 pages)
 	atomic_add_relaxed(&page_cached, 0 - (pages << PAGE_SHIFT));
 }
 
-/* Atomic, since an owner look-up by any address may read it at any moment. */
-static inline void kind_set(struct page *pg, enum page_kind kind)
-{
-	atomic_store(&pg->kind, (u8)kind);
-}
-
 /*
  * Leaves the descriptor as that of a page which is no head: all zero. The owner
- * word is zero already. The count is stored atomically: others may try to get it at any time.
+ * word is zero already, and so is the count.
  */
 static inline void desc_reset(struct page *pg)
 {
-	ASSERT(!page_owned(pg));
-	atomic_store(&pg->refcount, 0u);
+	ASSERT(!page_owned(pg) && !page_count(pg));
 	kind_set(pg, PAGE_NONE);
 	pg->order = 0;
 	pg->flags = 0;
@@ -60,6 +53,8 @@ static inline void desc_reset(struct page *pg)
 __hidden_ unsigned buddy_take(unsigned order, struct page **out, unsigned n); /* how many */
 __hidden_ void buddy_put(struct page **blocks, unsigned n); /* raw blocks, flags as they say */
 __hidden_ void buddy_put_span(u32 index, u32 npages, unsigned flags); /* in power-of-two pieces */
+/* Every page of a piece of a block that is handed out leads to its head from now on (split.c). */
+__hidden_ void buddy_claim(const struct page *piece);
 /* Whole again, claimed, the part cut off counted as cached; false: some of that is not free. */
 __hidden_ bool buddy_rejoin(u32 index, u32 npages, unsigned order);
 __hidden_ unsigned buddy_purge_take(unsigned order, u32 min_age_ms, struct piece *out, unsigned n);

@@ -10,6 +10,7 @@
 #ifndef MEMCG_PAGE_PAGE_H
 #define MEMCG_PAGE_PAGE_H
 
+#include "base/hook.h"
 #include "page/desc.h"
 #include "page/owner.h"
 
@@ -26,13 +27,14 @@ __hidden_ bool region_open_chunk_locked(u32 *chunk); /* buddy lock held: next ch
 __hidden_ u32 region_take_chunks_locked(u32 n);	     /* n adjacent, opened; first, 0: none */
 __hidden_ u32 region_take_chunks(u32 n);	     /* as above, takes the buddy lock */
 __hidden_ void region_claim(struct page *pg, u32 npages, unsigned order); /* writes back[] */
+__hidden_ void region_claim_anew(const struct page *pg); /* a piece of a block: split.c */
 
 /*
  * block.c: blocks. PG_ZEROED in the result's flags tells memory that reads as zero.
  * Who frees a block has set its kind to NONE, cleared the owner word, and left the tails'
  * descriptors zero; the rest of the head's descriptor may be as it is.
  */
-__hidden_ struct page *block_alloc(unsigned order); /* kind NONE, refcount 1; NULL */
+__hidden_ struct page *block_alloc(unsigned order); /* kind NONE, no count; NULL */
 __hidden_ void block_free(struct page *pg);	    /* any block but a range; also a trimmed one */
 /* Keeps the first npages, frees the rest: as clean memory while the kind is NONE still. */
 __hidden_ void block_trim(struct page *pg, u32 npages);
@@ -44,7 +46,7 @@ __hidden_ void pcp_init(void);
 __hidden_ void pcp_drain_all(void);
 
 /* range.c: runs of whole chunks, for blocks over 2^MAX_ORDER pages. */
-__hidden_ struct page *range_alloc(u32 npages); /* head; refcount 1, kind NONE, npages set */
+__hidden_ struct page *range_alloc(u32 npages); /* head; no count, kind NONE, npages set */
 __hidden_ void range_free(struct page *pg);
 __hidden_ u64 range_purge(u32 min_age_ms, u64 want);
 
@@ -71,18 +73,40 @@ extern __hidden_ u64 page_purge_failed; /* calls that the system refused */
 __hidden_ void page_tick(void);		/* called by slow paths: purges by age, now and then */
 __hidden_ u64 page_purge_all(void);	/* everything free, at once; bytes */
 
+/* Atomic, since an owner look-up by any address may read it at any moment. */
+static inline void kind_set(struct page *pg, enum page_kind kind)
+{
+	atomic_store(&pg->kind, (u8)kind);
+}
+
 /*
  * put.c: counts. get needs a reference of the caller's; tryget fails once the
  * count has reached 0. put: the last one looks at the kind *after* the count
  * is zero, uncharges if the mark says so, and hands the block to whoever its kind says.
+ *
+ * Only heads of counted kinds have a count other than 0, from page_publish to the last put. So
+ * who has no more than the address of a page that may be gone (found in a structure that is
+ * read without a lock, say) calls tryget, and *looks again* where it was found: what was got
+ * is a page of a counted kind, but it may be another that came to lie there.
  */
 static inline void page_get(struct page *pg)
 {
-	u32 was = atomic_add(&pg->refcount, 1) - 1;
+	u32 was = atomic_add(page_count_of(pg), 1) - 1;
 
 	BUG_ON(was == 0);
 }
 __hidden_ bool page_tryget(struct page *pg);
+/*
+ * A block that was taken becomes a page of a counted kind, with one reference. Everything else of
+ * it is made, its owner too. Release: pairs with page_tryget, whose caller finds that.
+ */
+static inline void page_publish(struct page *pg, enum page_kind kind)
+{
+	ASSERT(kind_table[kind].counted && !page_count(pg));
+	/* Release: pairs with the look-ups by address, which read the kind and then the owner. */
+	__atomic_store_n(&pg->kind, (u8)kind, __ATOMIC_RELEASE);
+	atomic_store_release(page_count_of(pg), 1u);
+}
 __hidden_ void page_put(struct page *pg);
 extern __hidden_ u64 page_bad_count; /* pages that failed the check at free */
 __hidden_ bool
@@ -90,9 +114,17 @@ page_freeze(struct page *pg); /* 1 -> 0 by compare-and-swap: now it is the calle
 /* And back. Release: pairs with page_tryget, whose caller finds what was done to the page. */
 static inline void page_thaw(struct page *pg)
 {
-	BUG_ON(atomic_load(&pg->refcount));
-	atomic_store_release(&pg->refcount, 1u);
+	BUG_ON(page_count(pg));
+	atomic_store_release(page_count_of(pg), 1u);
 }
+/*
+ * split.c: a page becomes pieces of 2^order pages, each with one reference and the same owner; the
+ * caller has the only reference. -EBUSY: it has not; -EINVAL: order or kind. Nothing changed then.
+ */
+__hidden_ int page_split(struct page *pg, unsigned order);
+HOOK_DECLARE(tryget_loaded); /* put.c: a count has been read */
+HOOK_DECLARE(split_made);    /* the pieces' descriptors are made, nothing leads to them */
+HOOK_DECLARE(split_claimed); /* back[] leads to them, they have no count yet */
 /* n puts; one uncharge for a run of pages of one owner and kind. Uses the array as it goes. */
 __hidden_ void pages_release(struct page **pages, size_t n);
 /* The one free path: count is 0. Checks, uncharges by the mark, releases. */

@@ -45,7 +45,7 @@ static const char *fault_of(const struct page *pg)
 {
 	if (!kind_is_counted(pg))
 		return "its kind has no count";
-	if (atomic_load(&pg->refcount))
+	if (page_count(pg))
 		return "it still has references";
 	if (pg->mapcount)
 		return "it is still mapped";
@@ -61,7 +61,7 @@ static __cold_ void page_bad(struct page *pg, const char *why)
 	log_line("page %u (%s) is freed but %s: refcount %u mapcount %d owner word %#lx; "
 		 "kept out of use",
 		 page_to_index(pg), pg->kind < PAGE_KIND_NR ? kind_table[pg->kind].name : "?", why,
-		 atomic_load(&pg->refcount), pg->mapcount, (unsigned long)page_owner_word(pg));
+		 page_count(pg), pg->mapcount, (unsigned long)page_owner_word(pg));
 	atomic_add_relaxed(&page_bad_count, 1ul);
 	if (kind_is_counted(pg))
 		kind_set(pg, PAGE_BAD);
@@ -115,19 +115,23 @@ void page_free(struct page *pg)
 }
 
 /* ---- counts ---- */
+HOOK_DEFINE(tryget_loaded);
+
+/* pg may have become anything since: what is looked at and written to is a count for ever. */
 bool page_tryget(struct page *pg)
 {
-	u32 n = atomic_load(&pg->refcount);
+	u32 n = page_count(pg);
 
+	HOOK(tryget_loaded);
 	while (n)
-		if (atomic_cas(&pg->refcount, &n, n + 1))
+		if (atomic_cas(page_count_of(pg), &n, n + 1))
 			return true;
 	return false;
 }
 
 static bool drop(struct page *pg)
 {
-	u32 left = atomic_sub(&pg->refcount, 1u);
+	u32 left = atomic_sub(page_count_of(pg), 1u);
 
 	if (unlikely(left == UINT32_MAX))
 		memcg_bug("page %u (%s): put without a reference; it was put once too often",
@@ -146,7 +150,7 @@ bool page_freeze(struct page *pg)
 {
 	u32 one = 1;
 
-	return atomic_cas(&pg->refcount, &one, 0u);
+	return atomic_cas(page_count_of(pg), &one, 0u);
 }
 
 /* One uncharge for as many pages from the first on as have one owner and kind; how many. */

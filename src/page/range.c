@@ -183,8 +183,6 @@ static struct page *hand_out(u32 index, u32 npages)
 	region_claim(pg, npages, MAX_ORDER + 1);
 	pg->flags = mark_used(index, npages) ? PG_ZEROED : 0;
 	pg->npages = npages;
-	/* Release: whoever gets the page by page_tryget finds the descriptor made. */
-	atomic_store_release(&pg->refcount, 1u);
 	return pg;
 }
 

@@ -2,10 +2,10 @@
  * region.c - the one reserved range, and opening it.
  *
  * 1. One reservation holds, in this order: the memory (aligned to a chunk), its descriptors,
- *    back[], and two small arrays with an element per chunk. Only the reservation
+ *    back[], count[], and two small arrays with an element per chunk. Only the reservation
  *    is big; what is open grows with use, so a system that counts committed memory
  *    counts little more than what is used.
- * 2. Memory, descriptors and back[] are opened together in steps of STEP chunks,
+ * 2. Memory, descriptors, back[] and count[] are opened together in steps of STEP chunks,
  *    smaller ones where the system refuses. A step half opened stays half
  *    opened: opening what is open already does no harm, and the next try does it again.
  * 3. Chunks are given out from the bottom, one to the buddy lists or several
@@ -31,7 +31,7 @@ static u32 ready;
 
 /* Where each part begins, from the base. Every part starts on a page. */
 struct layout {
-	size_t desc, back, chunk_head, chunk_use, total;
+	size_t desc, back, count, chunk_head, chunk_use, total;
 };
 
 static struct layout lay_out(size_t span)
@@ -40,7 +40,8 @@ static struct layout lay_out(size_t span)
 	struct layout l = {.desc = span};
 
 	l.back = l.desc + pages * sizeof(struct page);
-	l.chunk_head = l.back + ALIGN_UP(pages, PAGE_SIZE);
+	l.count = l.back + ALIGN_UP(pages, PAGE_SIZE);
+	l.chunk_head = l.count + pages * sizeof(u32); /* a page of it for each chunk */
 	l.chunk_use = l.chunk_head + ALIGN_UP(chunks * sizeof(u32), PAGE_SIZE);
 	l.total = l.chunk_use + ALIGN_UP(chunks * sizeof(struct chunk_use), PAGE_SIZE);
 	return l;
@@ -53,6 +54,7 @@ static void place(char *base, size_t span, const struct layout *l)
 	regn.chunks_max = (u32)(span >> CHUNK_SHIFT);
 	regn.desc = (struct page *)(base + l->desc);
 	regn.back = (u8 *)(base + l->back);
+	regn.count = (u32 *)(base + l->count);
 	regn.chunk_head = (u32 *)(base + l->chunk_head);
 	regn.chunk_use = (struct chunk_use *)(base + l->chunk_use);
 	regn.span = span;
@@ -76,6 +78,8 @@ static int open_chunks(u32 first, u32 n)
 	err = open_array(regn.desc + page, pages * sizeof(struct page));
 	if (!err)
 		err = open_array(regn.back + page, pages);
+	if (!err)
+		err = open_array(regn.count + page, pages * sizeof(u32));
 	if (!err)
 		err = sys_open_range((char *)regn.base + ((size_t)first << CHUNK_SHIFT),
 				     (size_t)n << CHUNK_SHIFT);
@@ -152,7 +156,7 @@ int region_init(u64 wanted)
 	}
 	place(base, span, &l);
 	/*
-	 * Descriptors and back[] can be read before their chunk is open, and say "nothing
+	 * Descriptors, back[] and count[] can be read before their chunk is open, and say "nothing
 	 * here": a free of any pointer into the range needs no test for that. The
 	 * arrays by chunk are opened whole.
 	 */
@@ -198,6 +202,19 @@ void region_claim(struct page *pg, u32 npages, unsigned order)
 		claim_small(index, npages);
 	else
 		memset(regn.back + index, (int)(BACK_ORDER | order), npages);
+}
+
+/*
+ * The same for a piece of a block that was handed out, which look-ups by address may go to
+ * meanwhile. Release: who is led to pg finds its descriptor; pairs with page_head.
+ */
+void region_claim_anew(const struct page *pg)
+{
+	u32 index = page_to_index(pg);
+
+	for (u32 i = 0; i < pg->npages; i++)
+		atomic_store_release(&regn.back[index + i],
+				     (u8)(pg->order <= SMALL_ORDER ? i : BACK_ORDER | pg->order));
 }
 
 /*

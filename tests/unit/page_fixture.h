@@ -134,7 +134,7 @@ static inline void check_tails(u32 index, u32 npages)
 static inline u32 walk_free(const struct page *pg, struct walk *w)
 {
 	w->free_blocks++;
-	CHECK(!pg->refcount && !page_owned(pg));
+	CHECK(!page_count(pg) && !page_owned(pg));
 	CHECK(pg->flags == PG_DIRTY || pg->flags == PG_ZEROED);
 	if (pg->kind == PAGE_RANGE) {
 		CHECK(!pg->free.dirty == !(pg->flags & PG_DIRTY));

@@ -26,7 +26,7 @@ static void take_one(struct page **at, u64 *seed)
 
 	*at = block_alloc(order);
 	CHECK(*at);
-	CHECK((*at)->refcount == 1 && (*at)->npages == 1u << order && (*at)->kind == PAGE_NONE);
+	CHECK(!page_count(*at) && (*at)->npages == 1u << order && (*at)->kind == PAGE_NONE);
 	if (order && next_random(seed) % 3 == 0)
 		block_trim(*at, 1 + next_random(seed) % (*at)->npages);
 }
@@ -165,11 +165,14 @@ static void heads_of_free_memory(void)
 {
 	bring_up(0);
 	random_rounds(4000, 6);
+	for (int i = 0; i < SLOTS; i++)
+		if (slot[i])
+			kind_set(slot[i], PAGE_TABLE); /* told from free memory by it */
 	for (u32 i = 0; i < regn.chunks * CHUNK_PAGES; i++) {
 		struct page *head = page_head(i);
 
 		CHECK(page_to_index(head) <= i);
-		if (head->refcount)
+		if (head->kind == PAGE_TABLE)
 			CHECK(i - page_to_index(head) < head->npages);
 	}
 }

@@ -19,7 +19,7 @@ static void on_uncharge(struct handle *h, unsigned kind, u64 bytes)
 
 static void on_release(struct page *pg)
 {
-	CHECK(!page_owned(pg) && !pg->refcount && pg->kind == PAGE_NET);
+	CHECK(!page_owned(pg) && !page_count(pg) && pg->kind == PAGE_NET);
 	releases++;
 }
 
@@ -46,7 +46,7 @@ static struct page *make(unsigned kind, u32 npages, unsigned owner_nr)
 		block_trim(pg, npages);
 	if (owner_nr)
 		page_set_objcg(pg, owner(owner_nr), MEMCG_DATA_KMEM);
-	pg->kind = (u8)kind;
+	page_publish(pg, kind);
 	return pg;
 }
 
@@ -120,7 +120,7 @@ static void the_last_put_frees(void)
 	bring_up_ops();
 	pg = make(PAGE_BUFFER, 4, 1);
 	page_get(pg);
-	CHECK(page_tryget(pg) && pg->refcount == 3);
+	CHECK(page_tryget(pg) && page_count(pg) == 3);
 	page_put(pg);
 	page_put(pg);
 	CHECK(!calls && pg->kind == PAGE_BUFFER);
@@ -166,7 +166,7 @@ static void freeze_needs_the_only_reference(void)
 	bring_up_ops();
 	pg = make(PAGE_BUFFER, 1, 1);
 	page_get(pg);
-	CHECK(!page_freeze(pg) && pg->refcount == 2);
+	CHECK(!page_freeze(pg) && page_count(pg) == 2);
 	page_put(pg);
 	CHECK(page_freeze(pg) && !page_tryget(pg) && !calls);
 	CHECK(!page_freeze(pg));
@@ -182,7 +182,7 @@ static void a_put_too_many_ends_the_process(void)
 	pg = make(PAGE_NET, 1, 0);
 	page_put(pg);
 	EXPECT_BUG(page_put(pg), "put once too often");
-	pg->refcount = 0;
+	*page_count_of(pg) = 0;
 	EXPECT_BUG(page_get(pg), "page_get");
 }
 
@@ -207,7 +207,7 @@ static void one_uncharge_for_a_run(void)
 	pages_release(batch, n);
 	CHECK(calls == 5); /* 1 buffers, 1 table, 2 table, 2 table, 2 large */
 	CHECK(bytes_told == (1 + 2 + 4 + 1 + 1 + 1 + 2000) * PAGE_SIZE);
-	CHECK(held->refcount == 1);
+	CHECK(page_count(held) == 1);
 	pages_release(&held, 1);
 	CHECK(calls == 6 && walk_all().handed_out == 1);
 	pages_release(batch, 0);
@@ -383,7 +383,7 @@ static void four_threads(void)
 	bring_up_ops();
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
 		common[i] = make(PAGE_BUFFER, 1 + i % 9, 1 + i % 3);
-		common[i]->refcount = 4;
+		*page_count_of(common[i]) = 4;
 	}
 	for (uintptr_t i = 0; i < 4; i++)
 		CHECK(!pthread_create(&thread[i], NULL, drop_all, (void *)(i + 1)));

@@ -285,7 +285,7 @@ static struct memcg_page *steals(struct memcg_pipe *p, size_t from, size_t at, s
 
 	CHECK(memcg_pipe_steal(p, &page, &offset) == (ssize_t)n && page && offset == at);
 	CHECK(!memcmp((char *)memcg_page_address(page) + offset, in + from, n));
-	CHECK(atomic_load(&((struct page *)page)->refcount) == 1);
+	CHECK(page_count((struct page *)page) == 1);
 	return page;
 }
 

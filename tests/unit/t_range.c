@@ -18,7 +18,7 @@ static void heads_and_alignment(void)
 	for (u32 n = CHUNK_PAGES + 1; n < 5 * CHUNK_PAGES; n += 777) {
 		struct page *pg = range_alloc(n);
 
-		CHECK(pg->npages == n && pg->refcount == 1 && pg->kind == PAGE_NONE);
+		CHECK(pg->npages == n && !page_count(pg) && pg->kind == PAGE_NONE);
 		CHECK(IS_ALIGNED((uintptr_t)page_address(pg), CHUNK_SIZE));
 		for (u32 i = 0; i < n; i++)
 			CHECK(page_head(page_to_index(pg) + i) == pg);
