@@ -47,9 +47,10 @@ static void split_frozen(struct page *pg, unsigned order)
 {
 	u32 npages = pg->npages, step = 1u << order;
 
-	for (u32 at = step; at < npages; at += step)
+	for (u32 at = step; at < npages; at += step) {
 		piece_make(pg + at, pg, piece_pages(npages, at, order), order);
-	HOOK(split_made);
+		HOOK(split_made);
+	}
 	pg->npages = piece_pages(npages, 0, order);
 	pg->order = (u8)order;
 	for (u32 at = 0; at < npages; at += step)
