@@ -82,8 +82,6 @@ struct page *stack_cache_take(u32 npages)
 		if (page_at(k->index[i])->npages == npages)
 			pg = remove_locked(k, i);
 	lock_release(&k->lock);
-	if (pg)
-		page_thaw(pg);
 	return pg;
 }
 
