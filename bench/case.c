@@ -97,6 +97,19 @@ const struct allocator allocators[ALLOCATORS] = {
 		     .other = "half_ns",                              \
 		     .goal = 1.25})
 
+/* Beside a second thread on another CPU, and alone. */
+#define HANDLE_CALL(name_)                                           \
+	LINKED_CASE("handle/" name_, 8, {.key = "ns", .unit = "ns"}, \
+		    {.key = "alone", .suffix = "alone", .unit = "ns"})
+/* Whatever was left or inherited. */
+#define HANDLE_DESTROY(name_)                                                                      \
+	{                                                                                          \
+		.name = "handle/" name_, .linked = true, .repeats = 3,                             \
+		.metric =                                                                          \
+		{ {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "least", .goal = 2} \
+		}                                                                                  \
+	}
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -132,6 +145,15 @@ const struct bench_case bench_cases[] = {
 	OWNER("range"),
 	OWNER("buffer"),
 	OWNER("stack"),
+	HANDLE_CALL("charge"),
+	HANDLE_CALL("get-put"),
+	HANDLE_CALL("enter-leave"),
+	HANDLE_DESTROY("leaves/1"),
+	HANDLE_DESTROY("leaves/1000"),
+	HANDLE_DESTROY("leaves/1000000"),
+	HANDLE_DESTROY("inherits/1"),
+	HANDLE_DESTROY("inherits/1000"),
+	HANDLE_DESTROY("inherits/100000"),
 	{.name = "create-destroy",
 	 .linked = true,
 	 .repeats = 6,

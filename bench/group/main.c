@@ -18,6 +18,7 @@ static const struct {
 	{"create-destroy", measure_create_destroy},
 	{"idle-group", measure_idle},
 	{"owner", measure_owner},
+	{"handle", measure_handle},
 	{"limits", measure_limits},
 };
 

@@ -1,0 +1,172 @@
+/*
+ * handle.c - what counting costs: a charge by hand, a reference of a group, being in a group, each
+ * alone and while a second thread does the same to the same group on another CPU; and destroying
+ * a group, by how much it leaves and by how many groups have left theirs to it.
+ */
+#include "cases.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <memcg/alloc.h>
+
+#define BYTES  64u
+#define OBJECT 16u
+#define LEVELS 5u
+#define REPEAT 15u
+
+/* --- calls, by one thread and by two ---------------------------------------------- */
+
+static void charges(void *arg, uint64_t n)
+{
+	while (n--) {
+		struct memcg_charge *c = memcg_charge(arg, BYTES);
+
+		if (!c)
+			bench_die("memcg_charge");
+		memcg_uncharge(c);
+	}
+}
+
+static void references(void *arg, uint64_t n)
+{
+	while (n--)
+		memcg_put(memcg_get(arg));
+}
+
+static void enters(void *arg, uint64_t n)
+{
+	while (n--)
+		memcg_leave(memcg_enter(arg));
+}
+
+static const struct call {
+	const char *name;
+	bench_run run;
+} calls[] = {
+	{"charge", charges},
+	{"get-put", references},
+	{"enter-leave", enters},
+};
+
+static struct {
+	bench_run run;
+	void *group;
+	bool runs, stop;
+} other;
+
+static void *run_beside(void *arg)
+{
+	bench_pin(1);
+	other.run(other.group, 1000);
+	__atomic_store_n(&other.runs, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&other.stop, __ATOMIC_RELAXED))
+		other.run(other.group, 1000);
+	return arg;
+}
+
+static void measure_call(const struct bench_time *t, const struct call *call)
+{
+	struct memcg *cg = NULL;
+	pthread_t thread;
+
+	for (unsigned i = 0; i < LEVELS; i++)
+		cg = group_make(cg, "level", i);
+	bench_print("alone", bench_measure(t, call->run, cg));
+	other.run = call->run;
+	other.group = cg;
+	if (pthread_create(&thread, NULL, run_beside, NULL))
+		bench_die("pthread_create");
+	while (!__atomic_load_n(&other.runs, __ATOMIC_RELAXED))
+		sched_yield();
+	bench_print("ns", bench_measure(t, call->run, cg));
+	__atomic_store_n(&other.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
+/* --- destroying --------------------------------------------------------------------- */
+
+static double destroy_one(struct memcg *cg)
+{
+	uint64_t start = bench_now();
+
+	if (memcg_destroy(cg))
+		bench_die("memcg_destroy");
+	return (double)(bench_now() - start);
+}
+
+/* The group's own objects, so that it is used as groups are; freed when it has gone. */
+static void fill(void **object, struct memcg *cg, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		object[i] = bench_need(memcg_malloc_in(cg, OBJECT));
+}
+
+static void empty(void **object, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		memcg_free(object[i]);
+}
+
+/* n objects left behind. */
+static double leaves(unsigned n)
+{
+	void **object = bench_need(calloc(n, sizeof(*object)));
+	struct memcg *cg = group_make(NULL, "leaves", n);
+	double ns;
+
+	fill(object, cg, n);
+	ns = destroy_one(cg);
+	empty(object, n);
+	free(object);
+	return ns;
+}
+
+/* n groups below it have gone, each with an object left. */
+static double inherits(unsigned n)
+{
+	void **object = bench_need(calloc(n, sizeof(*object)));
+	struct memcg *cg = group_make(NULL, "inherits", n);
+	double ns;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct memcg *child = group_make(cg, "c", i);
+
+		fill(&object[i], child, 1);
+		(void)destroy_one(child);
+	}
+	ns = destroy_one(cg);
+	empty(object, n);
+	free(object);
+	return ns;
+}
+
+/* In turn with what it is held against, so that both see the same machine. */
+static void measure_destroy(double (*one)(unsigned n), const char *arg)
+{
+	double much[REPEAT], least[REPEAT];
+	unsigned n = (unsigned)strtoul(arg, NULL, 10);
+
+	for (unsigned i = 0; i < REPEAT; i++) {
+		least[i] = one(1);
+		much[i] = one(n);
+	}
+	bench_print("ns", median(much, REPEAT));
+	bench_print("least", median(least, REPEAT));
+}
+
+void measure_handle(const struct bench_time *t, const char *arg)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (!strcmp(arg, calls[i].name)) {
+			measure_call(t, &calls[i]);
+			return;
+		}
+	if (!strncmp(arg, "leaves/", 7))
+		measure_destroy(leaves, arg + 7);
+	else if (!strncmp(arg, "inherits/", 9))
+		measure_destroy(inherits, arg + 9);
+	else
+		bench_die("handle/CASE: no such case");
+}
