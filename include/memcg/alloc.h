@@ -68,10 +68,17 @@ MEMCG_API void memcg_cache_free(struct memcg_cache *cache, void *object);
 /** -EBUSY with live objects: logs their count and owners. */
 MEMCG_API int memcg_cache_destroy(struct memcg_cache *cache);
 
-/** Charges memory we did not allocate (cg NULL: active). NULL and ENOMEM over max. */
+/**
+ * Charges memory we did not allocate (cg NULL: active). NULL and ENOMEM over max. The first few
+ * charges a thread makes to a group are made to the byte; from then on some is charged ahead
+ * (memcg_slack). About 5 ns, then: no lock, and nothing that another CPU writes too.
+ */
 struct memcg_charge;
 MEMCG_API MEMCG_NODISCARD struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes);
-/** Credits whoever owns the charge now. Twice ends the process with one line. NULL is allowed. */
+/**
+ * Credits whoever owns the charge now, from any thread, and keeps errno. Twice ends the process
+ * with one line. NULL is allowed.
+ */
 MEMCG_API void memcg_uncharge(struct memcg_charge *charge);
 
 /**

@@ -1,88 +1,232 @@
-/*
- * external.c - charges for memory we did not allocate. A charge is an object
- * of ours that names a handle, so it survives its group; it is on one list,
- * because nothing but the list knows that the bytes exist.
- */
+/* external.c - charges for memory we did not allocate. Theory in external.h. */
+#include "alloc/external.h"
+
 #include <errno.h>
 
 #include "alloc/alloc.h"
-#include "alloc/external.h"
+#include "group/tally.h"
 #include "sync/lock.h"
 
-#define CHARGE_LIVE 0x636861726765ul
-
-static struct lock external_lock = LOCK_INIT(RANK_EXTERNAL);
-static struct list charges = LIST_INIT(charges);
-const struct list *const external_registry = &charges;
+static struct lock external_lock = LOCK_INIT(RANK_EXTERNAL); /* depot; the list's head */
+static struct charge_stack depot;
+struct charge_page *external_pages;
 
 void external_init(void)
 {
 	lock_init(&external_lock, RANK_EXTERNAL);
 }
 
-static struct memcg_charge *charge_new(u32 handle, u64 bytes)
-{
-	struct memcg_charge *c = meta_alloc(sizeof(*c));
+/* --- records -------------------------------------------------------------------- */
 
-	if (!c)
-		return NULL;
-	if (!charge_bytes(handle, bytes, 0)) {
-		meta_free(c, sizeof(*c));
-		return NULL;
-	}
-	handle_add(handle_of(handle), HANDLE_PIN); /* also a charge of 0 bytes names it */
-	c->bytes = bytes;
-	c->handle = handle;
-	atomic_store_release(&c->live, CHARGE_LIVE);
+static void push(struct charge_stack *s, struct memcg_charge *c)
+{
+	c->next = s->top;
+	s->top = c;
+	s->n++;
+}
+
+static struct memcg_charge *pop(struct charge_stack *s)
+{
+	struct memcg_charge *c = s->top;
+
+	s->top = c->next;
+	s->n--;
 	return c;
+}
+
+static void move(struct charge_stack *from, struct charge_stack *to, u32 n)
+{
+	while (n-- && from->n)
+		push(to, pop(from));
+}
+
+/* A page's records go to one thread: its lines are that thread's for a start. */
+static void page_open(struct charge_stack *s)
+{
+	struct charge_page *page = meta_alloc(sizeof(*page));
+
+	if (!page)
+		return;
+	for (unsigned i = CHARGE_PAGE_NR; i--;)
+		push(s, &page->charge[i]);
+	lock_acquire(&external_lock);
+	page->next = external_pages;
+	atomic_store_release(&external_pages, page); /* pairs with external_each's acquire */
+	lock_release(&external_lock);
+}
+
+static __noinline_ void stack_fill(struct charge_stack *s)
+{
+	lock_acquire(&external_lock);
+	move(&depot, s, CHARGES_BATCH);
+	lock_release(&external_lock);
+	if (!s->n)
+		page_open(s);
+}
+
+static __noinline_ void stack_spill(struct charge_stack *s, u32 n)
+{
+	lock_acquire(&external_lock);
+	move(s, &depot, n);
+	lock_release(&external_lock);
+}
+
+void external_give_up(struct charge_stack *s)
+{
+	if (s->n)
+		stack_spill(s, s->n);
+}
+
+/* A thread without a record of its own leaves nothing on a stack of its own either. */
+static __noinline_ struct memcg_charge *record_bare(void)
+{
+	struct charge_stack s = {0};
+	struct memcg_charge *c;
+
+	stack_fill(&s);
+	c = s.n ? pop(&s) : NULL;
+	external_give_up(&s);
+	return c;
+}
+
+static inline struct memcg_charge *record_take(struct thread *t)
+{
+	if (unlikely(!t))
+		return record_bare();
+	if (unlikely(!t->charges.n))
+		stack_fill(&t->charges);
+	return likely(t->charges.n) ? pop(&t->charges) : NULL;
+}
+
+static inline void record_give(struct thread *t, struct memcg_charge *c)
+{
+	struct charge_stack bare = {0}, *s = likely(t) ? &t->charges : &bare;
+
+	push(s, c);
+	if (unlikely(!t))
+		stack_spill(&bare, 1);
+	else if (unlikely(s->n > CHARGES_KEPT))
+		stack_spill(s, CHARGES_BATCH);
+}
+
+/* --- charging --------------------------------------------------------------------- */
+
+/* Charged often enough by this thread to be worth a batch. */
+static bool is_hot(const struct thread *t, u32 handle)
+{
+	const struct charge_heat *heat = &t->heat[handle % CHARGE_HEATS];
+
+	return heat->handle == handle && heat->turns >= CHARGE_HOT;
+}
+
+/* Once more. A group that is new in its place begins at none. */
+static bool grow_hot(struct thread *t, const struct memcg *cg, u32 handle)
+{
+	struct charge_heat *heat = &t->heat[handle % CHARGE_HEATS];
+
+	if (heat->group != cg->id)
+		*heat = (struct charge_heat){.group = cg->id, .handle = handle};
+	return heat->turns >= CHARGE_HOT || heat->turns++ >= CHARGE_HOT;
+}
+
+/* Both halves of reclaim/charge.h. */
+static __noinline_ bool charge_slowly(struct thread *t, const struct memcg *cg, u32 handle,
+				      u64 bytes)
+{
+	bool ahead = bytes < STOCK_CAP_MAX && t && grow_hot(t, cg, handle);
+	struct retry r = RETRY(0);
+
+	do
+		if (ahead ? charge_pages(handle, bytes, r.flags)
+			  : charge_quiet(handle, bytes, r.flags))
+			return true;
+	while (charge_again(&r));
+	return false;
+}
+
+static __noinline_ void uncharge_slowly(struct thread *t, u32 handle, u64 bytes)
+{
+	if (bytes < STOCK_CAP_MAX && t && is_hot(t, handle))
+		memcg__uncharge_slow(handle, (u32)bytes);
+	else
+		uncharge_bytes(handle, bytes);
+}
+
+static inline bool charge_record(struct thread *t, struct memcg_charge *c, const struct memcg *cg,
+				 u64 bytes)
+{
+	u32 handle = likely(bytes) ? handle_index(cg->handle) : 0;
+
+	if (unlikely(bytes >= STOCK_CAP_MAX ||
+		     !pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle,
+				(u32)bytes)) &&
+	    bytes && !charge_slowly(t, cg, handle, bytes))
+		return false;
+	c->handle = handle;
+	c->bytes = bytes;
+	c->home = memcg__self->tid;
+	atomic_store_release(&c->live, CHARGE_LIVE);
+	if (likely(bytes))
+		tally_add(handle, bytes);
+	return true;
 }
 
 struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes)
 {
-	struct memcg_charge *c;
+	struct thread *t = thread_get();
+	struct memcg_charge *c = likely(bytes < HANDLE_PIN) ? record_take(t) : NULL;
 
-	thread_need();
-	cg = cg ? cg : group_active();
-	c = bytes < HANDLE_PIN ? charge_new(cg->handle->index, bytes) : NULL;
-	if (!c) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	stat_add(c->handle, STAT_EXTERNAL, (s64)bytes);
-	lock_acquire(&external_lock);
-	list_add_tail(&charges, &c->link);
-	lock_release(&external_lock);
-	return c;
+	if (likely(c && charge_record(t, c, cg ? cg : group_active(), bytes)))
+		return c;
+	if (c)
+		record_give(t, c);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* True: it was live, and the caller is who returns it. */
+static inline bool charge_end(struct memcg_charge *c)
+{
+	u32 was = atomic_load(&c->live);
+
+	if (likely(c->home == memcg__self->tid)) /* of what is no charge at all it means nothing */
+		atomic_store(&c->live, 0u);
+	else if (was == CHARGE_LIVE)
+		was = atomic_xchg(&c->live, 0u);
+	return was == CHARGE_LIVE;
 }
 
 void memcg_uncharge(struct memcg_charge *c)
 {
-	int saved = errno;
+	struct thread *t = thread_self();
 
-	if (!c)
+	if (unlikely(!c))
 		return;
-	if (atomic_xchg(&c->live, 0ul) != CHARGE_LIVE)
+	if (unlikely(!charge_end(c)))
 		memcg_bug("memcg_uncharge(%p): not a charge, or returned before", (void *)c);
-	lock_acquire(&external_lock);
-	list_del(&c->link);
-	lock_release(&external_lock);
-	stat_add(c->handle, STAT_EXTERNAL, -(s64)c->bytes);
-	uncharge_bytes(c->handle, c->bytes);
-	handle_sub(handle_of(c->handle), HANDLE_PIN);
-	meta_free(c, sizeof(*c));
-	errno = saved;
+	if (likely(c->bytes)) {
+		tally_sub(c->handle, c->bytes); /* first: the bytes keep the handle */
+		if (unlikely(c->bytes >= STOCK_CAP_MAX ||
+			     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(c->handle),
+					c->handle, (u32)c->bytes, memcg__stock_cap)))
+			uncharge_slowly(t, c->handle, c->bytes);
+	}
+	record_give(t, c);
 }
+
+/* --- looking ---------------------------------------------------------------------- */
 
 void external_each(void (*each)(u32 handle, u64 bytes, unsigned stat_item, void *arg), void *arg)
 {
-	struct list *at;
+	const struct charge_page *page = atomic_load_acquire(&external_pages);
 
-	list_for_each(at, &charges)
-	{
-		struct memcg_charge *c = list_entry(at, struct memcg_charge, link);
+	for (; page; page = page->next)
+		for (unsigned i = 0; i < CHARGE_PAGE_NR; i++) {
+			const struct memcg_charge *c = &page->charge[i];
 
-		each(c->handle, c->bytes, STAT_EXTERNAL, arg);
-	}
+			if (atomic_load(&c->live) == CHARGE_LIVE && c->bytes)
+				each(c->handle, c->bytes, STAT_EXTERNAL, arg);
+		}
 }
 
 void external_fork_prepare(void)

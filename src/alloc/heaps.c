@@ -117,17 +117,12 @@ u64 thread_trim(struct thread *t, bool all)
 	return bytes;
 }
 
-static bool handle_dead(u32 handle)
-{
-	return atomic_load(&handle_of(handle)->word) & HANDLE_REDIRECT;
-}
-
 /* The place is free, its group is gone, or it has stood in the way of hot groups often enough. */
 static bool place_free(struct thread *t, unsigned slot)
 {
 	struct heap *h = t->own[slot];
 
-	if (h && !handle_dead(h->handle) && ++t->displaced[slot] < 8)
+	if (h && !handle_dead(handle_of(h->handle)) && ++t->displaced[slot] < 8)
 		return false;
 	if (h)
 		heap_end(t, slot);

@@ -70,6 +70,7 @@ static void thread_exit(void *arg)
 	active = t->task.active;
 	t->task.busy++; /* no allocation from here on gets into these heaps */
 	thread_dissolve(t);
+	external_give_up(&t->charges);
 	memcg__self = &nobody.task;
 	atomic_store(&t->task.active, (struct memcg *)NULL); /* psi.c may still look */
 	/* May run the program's drop, which may allocate: as a new thread would. */

@@ -12,6 +12,7 @@
 #ifndef MEMCG_ALLOC_THREAD_H
 #define MEMCG_ALLOC_THREAD_H
 
+#include "alloc/external.h"
 #include "reclaim/charge.h"
 #include "slab/slab_fast.h"
 
@@ -28,7 +29,9 @@ struct thread {
 	u32 mode; /* accounting_mode this thread has taken over */
 	struct heap *own_now; /* the active group's own heap, or NULL */
 	struct heap *own[OWN_HEAPS];
-	u8 displaced[OWN_HEAPS]; /* promotions refused because another group has the place */
+	u8 displaced[OWN_HEAPS];     /* promotions refused because another group has the place */
+	struct charge_stack charges; /* external.c: free records, and who was charged */
+	struct charge_heat heat[CHARGE_HEATS];
 	struct heap shared;
 };
 _Static_assert(__builtin_offsetof(struct thread, task) == 0, "memcg__self is the thread");

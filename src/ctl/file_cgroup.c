@@ -56,7 +56,7 @@ int store_subtree_control(struct memcg *cg, const char *buf, size_t len)
 int show_cgroup_stat(struct memcg *cg, struct text *t)
 {
 	text_line(t, "nr_descendants", group_descendants(cg));
-	text_line(t, "nr_dying_descendants", cg == root_group ? group_dying() : 0);
+	text_line(t, "nr_dying_descendants", group_dying(cg));
 	return 0;
 }
 

@@ -119,7 +119,7 @@ const struct file file_table[] = {
 	 "entered a group or needed the library's slow path."},
 	{"cgroup.stat", show_cgroup_stat, NULL, 0, "lines of name and number", NULL,
 	 "`nr_descendants`: groups below. `nr_dying_descendants`: deleted groups that memory "
-	 "still names; they hold no struct, and are counted at the root alone, for all."},
+	 "still names, and that this group or one below pays for now; they hold no struct."},
 	{"cgroup.max.descendants", show_max_descendants, store_max_descendants, 0,
 	 "a number or `max`", "0 to 2147483647, or `max` (the same as the largest)",
 	 "How many groups there may be below; memcg_create past it fails with EAGAIN."},

@@ -58,6 +58,10 @@
 	X(offsetof(struct memcg, name))          \
 	X(sizeof(struct stock_area))             \
 	X(offsetof(struct stock_area, word))     \
+	X(sizeof(struct memcg_charge))           \
+	X(offsetof(struct memcg_charge, handle)) \
+	X(offsetof(struct memcg_charge, bytes))  \
+	X(CHARGE_LIVE)                           \
 	X(sizeof(struct map))                    \
 	X(offsetof(struct map, left))            \
 	X(offsetof(struct map, handle))          \
@@ -103,7 +107,7 @@ struct layout {
 	const unsigned *cpus;
 	const u64 *cached;
 	const u64 *metadata;
-	const struct list *const *external; /* charges that no page shows */
+	struct charge_page *const *external; /* charges that no page shows */
 	struct map *const *const *maps;
 	u32 shape[LAYOUT_SHAPE_NR];
 };

@@ -5,6 +5,7 @@
 
 #include "alloc/external.h"
 #include "alloc/maps.h"
+#include "group/tally.h"
 #include "sys/map.h"
 
 static bool read_here(void *arg, u64 from, void *to, size_t n)
@@ -36,6 +37,7 @@ void recount_env(struct walk_env *env)
 		.extra = extra_here,
 		.handles = handle_count(),
 		.folded = true,
+		.external = tally_sum(NULL),
 	};
 	stat_fold_all();
 }

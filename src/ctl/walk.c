@@ -442,6 +442,11 @@ static void compare_line(struct walk *w, const char *what, u64 says, u64 found)
 			 (unsigned long)says, (unsigned long)found);
 }
 
+static s64 says(const struct walk *w, const struct memcg *root, unsigned item)
+{
+	return root->stat[item] + (item == STAT_EXTERNAL ? w->env->external : 0);
+}
+
 /* The root's statistics, where all that CPUs held back has been added. */
 static void compare_stat(struct walk *w)
 {
@@ -454,10 +459,10 @@ static void compare_stat(struct walk *w)
 	if (!w->env->folded || !walk_read_region(w, w->group[0].address, &root, sizeof(root)))
 		return;
 	for (i = 0; i < STAT_NR; i++)
-		if ((u64)root.stat[i] != w->sum.item[i])
+		if ((u64)says(w, &root, i) != w->sum.item[i])
 			walk_say(w,
 				 "memory.stat of /, line %s: says %ld bytes, the memory holds %lu",
-				 name[i], (long)root.stat[i], (unsigned long)w->sum.item[i]);
+				 name[i], (long)says(w, &root, i), (unsigned long)w->sum.item[i]);
 }
 
 static void compare(struct walk *w)

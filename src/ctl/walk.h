@@ -50,8 +50,9 @@ struct walk_env {
 	/* Told of everything that is charged to a handle; NULL: nobody is. */
 	void (*found)(struct walk *w, u32 handle, const struct walk_find *f);
 	void *arg, *say_arg;
-	u32 handles; /* indices below this have been used; 0: find out */
-	bool folded; /* statistics have been folded: they can be compared too */
+	u32 handles;  /* indices below this have been used; 0: find out */
+	bool folded;  /* statistics have been folded: they can be compared too */
+	s64 external; /* of the line external, held by CPUs: for that comparison */
 };
 
 /* Bytes unless it says otherwise. */

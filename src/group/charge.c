@@ -16,6 +16,8 @@
 #include "group/charge.h"
 
 void (*charge_watch)(void);
+HOOK_DEFINE(charge_found);
+HOOK_DEFINE(fold_found);
 
 static struct memcg *group_of_counter(struct counter *c)
 {
@@ -47,6 +49,7 @@ bool charge_try(u32 handle, u64 n, struct memcg **limited)
 		return false; /* past what refs can count; half of it, so that racing charges fit */
 	rcu_read_lock(self);
 	cg = handle_group(h);
+	HOOK(charge_found);
 	done = counter_try_charge(&cg->counter, n, &fail);
 	if (done) {
 		own_follow(h, cg);
@@ -66,6 +69,7 @@ void charge_force(u32 handle, u64 n)
 
 	rcu_read_lock(self);
 	cg = handle_group(h);
+	HOOK(charge_found);
 	counter_charge(&cg->counter, n);
 	own_follow(h, cg);
 	rcu_read_unlock(self);
@@ -82,10 +86,12 @@ void charge_fold(u32 handle, u64 bytes)
 		return; /* nothing holds the handle for it */
 	rcu_read_lock(self);
 	cg = handle_group(h);
+	HOOK(fold_found);
 	counter_uncharge(&cg->counter, bytes);
 	if (unlikely(memcg__self->measured) && group_below(cg, memcg__self->measured))
 		memcg__self->folded += bytes;
 	own_follow(h, cg);
+	handle_shorten(h);
 	rcu_read_unlock(self);
 	handle_sub(h, bytes);
 	if (charge_watch)
@@ -97,6 +103,18 @@ void uncharge_bytes(u32 handle, u64 n)
 	charge_fold(handle, n);
 }
 
+/*
+ * Through a dead handle: the bytes become the heir's, which pays for them as it is, and are parked
+ * as its. That is two atomics, whatever the depth; no counter moves.
+ */
+static void uncharge_dead(struct handle *h, u32 n)
+{
+	struct handle *to = handle_heir_get(h, n);
+
+	handle_sub(h, n);
+	uncharge(handle_index(to), n); /* it may have died meanwhile: once more */
+}
+
 /* Every eighth stray free takes the slot over: a thread that only frees must get a stock some time.
  */
 void memcg__uncharge_slow(u32 handle, u32 n)
@@ -104,6 +122,10 @@ void memcg__uncharge_slow(u32 handle, u32 n)
 	static u32 strays; /* racy; any mix will do */
 	u32 s = atomic_load(&strays);
 
+	if (unlikely(handle_dead(handle_of(handle)))) {
+		uncharge_dead(handle_of(handle), n);
+		return;
+	}
 	atomic_store(&strays, s + 1);
 	stock_put(handle, n, s % 8 == 0);
 }

@@ -13,6 +13,9 @@ __private_ void memcg__uncharge_slow(u32 handle, u32 n);
 /* Told after every slow charge, refusal and fold: a few loads and stores, no lock. NULL: nobody. */
 extern __hidden_ void (*charge_watch)(void);
 
+HOOK_DECLARE(charge_found); /* a charge's group has been looked up, and nothing counted */
+HOOK_DECLARE(fold_found);   /* a fold's */
+
 /*
  * One try. False: *limited is the group whose max refused, with a reference; or NULL, when it
  * is dying (its ancestors may have room), or when n is more than a handle can count.

@@ -114,6 +114,17 @@ bool group_below(const struct memcg *cg, const struct memcg *top)
 	return cg == top;
 }
 
+void group_count_dying(struct memcg *cg, s32 n)
+{
+	for (; cg; cg = cg->parent)
+		atomic_add_relaxed(&cg->dying, (u32)n);
+}
+
+u32 group_dying(const struct memcg *cg)
+{
+	return atomic_load(&cg->dying);
+}
+
 /* The root also answers for what the library keeps in caches. */
 u64 group_current(struct memcg *cg)
 {

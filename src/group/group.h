@@ -52,6 +52,7 @@ struct memcg {
 	u32 descendants;
 	u32 max_descendants, max_depth;
 	u64 rests_until;      /* reclaim/owed.c: not worth a look before, ns; atomic */
+	u32 dying;	      /* handles redirected to it or below and still referenced; atomic */
 	u32 owed;	      /* reclaim/reclaimer.c; atomic */
 	bool online;	      /* read without the lock: a hint */
 	u8 oom_group;	      /* memory.oom.group; atomic */
@@ -94,7 +95,11 @@ __hidden_ u64 group_local_bytes(struct memcg *cg); /* charged to it, not to its 
 __hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
 __hidden_ void tree_fork_prepare(void);
 __hidden_ void tree_fork_done(void);
-__hidden_ u64 group_dying(void);
+__hidden_ void group_count_dying(struct memcg *cg, s32 n); /* and above; RCU section or tree lock */
+__hidden_ u32
+group_dying(const struct memcg *cg); /* dead handles that it and those below pay for */
+HOOK_DECLARE(group_redirected); /* destroy: the handle is, the tree lock held; nothing handed on */
+HOOK_DECLARE(group_offline);	/* it is; what CPUs hold of it is where it was */
 __hidden_ u32 group_descendants(struct memcg *cg);
 __hidden_ u64 group_next_id(void); /* no group made from now on has a smaller one */
 

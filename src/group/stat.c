@@ -14,6 +14,7 @@
 #include "group/group.h"
 #include "group/stat_lines.h"
 #include "group/stock.h"
+#include "group/tally.h"
 #include "page/page.h"
 
 /* memory.stat is printed by walking the struct: a member out of order would be a wrong name. */
@@ -41,6 +42,12 @@ static u64 item(struct memcg *cg, enum stat_item i)
 	return positive(atomic_load(&cg->stat[i]));
 }
 
+/* What was handed on, and what CPUs still hold. */
+static u64 external(struct memcg *cg)
+{
+	return positive(atomic_load(&cg->stat[STAT_EXTERNAL]) + tally_sum(cg->handle));
+}
+
 static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 {
 	u64 usage = atomic_load(&cg->counter.usage), others;
@@ -52,7 +59,7 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.peak = memcg_peak(cg),
 		.large = item(cg, STAT_LARGE),
 		.buffer = item(cg, STAT_BUFFER),
-		.external = item(cg, STAT_EXTERNAL),
+		.external = external(cg),
 		.maps = item(cg, STAT_MAPS),
 		.stock = stock_sum(cg),
 		.cached = cg == root_group ? page_cached_now() : 0,

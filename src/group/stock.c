@@ -68,6 +68,54 @@ static void note_used(struct stock_area *a, unsigned slot)
 		atomic_or(used, bit);
 }
 
+/* Mostly a group goes on the CPU where it was used: that CPU's word needs nobody to be stopped. */
+static bool leave_here(unsigned cpu, u32 handle, u64 word)
+{
+	unsigned at = cpu;
+
+	if (cpu != pcpu_this() ||
+	    !pcpu_cas(memcg__stock, STOCK_SHIFT, stock_offset(handle), word, 0, &at))
+		return false;
+	charge_fold(handle, (u32)word);
+	return at == cpu; /* else this thread has moved, and another CPU's word was the same */
+}
+
+static void leave_there(unsigned cpu, u32 handle)
+{
+	struct stock_area *a = area(cpu);
+	u64 *at = &a->word[handle % STOCK_SLOTS], word = 0;
+
+	lock_acquire(&stock_lock);
+	if (pcpu_stop(&a->head, cpu)) {
+		if (PCPU_TAG(atomic_load(at)) == handle)
+			word = pcpu_swap(&a->head, at, 0);
+		pcpu_start(&a->head);
+	}
+	lock_release(&stock_lock);
+	charge_fold(handle, (u32)word);
+}
+
+void stock_leave(u32 handle)
+{
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
+		u64 word = atomic_load(&area(cpu)->word[handle % STOCK_SLOTS]);
+
+		if (PCPU_TAG(word) == handle && !leave_here(cpu, handle, word))
+			leave_there(cpu, handle);
+	}
+}
+
+/*
+ * Who put a word in its place looks whether the group went meanwhile. By a read that also writes:
+ * memcg_destroy exchanges the handle's word and then looks for words here, so one of the two
+ * sees what the other did (kill_handle, tree.c).
+ */
+static void put_follow(u32 handle)
+{
+	if (unlikely(atomic_add(&handle_of(handle)->word, 0ul) & HANDLE_REDIRECT))
+		stock_leave(handle);
+}
+
 /*
  * Adds to this CPU's word, folding what does not fit. Another handle's word is
  * replaced when `evict` says that this handle is about to be busy; else it stays and
@@ -79,8 +127,9 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 	u32 cap = atomic_load(&memcg__stock_cap), had, keep;
 	unsigned cpu = pcpu_this(), tries;
 
-	if (unlikely(fail_armed(handle))) {
-		charge_fold(handle, bytes); /* else charges would be served that no rule sees */
+	/* Charges would be served that no rule sees; bytes would keep a handle that is dead. */
+	if (unlikely(fail_armed(handle) || handle_dead(handle_of(handle)))) {
+		charge_fold(handle, bytes);
 		return;
 	}
 	for (tries = 0; tries < 4; tries++) {
@@ -96,6 +145,8 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 			continue;
 		if (tag && tag != handle && (u32)old)
 			charge_fold(tag, (u32)old);
+		if (tag != handle)
+			put_follow(handle);
 		if (had + bytes > keep)
 			charge_fold(handle, had + bytes - keep);
 		return;
@@ -211,20 +262,6 @@ static void each_used(struct stock_area *a, unsigned i,
 		if ((u32)word)
 			each((u32)(word >> 32), (u32)word, arg);
 	}
-}
-
-/*
- * One CPU's, without stopping any: mostly that is where the group was used last. What others hold
- * is its parent's, and goes with the next drain or the next group that needs the word.
- */
-void stock_leave(u32 handle)
-{
-	size_t off = stock_offset(handle);
-	unsigned cpu = pcpu_this();
-	u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
-
-	if ((u32)(old >> 32) == handle && pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, 0, &cpu))
-		charge_fold(handle, (u32)old);
 }
 
 void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg)

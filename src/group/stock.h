@@ -43,7 +43,7 @@ __hidden_ void stock_set_root_max(u64 max);
 __hidden_ void stock_after_fork(void);
 __hidden_ u64 stock_drain(struct memcg *top); /* of the subtree; bytes folded */
 __hidden_ u64 stock_of(u32 handle);	      /* held for it alone: a load for each CPU */
-__hidden_ void stock_leave(u32 handle);	      /* what this CPU has for it: its group is gone */
+__hidden_ void stock_leave(u32 handle);	      /* all of it: its group is gone */
 __hidden_ u64 stock_sum(struct memcg *top);   /* held for the subtree now */
 __hidden_ void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg);
 /* What remains of a batch, or of a free that found no room: into this CPU's word, or folded. */

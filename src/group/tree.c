@@ -1,6 +1,21 @@
 /*
  * tree.c - the hierarchy: names, creation, destruction, look-up, walking.
- * tree_lock covers all of it; nothing on the way of a charge takes it.
+ *
+ * 1. tree_lock covers all of it; nothing on the way of a charge takes it.
+ * 2. The order at destroy, and who may come between its steps:
+ *    - *Offline* (offline_locked), one section of the tree lock, which is the lock of the child's
+ *      and of the parent's lists: off the lists, the name free, the handle redirected. There is no
+ *      list of what was inherited to splice: what led to this handle leads on through it. From
+ *      the exchange of the one word on, whoever looks up finds the parent.
+ *    - What it owned itself by count (counter.own) is passed on. Who found the group before the
+ *      exchange and counts after it looks again and passes on what it left (own_follow, charge.c).
+ *    - *Kill* (kill_handle): the stock CPUs hold for it is taken out and folded, to the heir. Who
+ *      puts a batch there afterwards sees the exchange and takes it out (put_follow, stock.c).
+ *    - *Fold*: statistics CPUs hold back under its index are delivered, to the heir and all above.
+ *      A late one is delivered later, to whoever lives then: no ancestor is ever told less or
+ *      more than all, for every delivery climbs from the living to the root.
+ *    - The tree's reference is dropped. The struct stays a grace period longer than its last
+ *      reference, so who found it in a section may still count in it: that means nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +30,8 @@
 
 struct memcg *root_group;
 void (*group_offlined)(struct memcg *cg);
+HOOK_DEFINE(group_redirected);
+HOOK_DEFINE(group_offline);
 
 static struct lock tree_lock = LOCK_INIT(RANK_TREE);
 static u64 next_id = 1; /* tree lock; read by group_next_id */
@@ -135,7 +152,7 @@ static void scrap_free(struct rcu_head *rcu)
  */
 static void group_scrap(struct memcg *cg)
 {
-	handle_redirect(cg->handle, root_group->handle);
+	handle_redirect(cg->handle, root_group->handle, root_group);
 	handle_sub(cg->handle, HANDLE_PIN);
 	rcu_defer(&cg->rcu, scrap_free);
 }
@@ -251,13 +268,22 @@ static int offline_locked(struct memcg *cg)
 	list_del(&cg->sibling);
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants--;
-	handle_redirect(cg->handle, cg->parent->handle);
+	handle_redirect(cg->handle, cg->parent->handle, cg->parent);
+	HOOK(group_redirected);
 	counter_pass_own(&cg->counter, &cg->parent->counter); /* pairs with own_follow, charge.c */
 	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
 	counter_unprotect(&cg->counter);       /* pairs with set_protection, reclaim/limit.c */
 	if (group_offlined)
 		group_offlined(cg);
 	return 1;
+}
+
+/* It is counted by its refs alone from now on, and goes with the last byte. */
+static void kill_handle(u32 handle)
+{
+	HOOK(group_offline);
+	stock_leave(handle);
+	stat_fold(handle);
 }
 
 int memcg_destroy(struct memcg *cg)
@@ -274,7 +300,7 @@ int memcg_destroy(struct memcg *cg)
 		return went;
 	if (went) {
 		event_offline(cg);
-		stock_leave(cg->handle->index);
+		kill_handle(cg->handle->index);
 		memcg_put(cg); /* the tree's */
 	}
 	memcg_put(cg);
@@ -409,11 +435,6 @@ u32 group_descendants(struct memcg *cg)
 	n = cg->descendants;
 	lock_release(&tree_lock);
 	return n;
-}
-
-u64 group_dying(void)
-{
-	return atomic_load(&handles_dead);
 }
 
 void tree_fork_prepare(void)

@@ -17,6 +17,7 @@
 #include "ctl/conf.h"
 #include "ctl/file.h"
 #include "ctl/reader.h"
+#include "group/tally.h"
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
 #include "reclaim/psi.h"
@@ -56,6 +57,7 @@ static void bring_up_lower(void)
 	stat_init(group_stat_sink);
 	need(handle_init() == 0, "no address space for handles (ulimit -v?)");
 	need(stock_init() == 0, "no memory for per-CPU stock");
+	need(tally_init() == 0, "no memory for per-CPU counts");
 }
 
 static void metadata_grown(u64 bytes)
@@ -166,6 +168,7 @@ static void fork_child(void)
 	threads_fork_child();
 	psi_fork_child();
 	stock_after_fork();
+	tally_after_fork();
 	stat_after_fork();
 	caches_fork_done();
 	reader_fork_child();

@@ -27,6 +27,7 @@
 #define RESERVE_MOST  (1024 * KIB)
 
 void (*charge_refresh)(void);
+HOOK_DEFINE(batch_charged);
 
 static void watch(void)
 {
@@ -137,6 +138,24 @@ bool charge_quiet(u32 handle, u64 n, unsigned flags)
 	return done;
 }
 
+/*
+ * Through a dead handle: from its heir's stock or as its heir is charged, and then the bytes become
+ * the dead handle's. Its own stock would keep it for ever.
+ */
+static bool charge_dead(struct handle *h, u32 n, unsigned flags)
+{
+	struct handle *to = handle_heir_get(h, HANDLE_PIN);
+	bool done = charge_slot(handle_index(to), n, flags);
+
+	if (done)
+		handle_add(h, n); /* first: the bytes keep one of the two */
+	else if (task_self())
+		task_self()->refused.payer =
+			handle_index(h); /* the caller's to keep, unlike the heir */
+	handle_sub(to, HANDLE_PIN + (done ? n : 0));
+	return done;
+}
+
 /* A refill: n for the caller and a batch for what comes next; near a limit n alone. */
 bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 {
@@ -145,11 +164,14 @@ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 
 	if (n >= atomic_load(&memcg__stock_cap) || fail_armed(handle))
 		return charge_quiet(handle, n, flags);
+	if (unlikely(handle_dead(handle_of(handle))))
+		return charge_dead(handle_of(handle), (u32)n, flags);
 	if (charge_refresh)
 		charge_refresh();
 	rcu_poll(false);
 	batch = stock_batch(handle);
 	if (charge_try(handle, n + batch, &limited)) {
+		HOOK(batch_charged);
 		stock_put(handle, batch, true);
 		owed_high(handle, n + batch);
 		watch();

@@ -45,6 +45,8 @@ __hidden_ bool charge_again(struct retry *r);
 /* A refusal that was got round after all. */
 __hidden_ void charge_forgive(void);
 
+HOOK_DECLARE(batch_charged); /* a batch has been, and is nowhere yet */
+
 /* Limits that somebody else may change: looked at on every refill. NULL: none. */
 extern __hidden_ void (*charge_refresh)(void);
 

@@ -19,6 +19,7 @@ enum lock_rank {
 	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
 	RANK_STOCK,    /* group/stock.c: draining other CPUs' stock */
+	RANK_TALLY,    /* group/tally.c: stopping a CPU that counts external charges */
 	RANK_STAT,     /* group/stat.c: per-CPU statistic slots */
 	RANK_HANDLE,   /* group/handle.c: free handles */
 	RANK_EXTERNAL, /* alloc/external.c: charges by hand */

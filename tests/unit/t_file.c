@@ -265,7 +265,7 @@ static void test_descendants(void **state)
 	(void)state;
 	reads("cgroup.stat", "nr_descendants 2\nnr_dying_descendants 0\n");
 	assert_int_equal(memcg_destroy(b), 0);
-	reads("cgroup.stat", "nr_descendants 1\nnr_dying_descendants 0\n");
+	reads("cgroup.stat", "nr_descendants 1\nnr_dying_descendants 1\n");
 	assert_non_null(strstr(get_of(memcg_root(), "cgroup.stat"), "nr_dying_descendants 1\n"));
 	memcg_free(p);
 	assert_int_equal(memcg_destroy(a), 0);

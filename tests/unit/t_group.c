@@ -570,7 +570,7 @@ static void test_threads_conserve(void **state)
 	}
 	settle();
 	assert_int_equal(group_descendants(root_group), 0);
-	assert_int_equal(group_dying(), 0);
+	assert_int_equal(group_dying(root_group), 0);
 	assert_int_equal(root_group->counter.usage, meta_bytes);
 	assert_int_equal(counter_underflows, 0);
 }

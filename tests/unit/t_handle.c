@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <memcg.h>
 
@@ -120,17 +122,17 @@ static void test_bytes_keep_the_handle(void **state)
 static void test_dead_are_counted(void **state)
 {
 	struct memcg *cg = group(NULL, "dead"), *held = memcg_get(cg);
-	u64 before = group_dying();
+	u64 before = group_dying(root_group);
 	u32 index = cg->handle->index;
 
 	(void)state;
 	assert_int_equal(memcg_destroy(cg), 0);
-	assert_int_equal(group_dying(), before + 1); /* its struct is referenced */
+	assert_int_equal(group_dying(root_group), before + 1); /* its struct is referenced */
 	assert_true(charge_bytes(index, 10, 0));
 	memcg_put(held);
-	assert_int_equal(group_dying(), before + 1);
+	assert_int_equal(group_dying(root_group), before + 1);
 	uncharge_bytes(index, 10);
-	assert_int_equal(group_dying(), before);
+	assert_int_equal(group_dying(root_group), before);
 	settle();
 }
 
@@ -162,7 +164,7 @@ static void test_chain_of_redirects(void **state)
 {
 	struct memcg *cg[DEPTH];
 	u32 index[DEPTH];
-	u64 root = root_group->counter.usage, sum = 0, dead = group_dying();
+	u64 root = root_group->counter.usage, sum = 0, dead = group_dying(root_group);
 	unsigned i;
 
 	(void)state;
@@ -180,7 +182,7 @@ static void test_chain_of_redirects(void **state)
 		assert_ptr_equal(payer(handle_of(index[DEPTH - 1])), heir);
 	}
 	settle();
-	assert_int_equal(group_dying(), dead + DEPTH);
+	assert_int_equal(group_dying(root_group), dead + DEPTH);
 	assert_int_equal(chain_length(handle_of(index[DEPTH - 1])), DEPTH);
 	assert_int_equal(root_group->counter.usage, root + sum);
 	/* Top first: the middle of a chain may not go while what is below leads through it. */
@@ -193,7 +195,147 @@ static void test_chain_of_redirects(void **state)
 		}
 	}
 	assert_int_equal(root_group->counter.usage, root);
-	assert_int_equal(group_dying(), dead);
+	assert_int_equal(group_dying(root_group), dead);
+}
+
+/* Who gives bytes back through a chain leaves it short, and the middle goes. */
+static void test_chains_are_shortened(void **state)
+{
+	u64 pins = refs(root_group->handle), dead = group_dying(root_group);
+	struct memcg *cg[DEPTH];
+	struct handle *h;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < DEPTH; i++)
+		cg[i] = group(i ? cg[i - 1] : NULL, "short");
+	h = cg[DEPTH - 1]->handle;
+	assert_true(charge_bytes(h->index, 1000, 0));
+	for (i = DEPTH; i--;)
+		assert_int_equal(memcg_destroy(cg[i]), 0);
+	settle();
+	assert_int_equal(group_dying(root_group),
+			 dead + DEPTH); /* each but the last by a pin alone */
+	assert_int_equal(chain_length(h), DEPTH);
+	uncharge_bytes(h->index, 1);
+	assert_int_equal(chain_length(h), 1);
+	assert_ptr_equal(payer(h), root_group);
+	settle();
+	assert_int_equal(group_dying(root_group), dead + 1);
+	assert_int_equal(refs(h), 999);
+	uncharge(h->index, 999);
+	settle();
+	assert_int_equal(group_dying(root_group), dead);
+	assert_int_equal(refs(root_group->handle), pins);
+}
+
+#ifdef MEMCG_DEBUG
+static struct handle *contested;
+
+/* Another thread is faster: it shortens the same way, while the first has only taken its pin. */
+static void shorten_first(void)
+{
+	hook_handle_shortens = NULL;
+	uncharge_bytes(contested->index, 1);
+}
+
+static void test_two_shorten_at_once(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
+	struct handle *h = low->handle, *middle = mid->handle;
+
+	(void)state;
+	assert_true(charge_bytes(h->index, 10, 0));
+	assert_int_equal(memcg_destroy(low), 0);
+	assert_int_equal(memcg_destroy(mid), 0);
+	settle();
+	contested = h;
+	hook_handle_shortens = shorten_first;
+	uncharge_bytes(h->index, 1);
+	settle();
+	assert_int_equal(refs(h), 8);
+	assert_int_equal(refs(middle), 0);
+	assert_int_equal(refs(top->handle), 2 * HANDLE_PIN);
+	uncharge_bytes(h->index, 8);
+	settle();
+	assert_int_equal(refs(top->handle), HANDLE_PIN);
+	assert_int_equal(memcg_destroy(top), 0);
+	settle();
+}
+
+#endif
+
+/* The way on ended while nobody held it: it is looked for again, and not raised from the dead. */
+static void test_heir_that_ended(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
+	struct handle *h = low->handle, *to;
+
+	(void)state;
+	assert_true(charge_bytes(h->index, 10, 0));
+	assert_int_equal(memcg_destroy(low), 0);
+	to = handle_heir_get(h, HANDLE_PIN);
+	assert_ptr_equal(to, mid->handle);
+	assert_int_equal(memcg_destroy(mid), 0);
+	settle();
+	assert_ptr_equal(handle_heir_get(h, HANDLE_PIN), top->handle);
+	assert_int_equal(refs(to), HANDLE_PIN); /* ours: h has been shortened past it */
+	handle_sub(to, HANDLE_PIN);
+	assert_int_equal(refs(to), 0);
+	settle();
+	assert_int_equal(refs(top->handle), 3 * HANDLE_PIN);
+	handle_sub(top->handle, HANDLE_PIN);
+	uncharge_bytes(h->index, 10);
+	assert_int_equal(memcg_destroy(top), 0);
+	settle();
+}
+
+/* Each group tells of those that it and what is below it pay for. */
+static u64 dying_by_file(struct memcg *cg)
+{
+	char text[128];
+	const char *at;
+
+	assert_true(memcg_read(cg, "cgroup.stat", text, sizeof(text)) > 0);
+	at = strstr(text, "nr_dying_descendants ");
+	assert_non_null(at);
+	return strtoull(at + strlen("nr_dying_descendants "), NULL, 10);
+}
+
+static void test_dying_by_subtree(void **state)
+{
+	struct memcg *a = group(NULL, "a"), *b = group(NULL, "b"), *a1 = group(a, "a1");
+	struct memcg *low[3] = {group(a1, "l0"), group(a1, "l1"), group(b, "l2")};
+	struct handle *h[3];
+	u64 before = dying_by_file(memcg_root());
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		h[i] = low[i]->handle;
+		assert_true(charge_bytes(h[i]->index, 5, 0));
+		assert_int_equal(memcg_destroy(low[i]), 0);
+	}
+	assert_int_equal(dying_by_file(a1), 2);
+	assert_int_equal(dying_by_file(a), 2);
+	assert_int_equal(dying_by_file(b), 1);
+	assert_int_equal(dying_by_file(NULL), before + 3);
+	assert_true(charge_bytes(a1->handle->index, 5, 0));
+	assert_int_equal(memcg_destroy(memcg_get(a1)), 0);
+	assert_int_equal(dying_by_file(a), 3);
+	uncharge_bytes(h[0]->index, 5);
+	assert_int_equal(dying_by_file(a), 2);
+	uncharge_bytes(a1->handle->index, 5); /* its struct is referenced, and it names a's */
+	assert_int_equal(dying_by_file(a), 2);
+	memcg_put(a1);
+	assert_int_equal(dying_by_file(a), 2);
+	uncharge_bytes(h[1]->index, 5);
+	uncharge_bytes(h[2]->index, 5);
+	settle();
+	assert_int_equal(dying_by_file(a) + dying_by_file(b), 0);
+	assert_int_equal(dying_by_file(NULL), before);
+	assert_int_equal(memcg_destroy(a), 0);
+	assert_int_equal(memcg_destroy(b), 0);
+	settle();
 }
 
 /* What a dead handle is charged counts for the heir and all above, and for nobody else. */
@@ -300,8 +442,10 @@ static void test_index_is_clean_when_reused(void **state)
 	settle();
 	stat_fold_all();
 	root = (u64)root_group->stat[STAT_EXTERNAL];
-	stat_add(index, STAT_EXTERNAL, 4096);
+	assert_true(charge_bytes(index, 10, 0));
 	assert_int_equal(memcg_destroy(cg), 0);
+	stat_add(index, STAT_EXTERNAL, 4096); /* late, as the free of what is left is */
+	uncharge_bytes(index, 10);
 	settle();
 	next = group(NULL, "is");
 	assert_int_equal(next->handle->index, index);
@@ -325,13 +469,13 @@ static void test_refused_groups_leave_nothing(void **state)
 	(void)state;
 	settle();
 	pins = refs(root_group->handle);
-	dead = group_dying();
+	dead = group_dying(root_group);
 	handles = handle_count();
 	for (i = 0; i < 20000; i++)
 		assert_null(memcg_create(NULL, "there"));
 	settle();
 	assert_int_equal(refs(root_group->handle), pins);
-	assert_int_equal(group_dying(), dead);
+	assert_int_equal(group_dying(root_group), dead);
 	assert_true(handle_count() < handles + 2000);
 	assert_int_equal(memcg_destroy(cg), 0);
 	settle();
@@ -376,6 +520,12 @@ int main(void)
 		cmocka_unit_test(test_bytes_keep_the_handle),
 		cmocka_unit_test(test_dead_are_counted),
 		cmocka_unit_test(test_chain_of_redirects),
+		cmocka_unit_test(test_chains_are_shortened),
+#ifdef MEMCG_DEBUG
+		cmocka_unit_test(test_two_shorten_at_once),
+#endif
+		cmocka_unit_test(test_heir_that_ended),
+		cmocka_unit_test(test_dying_by_subtree),
 		cmocka_unit_test(test_charge_through_a_dead_handle),
 		cmocka_unit_test(test_no_reuse_under_a_reader),
 		cmocka_unit_test(test_tryget),

@@ -19,6 +19,7 @@
 #include "group/group.h"
 #include "page/page.h"
 #include "sync/percpu.h"
+#include "sys/fault.h"
 
 static struct memcg *group(struct memcg *parent, const char *name)
 {
@@ -98,33 +99,72 @@ static void test_batches_grow(void **state)
 	destroy(cg);
 }
 
-/* Below which group a word counts is told by handles: also when those between have gone. */
+/* Who still charges through a dead handle is served by the heir's stock, as its heir is charged. */
 static void test_slack_of_the_heirs(void **state)
 {
 	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
 	struct memcg *beside = group(top, "beside");
-	u32 index = low->handle->index;
-	u64 ahead;
+	struct handle *h = low->handle;
+	u32 index = h->index;
+	u64 ahead, usage;
 
 	(void)state;
 	assert_true(charge(index, 16));
-	ahead = memcg_slack(low);
-	assert_true(ahead > 0);
+	assert_true(memcg_slack(low) > 0);
 	destroy(low);
-	assert_int_equal(memcg_slack(mid), 0); /* it left with what this CPU had */
-	assert_true(charge(index, 16));	       /* who still charges through it is served again */
-	uncharge(index, 16);
-	ahead = memcg_slack(mid);
+	assert_int_equal(memcg_slack(mid), 0); /* it left with what there was */
+	assert_int_equal(memcg_current(mid), 16);
+	assert_true(charge(index, 100));
+	ahead = stock_of(mid->handle->index);
+	usage = memcg_current(mid);
 	assert_true(ahead > 0);
+	assert_int_equal(usage, 116 + ahead);
+	assert_int_equal(handle_bytes(h), 116);
+	assert_int_equal(handle_bytes(mid->handle), ahead);
+	assert_int_equal(stock_of(index), 0);
+	uncharge(index, 100); /* parked as the heir's, and no counter moves */
+	assert_int_equal(stock_of(mid->handle->index), ahead + 100);
+	assert_int_equal(memcg_current(mid), usage);
+	assert_int_equal(handle_bytes(h), 16);
 	destroy(mid);
-	assert_int_equal(memcg_slack(top), ahead);
+	assert_int_equal(memcg_slack(top), 0);
 	assert_int_equal(memcg_slack(beside), 0);
+	assert_int_equal(memcg_current(top), 16);
 	uncharge(index, 16);
-	assert_int_equal(memcg_slack(top), ahead + 16);
+	assert_int_equal(memcg_slack(top), 16);
+	assert_int_equal(handle_bytes(top->handle), 16);
 	settle();
 	assert_int_equal(memcg_current(top), 0);
 	destroy(beside);
 	destroy(top);
+}
+
+/* A refusal of the heir's max is one of the dead handle's charge; the next fits. */
+static void test_max_of_the_heir(void **state)
+{
+	struct memcg *top = group(NULL, "top"), *low = group(top, "low");
+	struct handle *h = low->handle;
+	u64 refs;
+
+	(void)state;
+	assert_true(charge(h->index, 16));
+	destroy(low);
+	assert_int_equal(memcg_set_limit(top, MEMCG_MAX, 4096), 0);
+	refs = top->handle->refs;
+	assert_false(charge(h->index, 5000));
+	charge_forgive();
+	assert_int_equal(top->handle->refs, refs);
+	assert_int_equal(handle_bytes(h), 16);
+	assert_true(charge(h->index, 4080));
+	assert_int_equal(handle_bytes(h), 4096);
+	uncharge(h->index, 4080);
+	uncharge(h->index, 16);
+	assert_int_equal(memcg_set_limit(top, MEMCG_MAX, MEMCG_UNLIMITED), 0);
+	settle();
+	assert_int_equal(memcg_current(top), 0);
+	assert_int_equal(group_dying(root_group), 0);
+	destroy(top);
+	settle();
 }
 
 static u64 largest;
@@ -279,46 +319,75 @@ static void destroy_from_afar(struct memcg *cg)
 	assert_int_equal(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
 }
 
-/* Charged ahead for a group that is gone: the living ancestor is credited, to the byte. */
-static void test_fold_finds_the_living(void **state)
+/* Ahead on a CPU that does nothing: it goes with the group all the same, to whoever lives. */
+static void test_leaves_from_afar(void **state)
 {
 	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
 	struct handle *h = low->handle;
 	u32 index = h->index;
-	u64 ahead;
 
 	(void)state;
 	assert_true(charge(index, 100));
-	ahead = memcg_slack(top);
+	assert_true(memcg_slack(top) > 0);
 	destroy_from_afar(low);
-	destroy_from_afar(mid);
-	assert_int_equal(memcg_current(top), 100 + ahead);
-	assert_int_equal(memcg_slack(top), ahead); /* it is top's now */
-	assert_int_equal(handle_bytes(h), 100 + ahead);
-	assert_int_equal(stock_drain(top), ahead);
+	assert_int_equal(memcg_slack(top), 0);
 	assert_int_equal(memcg_current(top), 100);
 	assert_int_equal(handle_bytes(h), 100);
+	assert_int_equal(stock_of(index), 0);
+	destroy_from_afar(mid);
 	uncharge(index, 100);
-	settle();
+	assert_int_equal(h->refs, 0); /* with its last byte, whatever CPUs hold */
+	assert_int_equal(memcg_current(top), 100);
+	assert_int_equal(memcg_slack(top), 100);
+	assert_int_equal(stock_drain(top), 100);
 	assert_int_equal(memcg_current(top), 0);
-	assert_int_equal(group_dying(), 0);
+	settle();
+	assert_int_equal(group_dying(root_group), 0);
 	destroy(top);
 	settle();
 }
 
-/* Stock alone keeps a dead group's handle, and draining lets it go. */
-static void test_stock_keeps_the_handle(void **state)
+/* A word with our tag and nothing in it would take what is returned: it goes too. */
+static void test_empty_words_leave(void **state)
 {
 	struct memcg *cg = group(NULL, "cg");
-	u64 usage = root_group->counter.usage - meta_bytes;
+	u32 index = cg->handle->index;
+	u64 ahead;
 
 	(void)state;
-	assert_true(charge(cg->handle->index, 100));
-	uncharge(cg->handle->index, 100);
+	assert_true(charge(index, 100));
+	ahead = memcg_slack(cg);
+	assert_true(charge(index, (u32)ahead));
+	assert_int_equal(word_of(index), (u64)index << 32);
 	destroy_from_afar(cg);
-	assert_int_equal(group_dying(), 1);
+	assert_int_equal(word_of(index) >> 32 == index, 0);
+	uncharge(index, (u32)ahead);
+	uncharge(index, 100);
+	assert_int_equal(group_dying(root_group), 0);
 	settle();
-	assert_int_equal(group_dying(), 0);
+}
+
+/* Denied, what a CPU holds keeps the handle until the CPU gives it up; nothing is lost. */
+static void test_no_cpu_can_be_stopped(void **state)
+{
+	u64 usage = root_group->counter.usage - meta_bytes;
+	struct memcg *cg;
+	struct handle *h;
+
+	(void)state;
+	if (pcpu_backend == PCPU_PORTABLE)
+		skip(); /* nobody need be */
+	cg = group(NULL, "cg");
+	h = cg->handle;
+	assert_true(charge(h->index, 100));
+	uncharge(h->index, 100);
+	sys_fault_arm(SYS_FAULT_MEMBARRIER, 0, 1, 0, 0);
+	destroy_from_afar(cg);
+	sys_fault_disarm_all();
+	assert_int_equal(group_dying(root_group), 1);
+	assert_int_equal(handle_bytes(h), stock_of(h->index));
+	settle();
+	assert_int_equal(group_dying(root_group), 0);
 	assert_int_equal(root_group->counter.usage - meta_bytes, usage);
 }
 
@@ -477,8 +546,10 @@ int main(void)
 		cmocka_unit_test(test_full_word_is_folded),
 		cmocka_unit_test(test_drain_of_a_subtree),
 		cmocka_unit_test(test_drain_of_another_cpu),
-		cmocka_unit_test(test_fold_finds_the_living),
-		cmocka_unit_test(test_stock_keeps_the_handle),
+		cmocka_unit_test(test_leaves_from_afar),
+		cmocka_unit_test(test_empty_words_leave),
+		cmocka_unit_test(test_no_cpu_can_be_stopped),
+		cmocka_unit_test(test_max_of_the_heir),
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_strays_leave_a_batch),
 		cmocka_unit_test(test_cap_follows_the_roots_max),

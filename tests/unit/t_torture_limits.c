@@ -656,7 +656,7 @@ static void end(void)
 	check(0);
 	expect(!root_group->descendants && list_empty(&root_group->children), "a group is left");
 	expect(!root_group->shrinkers, "a shrinker's node is left");
-	expect(!handles_dead, "a dead handle is still held");
+	expect(!group_dying(root_group), "a dead handle is still held");
 	expect(!fail_rules, "a rule of memory.fail is left");
 }
 

@@ -548,7 +548,7 @@ static void test_a_million_groups(void **state)
 static void test_groups_that_leave_an_object(void **state)
 {
 	static void *object[LEFT];
-	u64 usage, dead = group_dying();
+	u64 usage, dead = group_dying(root_group);
 	u32 handles;
 	unsigned i, round;
 
@@ -566,14 +566,14 @@ static void test_groups_that_leave_an_object(void **state)
 			destroy(cg);
 		}
 		stock_drain(NULL);
-		assert_int_equal(group_dying(), dead + LEFT);
+		assert_int_equal(group_dying(root_group), dead + LEFT);
 		assert_int_equal(memcg_owner_id(object[LEFT / 2]), 1);
 		for (i = 0; i < LEFT; i++)
 			memcg_free(object[i]);
 		stock_drain(NULL);
 		rcu_poll(true);
 		rcu_poll(true);
-		assert_int_equal(group_dying(), dead);
+		assert_int_equal(group_dying(root_group), dead);
 	}
 	assert_int_equal(root_group->counter.usage - meta_bytes, usage);
 	assert_true(handle_count() <

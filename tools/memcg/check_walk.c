@@ -120,31 +120,36 @@ static bool read_target(void *arg, u64 from, void *to, size_t n)
 
 /* --- charges that no page shows ------------------------------------------- */
 
-#define CHARGES_MAX (1ul << 32)
-#define TREE_DEPTH  256 /* a treap of 2^32 nodes is not a fifth as deep */
+#define CHARGE_PAGES_MAX (1ul << 26)
+#define TREE_DEPTH	 256 /* a treap of 2^32 nodes is not a fifth as deep */
+
+static void extra_page(struct walk *w, const struct charge_page *page)
+{
+	for (unsigned i = 0; i < CHARGE_PAGE_NR; i++) {
+		const struct memcg_charge *c = &page->charge[i];
+
+		if (c->live == CHARGE_LIVE && c->bytes)
+			walk_extra(w, c->handle, c->bytes, STAT_EXTERNAL);
+	}
+}
 
 static bool extra_charges(struct walk *w, struct target *t)
 {
-	u64 head, at, before, n;
-	struct list first;
+	struct charge_page page;
+	u64 at, n;
 
-	if (!t->read(t, (u64)w->at.external, &head, sizeof(head)) ||
-	    !t->read(t, head, &first, sizeof(first)))
+	if (!t->read(t, (u64)w->at.external, &at, sizeof(at)))
 		return false;
-	before = head;
-	at = (u64)first.next;
-	for (n = 0; at != head && n < CHARGES_MAX; n++) {
-		u64 from = at - offsetof(struct memcg_charge, link);
-		struct memcg_charge c;
-
-		if (!walk_read_region(w, from, &c, sizeof(c)) || (u64)c.link.prev != before) {
-			walk_say(w, "external charge %#lx: not a charge, or its list is broken",
-				 (unsigned long)from);
+	for (n = 0; at && n < CHARGE_PAGES_MAX; n++) {
+		if (!walk_read_region(w, at, &page, sizeof(page))) {
+			walk_say(
+				w,
+				"external charges at %#lx: no page of them, or their list is broken",
+				(unsigned long)at);
 			return true;
 		}
-		walk_extra(w, c.handle, c.bytes, STAT_EXTERNAL);
-		before = at;
-		at = (u64)c.link.next;
+		extra_page(w, &page);
+		at = (u64)page.next;
 	}
 	return true;
 }

@@ -1,0 +1,164 @@
+/* tally.c - the per-CPU words behind tally_add(). Theory in tally.h. */
+#include "group/tally.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "group/group.h"
+#include "sync/lock.h"
+
+void *tally_areas;
+
+static struct lock tally_lock = LOCK_INIT(RANK_TALLY); /* who stops a CPU */
+
+static struct tally_area *area(unsigned cpu)
+{
+	return (struct tally_area *)((char *)tally_areas + ((size_t)cpu << TALLY_SHIFT));
+}
+
+int tally_init(void)
+{
+	lock_init(&tally_lock, RANK_TALLY);
+	tally_areas = pcpu_map((size_t)1 << TALLY_SHIFT);
+	return tally_areas ? 0 : -ENOMEM;
+}
+
+void tally_after_fork(void)
+{
+	lock_init(&tally_lock, RANK_TALLY);
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		area(cpu)->head.stopped = 0;
+}
+
+static s64 delta_of(u64 word)
+{
+	return word ? (s64)PCPU_VALUE(word) - (s64)TALLY_ZERO : 0;
+}
+
+static bool fits(s64 delta)
+{
+	return delta <= (s64)TALLY_ZERO && delta >= -(s64)TALLY_ZERO;
+}
+
+static void deliver(u32 handle, s64 n)
+{
+	s64 delta[STAT_NR] = {0};
+
+	delta[STAT_EXTERNAL] = n;
+	if (n)
+		group_stat_sink(handle, delta);
+}
+
+static void note_used(struct tally_area *a, unsigned slot)
+{
+	u64 *used = &a->used[slot / 64], bit = BIT(slot % 64);
+
+	if (unlikely(!(atomic_load(used) & bit)))
+		atomic_or(used, bit);
+}
+
+/* n more in this CPU's word, which becomes handle's. False: it changed meanwhile. RCU section. */
+static bool try_add(u32 handle, s64 n)
+{
+	size_t off = tally_offset(handle);
+	unsigned cpu = pcpu_this();
+	u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
+	bool ours = PCPU_TAG(old) == handle;
+	s64 sum = n + (ours ? delta_of(old) : 0), keep = fits(sum) ? sum : 0;
+
+	note_used(area(cpu), handle % TALLY_SLOTS);
+	if (!pcpu_cas(tally_areas, TALLY_SHIFT, off, old, PCPU_WORD(handle, (s64)TALLY_ZERO + keep),
+		      &cpu))
+		return false;
+	if (!ours)
+		deliver(PCPU_TAG(old), delta_of(old));
+	deliver(handle, sum - keep);
+	return true;
+}
+
+void tally_add_slow(u32 handle, s64 n)
+{
+	struct rcu_reader *self = self_rcu();
+	unsigned tries = 4;
+
+	rcu_read_lock(self); /* from taking a word out until it is delivered: tally.h, 4 */
+	while (tries && (!fits(n) || !try_add(handle, n)))
+		tries--;
+	if (!tries)
+		deliver(handle, n);
+	rcu_read_unlock(self);
+}
+
+static s64 sum_used(const struct tally_area *a, unsigned i, const struct handle *top)
+{
+	s64 sum = 0;
+
+	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
+		u64 word = atomic_load(&a->word[i * 64 + bit_first(left)]);
+
+		if (delta_of(word) && (!top || handle_below(handle_of(PCPU_TAG(word)), top)))
+			sum += delta_of(word);
+	}
+	return sum;
+}
+
+s64 tally_sum(const struct handle *top)
+{
+	struct rcu_reader *self = self_rcu();
+	s64 sum = 0;
+
+	if (top && top->index == HANDLE_ROOT)
+		top = NULL;
+	rcu_read_lock(self);
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		for (unsigned i = 0; i < ARRAY_SIZE(area(cpu)->used); i++)
+			sum += sum_used(area(cpu), i, top);
+	rcu_read_unlock(self);
+	return sum;
+}
+
+static bool holds(unsigned cpu, u32 handle, u64 *word)
+{
+	*word = atomic_load(&area(cpu)->word[handle % TALLY_SLOTS]);
+	return PCPU_TAG(*word) == handle && delta_of(*word);
+}
+
+/* Mostly it is this CPU's word, and nobody need be stopped. */
+static bool end_here(unsigned cpu, u32 handle, u64 word)
+{
+	unsigned at = cpu;
+
+	if (cpu != pcpu_this() ||
+	    !pcpu_cas(tally_areas, TALLY_SHIFT, tally_offset(handle), word, 0, &at))
+		return false;
+	deliver(handle, delta_of(word));
+	return at == cpu; /* else this thread has moved, and another CPU's word was the same */
+}
+
+static bool end_there(unsigned cpu, u32 handle)
+{
+	struct tally_area *a = area(cpu);
+	u64 word;
+
+	if (!pcpu_stop(&a->head, cpu))
+		return false;
+	if (holds(cpu, handle, &word))
+		deliver(handle, delta_of(pcpu_swap(&a->head, &a->word[handle % TALLY_SLOTS], 0)));
+	pcpu_start(&a->head);
+	return true;
+}
+
+bool tally_end(u32 handle)
+{
+	bool done = true;
+	u64 word;
+
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
+		if (!holds(cpu, handle, &word) || end_here(cpu, handle, word))
+			continue;
+		lock_acquire(&tally_lock);
+		done = end_there(cpu, handle) && done;
+		lock_release(&tally_lock);
+	}
+	return done;
+}

@@ -1,0 +1,66 @@
+/*
+ * tally.h - the line `external` of memory.stat, counted per CPU: what is charged by hand is
+ * counted by no page, and a charge must not touch a shared line.
+ *
+ * 1. Each CPU has TALLY_SLOTS words `handle << 32 | TALLY_ZERO + delta`, direct-mapped by handle:
+ *    bytes charged through the handle on that CPU, less those returned there, since the word was
+ *    last handed to the groups' sums. A word is nobody's reference; the bytes are (handle.h).
+ * 2. memcg_stat adds what CPUs hold to a group's sum, word by word, and stops nobody: so nothing
+ *    is ever folded for a reader. Exact when nothing is in motion.
+ * 3. A word is handed on when its delta would pass STAT_BATCH, or when another handle needs the
+ *    place. Memory is CPUs x table, whatever the number of groups.
+ * 4. Whoever takes a word out credits the group that lives by then, and does both in one RCU
+ *    section. So when an index is to be another group's (handle.c), its words are taken out, and a
+ *    grace period later nobody is delivering any.
+ */
+#ifndef MEMCG_GROUP_TALLY_H
+#define MEMCG_GROUP_TALLY_H
+
+#include "count/stat.h"
+#include "sync/percpu_fast.h"
+
+struct handle;
+
+#define TALLY_SLOTS 256u
+#define TALLY_SHIFT 12 /* area of one CPU: head, words, bits */
+#define TALLY_ZERO  ((u32)STAT_BATCH)
+#define TALLY_MOST  (2 * TALLY_ZERO)
+
+struct tally_area {
+	struct pcpu_area head;
+	u64 word[TALLY_SLOTS];
+	u64 used[TALLY_SLOTS / 64]; /* of each slot that ever had a word; set before it */
+};
+_Static_assert(sizeof(struct tally_area) <= (1u << TALLY_SHIFT), "one page holds a CPU's words");
+
+extern __hidden_ void *tally_areas; /* constant after tally_init */
+
+__hidden_ int tally_init(void);
+__hidden_ void tally_after_fork(void);
+__hidden_ void tally_add_slow(u32 handle, s64 n);
+/* What CPUs hold of handles below top (NULL: of all). */
+__hidden_ s64 tally_sum(const struct handle *top);
+/* Nobody counts under it any more: what CPUs hold goes to the heir. False: a CPU could not be
+ * stopped (percpu.h). No lock held. */
+__hidden_ __must_check_ bool tally_end(u32 handle);
+
+__always_inline_ size_t tally_offset(u32 handle)
+{
+	return __builtin_offsetof(struct tally_area, word) + (handle % TALLY_SLOTS) * sizeof(u64);
+}
+
+__always_inline_ void tally_add(u32 handle, u64 n)
+{
+	if (unlikely(n > TALLY_ZERO || !pcpu_give(tally_areas, TALLY_SHIFT, tally_offset(handle),
+						  handle, (u32)n, TALLY_MOST)))
+		tally_add_slow(handle, (s64)n);
+}
+
+__always_inline_ void tally_sub(u32 handle, u64 n)
+{
+	if (unlikely(n > TALLY_ZERO ||
+		     !pcpu_take(tally_areas, TALLY_SHIFT, tally_offset(handle), handle, (u32)n)))
+		tally_add_slow(handle, -(s64)n);
+}
+
+#endif
