@@ -2,6 +2,7 @@
  * case.c - the tables.
  */
 #include "case.h"
+#include "result.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -225,6 +226,7 @@ const struct bench_case bench_cases[] = {
 		     .goal = 1}}},
 };
 const size_t bench_case_count = COUNT(bench_cases);
+_Static_assert(COUNT(bench_cases) <= CASES_MAX, "results have room for every case");
 
 void case_row_name(const struct bench_case *c, unsigned allocator, const struct metric *m,
 		   char buf[ROW_NAME_MAX])

@@ -9,7 +9,7 @@
 #include "run.h"
 #include "stats.h"
 
-#define CASES_MAX 64
+#define CASES_MAX 128
 
 struct row {
 	char name[ROW_NAME_MAX];
