@@ -65,6 +65,10 @@ const struct allocator allocators[ALLOCATORS] = {
 #define OWNER(kind)                                                \
 	LINKED_CASE("owner/" kind, 8, {.key = "ns", .unit = "ns"}, \
 		    {.key = "id_ns", .suffix = "id", .unit = "ns"})
+/* The reference is mmap, mprotect of a page, munmap. */
+#define STACK(name_)                   \
+	LINKED_CASE("stack/" name_, 8, \
+		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "by_hand"})
 #define TARGET(ns_)                                                                              \
 	{                                                                                        \
 		.key = "ns", .unit = "ns", .against = AGAINST_TARGET, .target = (ns_), .goal = 1 \
@@ -155,6 +159,10 @@ const struct bench_case bench_cases[] = {
 	HANDLE_DESTROY("inherits/1"),
 	HANDLE_DESTROY("inherits/1000"),
 	HANDLE_DESTROY("inherits/100000"),
+	STACK("kept"),
+	STACK("cold"),
+	STACK("protected"),
+	STACK("small"),
 	{.name = "create-destroy",
 	 .linked = true,
 	 .repeats = 6,

@@ -35,6 +35,9 @@ void measure_owner(const struct bench_time *t, const char *arg);
 /* handle.c: arg is a call, or "leaves/1000", "inherits/1000" */
 void measure_handle(const struct bench_time *t, const char *arg);
 
+/* stack.c: arg is a case */
+void measure_stack(const struct bench_time *t, const char *arg);
+
 /* limits.c: arg is a case and what it is for, "stat/10000" */
 void measure_limits(const struct bench_time *t, const char *arg);
 

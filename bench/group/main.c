@@ -19,6 +19,7 @@ static const struct {
 	{"idle-group", measure_idle},
 	{"owner", measure_owner},
 	{"handle", measure_handle},
+	{"stack", measure_stack},
 	{"limits", measure_limits},
 };
 
