@@ -138,7 +138,7 @@ struct memcg_stat {
 	uint64_t external; /**< memcg_charge */
 	uint64_t maps;	   /**< private anonymous maps charged by the preload */
 	uint64_t stock;	   /**< charged ahead, owned by no object yet */
-	uint64_t cached;   /**< root only: free pages the library keeps */
+	uint64_t cached;   /**< root only: free pages and stacks the library keeps */
 	uint64_t metadata; /**< root only: the library's own structures */
 	uint64_t local;	   /**< what the group itself owns, without its children */
 

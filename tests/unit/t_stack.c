@@ -283,6 +283,31 @@ static void the_guard_goes_with_the_stack(void)
 	closes();
 }
 
+/* Where the program locks its memory the system makes no marks, and takes away those there are. */
+static void locked_memory(void)
+{
+	char *marked, *base, *chunk;
+
+	set_up();
+	marked = stack_with(GUARD_MARKED, SIZE);
+	if (!marked)
+		return;
+	chunk = (char *)regn.base + ALIGN_DOWN((size_t)(marked - (char *)regn.base), CHUNK_SIZE);
+	if (mlock2(chunk, CHUNK_SIZE, MLOCK_ONFAULT)) {
+		fprintf(stderr, "no memory may be locked here: %s\n", strerror(errno));
+		return;
+	}
+	CHECK((base = memcg_stack_alloc(SIZE)));
+	CHECK(base < chunk || base >= chunk + CHUNK_SIZE ||
+	      page_of(base)->stack.how == GUARD_PROTECTED);
+	CHECK(write_faults(base - 1) && write_faults(marked - 1));
+	memcg_stack_free(marked);
+	memcg_stack_free(base);
+	stack_cache_drain();
+	CHECK(!count_kind(PAGE_BAD) && !write_faults(marked - 1) && !write_faults(base - 1));
+	closes();
+}
+
 /* No more guards by protection than their share of the mappings a process may have. */
 static void protection_has_a_budget(void)
 {
@@ -901,6 +926,7 @@ int main(void)
 		PAGE_TEST(the_guard_guards),
 		PAGE_TEST(purging_leaves_the_guard),
 		PAGE_TEST(the_guard_goes_with_the_stack),
+		PAGE_TEST(locked_memory),
 		PAGE_TEST(protection_has_a_budget),
 		PAGE_TEST(the_budget_is_a_quarter_of_the_mappings),
 		PAGE_TEST(a_filled_guard_is_checked),
