@@ -37,6 +37,7 @@ __hidden_ struct page *stack_cache_take(u32 npages);
 __hidden_ bool stack_cache_put(struct page *pg);
 __hidden_ u64 stack_cache_drain(void); /* all CPUs', to the page layer; bytes */
 extern __hidden_ const struct reclaim_source kept_stacks;
+HOOK_DECLARE(stack_keeping); /* a stack is half kept, under its CPU's lock */
 __hidden_ void stack_cache_fork_prepare(void);
 __hidden_ void stack_cache_fork_done(void);
 

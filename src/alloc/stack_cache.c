@@ -32,6 +32,8 @@ struct kept {
 	u32 index[ENTRIES]; /* of heads, oldest first */
 } __cacheline_aligned_;
 
+HOOK_DEFINE(stack_keeping);
+
 static struct kept *all; /* one for each CPU, constant; NULL: no memory, nothing is kept */
 
 void stack_cache_init(void)
@@ -55,6 +57,7 @@ static void add_locked(struct kept *k, struct page *pg)
 
 	k->index[k->n++] = page_to_index(pg);
 	k->bytes += bytes;
+	HOOK(stack_keeping);
 	atomic_add_relaxed(&page_cached, bytes);
 	atomic_store(&pg->kind, (u8)PAGE_STACK_KEPT);
 }

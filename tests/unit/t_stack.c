@@ -915,6 +915,71 @@ static void the_child_has_what_was_kept(void)
 	closes();
 }
 
+#ifdef MEMCG_DEBUG
+
+static bool keeping, forking, forked, go_on;
+
+static void hold_the_keeper(void)
+{
+	hook_stack_keeping = NULL;
+	atomic_store(&keeping, true);
+	while (!atomic_load(&go_on))
+		usleep(1000);
+}
+
+static void *keep_one(void *arg)
+{
+	memcg_leave(memcg_get(cg));
+	arg = memcg_stack_alloc(SIZE);
+	atomic_store(&hook_stack_keeping, hold_the_keeper);
+	memcg_stack_free(arg);
+	return NULL;
+}
+
+/* Registered after the library's handler, so it runs before it. */
+static void about_to_fork(void)
+{
+	atomic_store(&forking, true);
+}
+
+static void *fork_meanwhile(void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(120);
+		CHECK(stack_cache_drain() <= BYTES && !count_kind(PAGE_STACK_KEPT));
+		closes();
+		_exit(0);
+	}
+	atomic_store(&forked, true);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	return arg;
+}
+
+/* A fork that does not wait for the keeper is over in a second: if not, it is waiting. */
+static void a_fork_waits_for_who_keeps(void)
+{
+	pthread_t keeper, forker;
+
+	set_up();
+	CHECK(!pthread_atfork(about_to_fork, NULL, NULL));
+	CHECK(!pthread_create(&keeper, NULL, keep_one, NULL));
+	while (!atomic_load(&keeping))
+		usleep(1000);
+	CHECK(!pthread_create(&forker, NULL, fork_meanwhile, NULL));
+	while (!atomic_load(&forking))
+		usleep(1000);
+	for (int ms = 0; ms < 1000 && !atomic_load(&forked); ms++)
+		usleep(1000);
+	atomic_store(&go_on, true);
+	CHECK(!pthread_join(forker, NULL) && !pthread_join(keeper, NULL));
+	closes();
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -948,6 +1013,9 @@ int main(void)
 		PAGE_TEST(among_threads),
 		PAGE_TEST(in_the_child_of_a_fork),
 		PAGE_TEST(the_child_has_what_was_kept),
+#ifdef MEMCG_DEBUG
+		PAGE_TEST(a_fork_waits_for_who_keeps),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
