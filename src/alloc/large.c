@@ -17,16 +17,23 @@ static const u8 kind_item[PAGE_KIND_NR] = {
 	[PAGE_STACK] = STAT_STACK,
 };
 
+/* Up to half of what a word of stock holds. Larger ones that come and go in turn would overflow it
+ * each time: a refill, a fold and their climbs instead of one climb. */
+static bool by_stock(u64 n)
+{
+	return n < atomic_load(&memcg__stock_cap) / 2;
+}
+
 bool charge_pages(u32 handle, u64 n, unsigned flags)
 {
-	if (n < atomic_load(&memcg__stock_cap) && !flags)
+	if (by_stock(n) && !flags)
 		return charge(handle, (u32)n);
 	return charge_quiet(handle, n, flags);
 }
 
 void uncharge_pages(u32 handle, u64 n)
 {
-	if (n < atomic_load(&memcg__stock_cap))
+	if (by_stock(n))
 		uncharge(handle, (u32)n);
 	else
 		uncharge_bytes(handle, n);
