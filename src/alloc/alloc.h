@@ -12,7 +12,7 @@ __hidden_ void *object_alloc(u32 handle, size_t size, size_t align, unsigned fla
 /* One attempt; flags: MEMCG_ZERO and CHARGE_FLAGS. */
 __hidden_ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags);
 __hidden_ void pages_ops_init(void);
-/* large.c. Memory for npages: a block of 2^order cut to size, or a range. Kind NONE, count 1; NULL.
+/* large.c. Memory for npages: a block of 2^order cut to size, or a range. Kind NONE; NULL.
  */
 __hidden_ struct page *pages_take(u32 npages, unsigned order);
 __hidden_ void pages_give(struct page *pg); /* kind NONE */

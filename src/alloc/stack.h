@@ -22,7 +22,7 @@
 
 __hidden_ void stacks_init(void); /* bring-up */
 
-/* npages with the lowest one guarded, kind NONE, live, count 1. NULL: no memory. */
+/* npages with the lowest one guarded, kind NONE, live, not published. NULL: no memory. */
 __hidden_ struct page *stack_take(u32 npages);
 /* page_ops[PAGE_STACK].release: count is 0, uncharged. */
 __hidden_ void stack_release(struct page *pg);
@@ -31,7 +31,8 @@ __hidden_ void stack_unmake(struct page *pg);
 /* What recharging the stack that p lies in is about: a block's start, a slot's; else p. */
 __hidden_ const void *stack_object(const struct page *pg, const void *p);
 
-/* stack_cache.c. take: of npages exactly, count 1, kind NONE. put: false, it is not wanted. */
+/* stack_cache.c. take: of npages exactly, kind NONE, not published. put: false, it is not wanted.
+ */
 __hidden_ void stack_cache_init(void);
 __hidden_ struct page *stack_cache_take(u32 npages);
 __hidden_ bool stack_cache_put(struct page *pg);
