@@ -12,8 +12,7 @@
  * Right: all
  * Broken: INSTALLER_MARKS	only who installed the vector marks the hold
  * Broken: MARK_AFTER	the mark comes when the charge has been moved and the object handed over
- * Broken: HOLDER_STORES	who takes the slab does not look whether it has a vector
- * Broken: MARK_FIRST	the mark is set before there is a vector
+ * Broken: HOLDER_STORES	who takes the slab stores its id, and with that takes the mark away
  */
 #define A     0
 #define B     1
@@ -32,9 +31,6 @@ byte charged[2] = {BYTES, 0};
 /* recharge_own(): exceptions(), then the mark, whoever installed them, then the entry. */
 inline recharge(i)
 {
-#ifdef MARK_FIRST
-	hold = hold | VEC;
-#endif
 	d_step { ours = !word; word = true }; /* compare-and-swap; the loser frees its own */
 #ifdef INSTALLER_MARKS
 	if
@@ -42,7 +38,7 @@ inline recharge(i)
 	:: !ours
 	fi;
 #endif
-#if !defined(INSTALLER_MARKS) && !defined(MARK_AFTER) && !defined(MARK_FIRST)
+#if !defined(INSTALLER_MARKS) && !defined(MARK_AFTER)
 	hold = hold | VEC;
 #endif
 	charged[B] = charged[B] + SIZE;
@@ -87,12 +83,10 @@ proctype holder()
 {
 	byte owner;
 
-	hold = TID; /* slab_set_hold(): exchanged, then the vector is looked for */
-#ifndef HOLDER_STORES
-	if
-	:: word -> hold = hold | VEC
-	:: !word
-	fi;
+#ifdef HOLDER_STORES
+	hold = TID;
+#else
+	d_step { hold = TID | (hold & VEC) }; /* slab_set_hold() */
 #endif
 	free_object(0);
 	free_object(1);

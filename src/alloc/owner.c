@@ -9,9 +9,10 @@
  *    stacks over 4096 bytes, which are blocks with a guard (smaller ones are objects of a cache).
  *    Each is a block, its owner word is the block's and never names a vector.
  * 3. A slab whose word is 0 has live objects all the same (MEMCG_UNACCOUNTED, accounting off), and
- *    gets its vector with its first owned object: from its holder, between any two loads of
- *    anybody else. That is why there is one load and everything is decided on its
- *    value. The kind of a page does not change while an object of it lives.
+ *    gets its vector with its first owned object: from its holder, or from whoever recharges an
+ * object of nobody's in it, between any two loads of anybody else. That is why there is one load
+ * and everything is decided on its value. The kind of a page does not change while an object of it
+ * lives.
  * 4. What is neither is nobody's: block_of().
  */
 #include <errno.h>

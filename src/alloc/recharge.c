@@ -1,6 +1,7 @@
 /*
  * recharge.c - moving the charge of one object. The target is charged first,
- * the entry exchanged, the old payer credited: a refusal changes nothing.
+ * the entry exchanged, the old payer credited: a refusal changes nothing. An object of
+ * nobody's has no old payer: it is taken in.
  */
 #include <errno.h>
 
@@ -8,21 +9,22 @@
 
 #include "alloc/stack.h"
 
-/* Shared slab: the slot's entry. 0 and NOBODY are nobody's to give. */
+/* The slot's entry. 0: it was freed. NOBODY: there is nobody to credit. */
 static int recharge_entry(struct objcgs *v, unsigned i, u32 to, u32 cost)
 {
 	u32 owner = atomic_load_acquire(&v->entry[i]);
 
-	if (owner <= OWNER_NOBODY)
+	if (!owner)
 		return -EINVAL;
 	if (!charge(to, cost))
 		return -ENOMEM;
 	while (!atomic_cas(&v->entry[i], &owner, to))
-		if (owner <= OWNER_NOBODY) {
+		if (!owner) {
 			uncharge(to, cost);
 			return -EINVAL;
 		}
-	uncharge(owner, cost);
+	if (owner > OWNER_NOBODY)
+		uncharge(owner, cost);
 	return 0;
 }
 
@@ -60,9 +62,21 @@ static int recharge_own(struct page *pg, unsigned i, u32 to)
 	return recharge_entry(v, i, to, pg->slab.size);
 }
 
+/*
+ * A bare slab gets its vector here, with live objects of nobody's in it and frees under way: from
+ * a thread that has one of them and nothing else of the slab. See slab_vector().
+ */
+static int recharge_shared(struct page *pg, unsigned i, u32 to)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	if (!v)
+		v = slab_vector(pg, false);
+	return v ? recharge_entry(v, i, to, slab_cost(pg->slab.size)) : -ENOMEM;
+}
+
 static int recharge_slot(struct page *pg, const void *p, u32 to)
 {
-	struct objcgs *v;
 	int err = 1;
 	unsigned i;
 
@@ -75,8 +89,7 @@ static int recharge_slot(struct page *pg, const void *p, u32 to)
 				cpu_relax();
 			continue;
 		}
-		v = page_objcgs(pg);
-		err = v ? recharge_entry(v, i, to, slab_cost(pg->slab.size)) : -EINVAL;
+		err = recharge_shared(pg, i, to);
 	}
 	if (!err)
 		atomic_add_relaxed(&slab_counts.recharged, 1ul);
@@ -88,12 +101,12 @@ static int recharge_page(struct page *pg, u32 to)
 	u64 bytes = page_bytes(pg);
 	struct handle *h;
 
-	if (!page_objcg_check(pg))
-		return -EINVAL;
 	if (!charge_pages(to, bytes, 0))
 		return -ENOMEM;
 	h = page_replace_objcg(pg, handle_of(to)); /* of now: others may recharge it as well */
 	stat_add(to, kind_stat(pg->kind), (s64)bytes);
+	if (!h) /* it was nobody's */
+		return 0;
 	stat_add(h->index, kind_stat(pg->kind), -(s64)bytes);
 	uncharge_pages(h->index, bytes);
 	return 0;

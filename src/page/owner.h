@@ -160,16 +160,18 @@ static inline void page_set_objcg(struct page *pg, struct handle *h, u64 type)
 
 /*
  * Moves the mark of a page the caller has a reference on: recharge. h is charged already; the
- * caller credits whom it returns. An exchange, because other holders may do the same: each payer
- * in between is returned to one of them. Readers see the old handle or the new one, and what that
- * leads to: release, pairs with page_owner_word.
+ * caller credits whom it returns, NULL: it was nobody's and is typed now as kernel-style pages are.
+ * An exchange, because other holders may do the same: each payer in between is returned to one of
+ * them. Readers see the old handle or the new one, and what that leads to: release, pairs with
+ * page_owner_word.
  */
 static inline struct handle *page_replace_objcg(struct page *pg, struct handle *h)
 {
 	u64 word = atomic_load(&pg->memcg_data);
 
 	ASSERT(!owner_is_objcgs(word));
-	while (!atomic_cas(&pg->memcg_data, &word, (u64)h | owner_type(word)))
+	while (!atomic_cas(&pg->memcg_data, &word,
+			   (u64)h | (word ? owner_type(word) : MEMCG_DATA_KMEM)))
 		;
 	return (struct handle *)owner_address(word);
 }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "base/hook.h"
 #include "slab/slab.h"
 
 size_t objcgs_bytes(u32 nr)
@@ -40,6 +41,13 @@ static void mark_bare(const struct page *pg, struct objcgs *v, bool holder)
 			v->entry[i] = OWNER_NOBODY;
 }
 
+HOOK_DEFINE(vector_made);
+HOOK_DEFINE(vector_installed);
+
+/*
+ * The hold says that there are entries before there are: its holder may meet a stranger's vector
+ * at once and write an owner into it, who must not be overlooked when the object is freed.
+ */
 struct objcgs *slab_vector(struct page *pg, bool holder)
 {
 	struct objcgs *v = objcgs_new(pg, 0);
@@ -47,11 +55,13 @@ struct objcgs *slab_vector(struct page *pg, bool holder)
 	if (!v)
 		return page_objcgs(pg);
 	mark_bare(pg, v, holder);
+	atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
+	HOOK(vector_made);
 	if (!page_set_objcgs(pg, v)) { /* somebody was first */
 		meta_free(v, objcgs_bytes(v->nr));
 		return page_objcgs(pg);
 	}
-	atomic_or(&pg->slab.hold, SLAB_HOLD_VEC); /* pairs with slab_set_hold */
+	HOOK(vector_installed);
 	return v;
 }
 
@@ -69,7 +79,7 @@ bool slab_exceptions(struct page *pg, struct handle *h, u32 index, struct objcgs
 			meta_free(v, objcgs_bytes(v->nr));
 	}
 	if (ours)
-		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC); /* pairs with slab_set_hold */
+		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
 	*out = ours ? v : page_objcgs_check(pg);
 	return ours;
 }

@@ -121,15 +121,13 @@ bool slab_claim(struct page *pg)
 	return true;
 }
 
-/*
- * Full order against slab_exceptions(): either it sees our id and or-s the
- * mark into it, or we see its vector here.
- */
+/* The mark stays once it is set: a stranger sets it before it installs the vector. */
 void slab_set_hold(struct page *pg, u32 tid)
 {
-	atomic_xchg(&pg->slab.hold, slab_hold_of(tid));
-	if (tid && page_objcgs_check(pg))
-		atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
+	u32 old = atomic_load(&pg->slab.hold);
+
+	while (!atomic_cas(&pg->slab.hold, &old, slab_hold_of(tid) | (old & SLAB_HOLD_VEC)))
+		;
 }
 
 u32 slab_live(const struct page *pg)

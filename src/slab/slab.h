@@ -21,7 +21,9 @@
  * 2.2 head->remote: anyone, by compare-and-swap. Frees by others are pushed on a list through
  *     the freed slots' first two bytes; the holder takes the whole list (slab_collect).
  * 2.3 head->hold: holder's thread id << 2. SLAB_HOLD_VEC is or-ed in by whoever installs an
- *     owner vector, so that the holder's one comparison fails and it looks at entries.
+ *     owner vector, so that the holder's one comparison fails and it looks at entries. It stays
+ * while the slab stands. The first vector of a bare slab may be a stranger's (memcg_recharge): then
+ * it is or-ed in first. Marked and without a vector: the holder looks, and finds none.
  *
  * 3. The remote word: head slot + 1 (16 bits), count (16), state (4), kind (4), generation (24).
  * 3.1 States. HELD; HOLLOW: held, own, and every slot is free: uncharged already, the holder
@@ -39,6 +41,7 @@
 #ifndef MEMCG_SLAB_SLAB_H
 #define MEMCG_SLAB_SLAB_H
 
+#include "base/hook.h"
 #include "page/page.h"
 #include "slab/class.h"
 
@@ -212,8 +215,13 @@ __hidden_ u64 hollow_settled(struct page *pg);
 
 /* --- convert.c: owner vectors -------------------------------------------- */
 
-/* First owned object on a bare slab, or first exception on an own one. NULL: no memory. */
+/*
+ * The vector of a bare slab, or the one that another thread was faster to install. Caller: the
+ * holder, or whoever has an object of the slab. NULL: no memory.
+ */
 __hidden_ struct objcgs *slab_vector(struct page *pg, bool holder);
+HOOK_DECLARE(vector_installed); /* convert.c: it can be seen, and nothing was done since */
+HOOK_DECLARE(vector_made);	/* convert.c: filled in, and the hold is marked; not installed */
 /* Own slab with exceptions: entries fall back to the handle it is charged to. True: *v is ours,
  * new. */
 __hidden_ bool slab_exceptions(struct page *pg, struct handle *h, u32 index, struct objcgs **v);

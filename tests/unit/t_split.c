@@ -269,7 +269,7 @@ static void *ask_who(void *arg)
 	u64 seed = (uintptr_t)arg;
 
 	while (!atomic_load(&stop)) {
-		char *base = memcg_page_address(atomic_load(&target));
+		char *base = memcg_page_address(atomic_load_acquire(&target));
 		struct memcg *g = memcg_owner(base + next_random(&seed) % (PAGE_SIZE << 6));
 
 		CHECK(g == cg);
@@ -285,7 +285,7 @@ static void *try_to_get(void *arg)
 	u64 *count = arg, seed = (uintptr_t)arg;
 
 	while (!atomic_load(&stop)) {
-		char *p = (char *)memcg_page_address(atomic_load(&target)) +
+		char *p = (char *)memcg_page_address(atomic_load_acquire(&target)) +
 			  next_random(&seed) % (PAGE_SIZE << 6);
 		struct memcg_page *page = memcg_page_of(p);
 
@@ -331,7 +331,7 @@ static char *split_all(u32 round)
 	if (round % 64 == 0)
 		wait_for_all();
 	fresh = page_of_order(6, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT);
-	atomic_store(&target, fresh);
+	atomic_store_release(&target, fresh);
 	return base;
 }
 
