@@ -52,9 +52,9 @@ MEMCG_API MEMCG_NODISCARD struct memcg *memcg_owner(const void *p);
 MEMCG_API uint64_t memcg_owner_id(const void *p); /**< the same without a reference; 0: none */
 
 /**
- * Moves the object's charge to `to` (NULL: the root); an object of nobody's (MEMCG_UNACCOUNTED, or made
- * while accounting was off) is charged to `to` from now on. 0; -ENOMEM over `to`'s max (nothing
- * changed); -EINVAL when p is not an allocated object. Of a stack any address. The caller
+ * Moves the object's charge to `to` (NULL: the root); an object of nobody's (MEMCG_UNACCOUNTED, or
+ * made while accounting was off) is charged to `to` from now on. 0; -ENOMEM over `to`'s max
+ * (nothing changed); -EINVAL when p is not an allocated object. Of a stack any address. The caller
  * must hold the object: a recharge that races with its free is the program's error.
  */
 MEMCG_API int memcg_recharge(void *object, struct memcg *to);
