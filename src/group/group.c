@@ -164,21 +164,9 @@ uint64_t memcg_id(struct memcg *cg)
 	return cg ? cg->id : group_active()->id;
 }
 
-void memcg_set_data(struct memcg *cg, void *data, void (*drop)(void *))
-{
-	struct memcg *g = cg ? cg : group_active();
-	void *old = g->data;
-	void (*old_drop)(void *) = g->drop;
-
-	g->data = data;
-	g->drop = drop;
-	if (old_drop)
-		old_drop(old);
-}
-
 void *memcg_data(struct memcg *cg)
 {
-	return cg ? cg->data : group_active()->data;
+	return atomic_load_acquire(&(cg ? cg : group_active())->data);
 }
 
 uint64_t memcg_current(struct memcg *cg)

@@ -62,8 +62,8 @@ struct memcg {
 	struct memcg_ctl *peak_readers;
 	struct memcg *owed_next;	 /* reclaim/reclaimer.c: its queue */
 	struct shrinker_node *shrinkers; /* reclaim/shrinker.h; NULL: none at or below */
-	/* The program's. */
-	void *data;
+	/* The program's; tree lock. */
+	void *data; /* read without it */
 	void (*drop)(void *);
 	struct rcu_head rcu;
 	u32 name_len;

@@ -308,6 +308,23 @@ int memcg_destroy(struct memcg *cg)
 	return 0;
 }
 
+/* Word and drop are exchanged as one: of two that replace the same word, one drops it. */
+void memcg_set_data(struct memcg *cg, void *data, void (*drop)(void *))
+{
+	struct memcg *g = cg ? cg : group_active();
+	void (*old_drop)(void *);
+	void *old;
+
+	lock_acquire(&tree_lock);
+	old = g->data;
+	old_drop = g->drop;
+	atomic_store_release(&g->data, data); /* to who gets it from memcg_data */
+	g->drop = drop;
+	lock_release(&tree_lock);
+	if (old_drop)
+		old_drop(old);
+}
+
 /* --- looking ------------------------------------------------------------------ */
 
 struct memcg *memcg_root(void)

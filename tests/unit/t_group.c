@@ -16,6 +16,7 @@
 #include <memcg.h>
 
 #include "reclaim/charge.h"
+#include "effort.h"
 #include "group/group.h"
 #include "page/page.h"
 
@@ -103,6 +104,43 @@ static void test_data_lives_as_long_as_the_group(void **state)
 	memcg_put(NULL);
 	assert_int_equal(drops, 1);
 	assert_ptr_equal(dropped, &mark);
+}
+
+/* Words that threads replace at once: each is dropped, and once. */
+#define WORDS 20000u
+
+static struct memcg *shared;
+static u8 times[4][WORDS];
+
+static void count_drop(void *data)
+{
+	atomic_add((u8 *)data, (u8)1);
+}
+
+static void *set_all(void *arg)
+{
+	u8 *mine = arg;
+
+	for (unsigned i = 0; i < effort(WORDS); i++)
+		memcg_set_data(shared, mine + i, count_drop);
+	return NULL;
+}
+
+static void test_data_set_by_several(void **state)
+{
+	pthread_t thread[4];
+
+	(void)state;
+	shared = memcg_create(NULL, "several");
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, set_all, times[i]), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	memcg_set_data(shared, NULL, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned k = 0; k < effort(WORDS); k++)
+			assert_int_equal(times[i][k], 1);
+	destroy(shared);
 }
 
 static void test_put_is_forgiving(void **state)
@@ -580,6 +618,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_data_lives_as_long_as_the_group),
+		cmocka_unit_test(test_data_set_by_several),
 		cmocka_unit_test(test_put_is_forgiving),
 		cmocka_unit_test(test_null_is_the_active_group),
 		cmocka_unit_test(test_parent),
