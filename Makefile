@@ -4,10 +4,11 @@ DESTDIR ?=
 BENCH   ?=
 SLICE   ?=
 SECONDS ?= 60
+TORTURE ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-all bench fuzz mutants models install clean format docs sources help
+.PHONY: all demo check check-all bench fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build
@@ -38,6 +39,12 @@ bench: ## measure (BENCH='names or options' is passed on)
 fuzz: ## feed garbage to the parsers for SECONDS (default 60)
 	@$(DEPS) build check
 	@scripts/fuzz $(SECONDS)
+
+torture: ## everything at once for SECONDS (default 60), and a recount whenever it stands still
+	@$(DEPS) build
+	@scripts/setup build
+	@ninja -C build --quiet memcg-torture
+	@build/memcg-torture --seconds $(SECONDS) $(TORTURE)
 
 mutants: ## break each rule on purpose; every break must make its test fail
 	@$(DEPS) build check demo
