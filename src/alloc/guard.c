@@ -9,6 +9,7 @@
 
 #define PATTERN 0x5afe57ac6a4dull
 
+bool guards_by_pages;
 u32 guards_budget;
 u32 guards_protected;
 u64 guards_filled;
@@ -74,7 +75,7 @@ static __cold_ void fill(void *page)
 
 enum guard_kind guard_make(void *page)
 {
-	if (likely(!sys_guard_mark(page, PAGE_SIZE, true)))
+	if (likely(!guards_by_pages && !sys_guard_mark(page, PAGE_SIZE, true)))
 		return GUARD_MARKED;
 	if (protect(page))
 		return GUARD_PROTECTED;

@@ -9,7 +9,10 @@
  * 2. Who holds the block holds its guard, and no lock is needed. The page layer knows of none: a
  *    block goes back to it with the guard lifted or not at all. What it does to other blocks
  *    (purging, coalescing) does not reach into one that is handed out.
- * 3. The child of a fork has the guards its parent had, by each of the ways.
+ * 3. Marks are in no list of mappings: who reads memory by that meets them. The kernel's core dumps
+ *    have the rest of the heap all the same; gcore of gdb before 18 leaves out what lies behind
+ *    the first mark. MEMCG_GUARDS=pages is for those.
+ * 4. The child of a fork has the guards its parent had, by each of the ways.
  */
 #ifndef MEMCG_ALLOC_GUARD_H
 #define MEMCG_ALLOC_GUARD_H
@@ -33,6 +36,7 @@ __hidden_ __must_check_ bool guard_lift(void *page, enum guard_kind how);
 __hidden_ void guard_fill(void *at, size_t n);
 __hidden_ bool guard_intact(const void *at, size_t n);
 
+extern __hidden_ bool guards_by_pages; /* MEMCG_GUARDS=pages: no marks */
 extern __hidden_ u32 guards_budget;    /* guards by protection at most; 0: not looked up yet */
 extern __hidden_ u32 guards_protected; /* now */
 extern __hidden_ u64 guards_filled;    /* that were made: stacks that are only checked when freed */

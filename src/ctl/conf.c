@@ -37,6 +37,14 @@ static int parse_flag(const char *text, u64 *v)
 	return 0;
 }
 
+static int parse_guards(const char *text, u64 *v)
+{
+	if (strcmp(text, "marks") != 0 && strcmp(text, "pages") != 0)
+		return -EINVAL;
+	*v = *text == 'p';
+	return 0;
+}
+
 static const struct row {
 	const char *name, *want;
 	int (*parse)(const char *text, u64 *v);
@@ -49,6 +57,7 @@ static const struct row {
 	{"MEMCG_UNACCOUNTED", "0 or 1", parse_flag, &conf.unaccounted},
 	{"MEMCG_PURGE_MS", "milliseconds", parse_size, &conf.purge_ms},
 	{"MEMCG_PROMOTE", "0 or 1", parse_flag, &conf.promote},
+	{"MEMCG_GUARDS", "marks or pages", parse_guards, &conf.guard_pages},
 };
 
 static void row_from_environment(const struct row *r)

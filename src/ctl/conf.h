@@ -16,7 +16,8 @@ struct conf {
 	u64 pcpu;	 /* 0 choose, 1 portable, 2 rseq */
 	u64 unaccounted; /* 1: memory.accounting starts off */
 	u64 purge_ms;
-	u64 promote; /* 0: shared slabs only */
+	u64 promote;	 /* 0: shared slabs only */
+	u64 guard_pages; /* 1: no stack has a guard by marks */
 };
 
 extern __hidden_ struct conf conf;

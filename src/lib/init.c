@@ -11,6 +11,7 @@
 
 #include "alloc/alloc.h"
 #include "alloc/external.h"
+#include "alloc/guard.h"
 #include "alloc/maps.h"
 #include "alloc/stack.h"
 #include "base/up.h"
@@ -91,6 +92,7 @@ static void bring_up_upper(void)
 	file_accounting_off = &accounting_off;
 	accounting_off = (u32)conf.unaccounted;
 	promote_off = !conf.promote;
+	guards_by_pages = conf.guard_pages;
 }
 
 static void set_root_limits(void)

@@ -113,6 +113,25 @@ static void *busy(void *arg)
 	memcg_leave(before);
 }
 
+/* Some stay, some are kept for the next one; guards lie between slabs. */
+static void make_stacks(void)
+{
+	struct memcg *before = memcg_enter(query);
+
+	for (unsigned i = 0; i < 40; i++) {
+		char *base = memcg_stack_alloc(i % 3 ? 16384 : 1000);
+
+		if (!base)
+			abort();
+		memset(base, 1, 1000);
+		if (i % 4 == 0)
+			memcg_stack_free(base);
+		if (!memcg_malloc(size_of(i)))
+			abort();
+	}
+	memcg_leave(before);
+}
+
 static void make(void)
 {
 	pthread_t thread;
@@ -129,6 +148,7 @@ static void make(void)
 			memcg_recharge(object[i], web);
 	if (!memcg_charge(query, 54321))
 		abort();
+	make_stacks();
 	memcg_destroy(gone);
 }
 

@@ -23,7 +23,7 @@ take_core() {
 		echo "$scenario: skipped: no core dump in a file, and no gcore" >&2
 		exit 77
 	}
-	start "$1"
+	MEMCG_GUARDS=pages start "$1" # gdb before 18
 	gcore -o core "$pid" >gcore.log 2>&1 || true
 	[ -s "core.$pid" ] || {
 		echo "$scenario: skipped: gcore gives no dump: $(tail -n 1 gcore.log)" >&2
@@ -36,6 +36,7 @@ take_core quiet
 check 0 ./core
 has out '^recount: closed ([1-9][0-9]* bytes in 3 groups)'
 has out '^    query-7 '
+has out '^  stacks  *[1-9][0-9]* '
 mv core good
 
 take_core seeded

@@ -23,6 +23,7 @@ has out '^recount: closed ([1-9][0-9]* bytes in 3 groups)'
 has out '^  web '
 has out '^    query-7 '
 has out '^external  *54321 '
+has out '^  stacks  *[1-9][0-9]* '
 has out '^slabs: .*[1-9][0-9]* shared'
 [ ! -s err ] || fail "something on standard error"
 runs "$pid"

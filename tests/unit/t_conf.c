@@ -20,6 +20,7 @@
 
 #include <memcg.h>
 
+#include "alloc/guard.h"
 #include "alloc/thread.h"
 #include "ctl/conf.h"
 #include "group/group.h"
@@ -106,6 +107,8 @@ static void test_good_values(void **state)
 		{"MEMCG_PURGE_MS", "250", &conf.purge_ms, 250},
 		{"MEMCG_PROMOTE", "0", &conf.promote, 0},
 		{"MEMCG_PROMOTE", "1", &conf.promote, 1},
+		{"MEMCG_GUARDS", "marks", &conf.guard_pages, 0},
+		{"MEMCG_GUARDS", "pages", &conf.guard_pages, 1},
 	};
 	unsigned i;
 
@@ -131,6 +134,7 @@ static void test_bad_values(void **state)
 		{"MEMCG_UNACCOUNTED", "yes", &conf.unaccounted, 0},
 		{"MEMCG_PURGE_MS", "1.5", &conf.purge_ms, 1000},
 		{"MEMCG_PROMOTE", "10", &conf.promote, 1},
+		{"MEMCG_GUARDS", "pagesize", &conf.guard_pages, 0},
 	};
 	char start[64];
 	unsigned i;
@@ -156,11 +160,13 @@ static int check_effects(const void *arg)
 	setenv("MEMCG_UNACCOUNTED", "1", 1);
 	setenv("MEMCG_PURGE_MS", "77", 1);
 	setenv("MEMCG_PROMOTE", "0", 1);
+	setenv("MEMCG_GUARDS", "pages", 1);
 	setenv("MEMCG_REGION", "256M", 1);
 	memcg_get_limit(memcg_root(), MEMCG_MAX, &max);
 	memcg_get_limit(memcg_root(), MEMCG_HIGH, &high);
 	return !(max == 100 * MIB && high == 50 * MIB && pcpu_backend == PCPU_PORTABLE &&
-		 accounting_off && page_purge_ms == 77 && promote_off && regn.span <= 256 * MIB);
+		 accounting_off && page_purge_ms == 77 && promote_off && guards_by_pages &&
+		 regn.span <= 256 * MIB);
 }
 
 /* A value that is read does something. */

@@ -238,6 +238,18 @@ static void the_guard_guards(void)
 	closes();
 }
 
+static void guards_by_pages_alone(void)
+{
+	char *base;
+
+	CHECK(!setenv("MEMCG_GUARDS", "pages", 1));
+	set_up();
+	CHECK((base = memcg_stack_alloc(SIZE)) && page_of(base)->stack.how == GUARD_PROTECTED);
+	CHECK(write_faults(base - 1));
+	memcg_stack_free(base);
+	closes();
+}
+
 /* Of its neighbours, of the root, and of the very pages. */
 static void purging_leaves_the_guard(void)
 {
@@ -989,6 +1001,7 @@ int main(void)
 		PAGE_TEST(whoever_inherits),
 		PAGE_TEST(every_inner_address),
 		PAGE_TEST(the_guard_guards),
+		PAGE_TEST(guards_by_pages_alone),
 		PAGE_TEST(purging_leaves_the_guard),
 		PAGE_TEST(the_guard_goes_with_the_stack),
 		PAGE_TEST(locked_memory),
