@@ -58,6 +58,7 @@ static const struct row {
 	{"MEMCG_PURGE_MS", "milliseconds", parse_size, &conf.purge_ms},
 	{"MEMCG_PROMOTE", "0 or 1", parse_flag, &conf.promote},
 	{"MEMCG_GUARDS", "marks or pages", parse_guards, &conf.guard_pages},
+	{"MEMCG_LEFTOVERS", "0 or 1", parse_flag, &conf.leftovers},
 };
 
 static void row_from_environment(const struct row *r)

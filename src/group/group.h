@@ -84,6 +84,8 @@ extern __hidden_ struct memcg *root_group;
 extern __hidden_ void (*group_on_free)(struct memcg *cg);
 /* It goes offline, under the tree lock: what is registered with it goes to its parent. */
 extern __hidden_ void (*group_offlined)(struct memcg *cg);
+/* It is destroyed, and still referenced; no lock held. Atomic; NULL: nobody wants to know. */
+extern __hidden_ void (*group_destroyed)(struct memcg *cg);
 
 __hidden_ int group_init(void);		    /* the root */
 __hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of the program */
@@ -91,6 +93,8 @@ __hidden_ void group_run_drops(void);	    /* what group_put left; in calls of th
 __hidden_ bool group_below(const struct memcg *cg, const struct memcg *top); /* or the same */
 __hidden_ struct memcg *group_tryget(struct memcg *cg); /* RCU section; NULL: it was dying */
 __hidden_ u64 group_current(struct memcg *cg);
+/* The path, into buf; of one that is too long the end. */
+__hidden_ void group_path_end(const struct memcg *cg, char *buf, size_t size);
 __hidden_ u64 group_local_bytes(struct memcg *cg); /* charged to it, not to its children */
 __hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
 __hidden_ void tree_fork_prepare(void);

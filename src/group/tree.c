@@ -30,6 +30,7 @@
 
 struct memcg *root_group;
 void (*group_offlined)(struct memcg *cg);
+void (*group_destroyed)(struct memcg *cg);
 HOOK_DEFINE(group_redirected);
 HOOK_DEFINE(group_offline);
 
@@ -286,6 +287,15 @@ static void kill_handle(u32 handle)
 	stat_fold(handle);
 }
 
+/* No lock is held: this may run the program's code. */
+static void tell_destroyed(struct memcg *cg)
+{
+	void (*tell)(struct memcg * cg) = atomic_load(&group_destroyed);
+
+	if (unlikely(tell))
+		tell(cg);
+}
+
 int memcg_destroy(struct memcg *cg)
 {
 	int went = 0;
@@ -301,6 +311,7 @@ int memcg_destroy(struct memcg *cg)
 	if (went) {
 		event_offline(cg);
 		kill_handle(cg->handle->index);
+		tell_destroyed(cg);
 		memcg_put(cg); /* the tree's */
 	}
 	memcg_put(cg);
@@ -437,6 +448,25 @@ int memcg_path(struct memcg *cg, char *buf, size_t size)
 		buf[--pos] = '/';
 	}
 	return (int)len;
+}
+
+/* The end of a long path says more than its start: filled from there, as far as there is room. */
+void group_path_end(const struct memcg *cg, char *buf, size_t size)
+{
+	char *at = buf + size - 1;
+
+	*at = '\0';
+	for (; cg->parent && at > buf; cg = cg->parent) {
+		size_t n = MIN((size_t)cg->name_len, (size_t)(at - buf));
+
+		at -= n;
+		memcpy(at, cg->name + cg->name_len - n, n);
+		if (at > buf)
+			*--at = '/';
+	}
+	if (!*at)
+		*--at = '/';
+	memmove(buf, at, (size_t)(buf + size - at));
 }
 
 u64 group_next_id(void)

@@ -17,6 +17,7 @@
 #include "base/up.h"
 #include "ctl/conf.h"
 #include "ctl/file.h"
+#include "ctl/leftover.h"
 #include "ctl/reader.h"
 #include "group/tally.h"
 #include "reclaim/oom.h"
@@ -93,6 +94,7 @@ static void bring_up_upper(void)
 	accounting_off = (u32)conf.unaccounted;
 	promote_off = !conf.promote;
 	guards_by_pages = conf.guard_pages;
+	leftovers_init(conf.leftovers);
 }
 
 static void set_root_limits(void)

@@ -4,25 +4,6 @@
 
 #include "reclaim/failure.h"
 
-/* The end of a long path says more than its start: filled from there, as far as there is room. */
-static void copy_path(const struct memcg *cg, char *buf, size_t size)
-{
-	char *at = buf + size - 1;
-
-	*at = '\0';
-	for (; cg->parent && at > buf; cg = cg->parent) {
-		size_t n = MIN((size_t)cg->name_len, (size_t)(at - buf));
-
-		at -= n;
-		memcpy(at, cg->name + cg->name_len - n, n);
-		if (at > buf)
-			*--at = '/';
-	}
-	if (!*at)
-		*--at = '/';
-	memmove(buf, at, (size_t)(buf + size - at));
-}
-
 void failure_record(struct memcg *limited, u64 n)
 {
 	struct task *self = task_self();
@@ -35,7 +16,7 @@ void failure_record(struct memcg *limited, u64 n)
 		return;
 	self->failure.group = limited->id;
 	self->failure.limit = atomic_load(&limited->counter.max);
-	copy_path(limited, self->failure.path, sizeof(self->failure.path));
+	group_path_end(limited, self->failure.path, sizeof(self->failure.path));
 }
 
 int memcg_last_failure(struct memcg_failure *out, size_t size)
