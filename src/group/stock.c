@@ -8,6 +8,7 @@
 #include "sync/lock.h"
 
 void *memcg__stock;
+HOOK_DEFINE(stock_putting);
 u32 memcg__stock_cap = STOCK_CAP_MAX;
 
 static struct lock stock_lock = LOCK_INIT(RANK_STOCK);
@@ -141,6 +142,7 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 		had = tag == handle ? (u32)old : 0;
 		keep = had + bytes <= cap ? had + bytes : cap / 2;
 		note_used(area(cpu), handle % STOCK_SLOTS);
+		HOOK(stock_putting);
 		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
 			continue;
 		if (tag && tag != handle && (u32)old)

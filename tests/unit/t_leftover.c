@@ -77,7 +77,7 @@ static void every_kind(void)
 
 static void nothing_left(void)
 {
-	struct memcg *gone;
+	struct memcg *gone, *child;
 	void *p;
 
 	set_up();
@@ -87,6 +87,12 @@ static void nothing_left(void)
 	CHECK(memcg_slack(gone) && !memcg_destroy(gone) && !told);
 	CHECK((gone = memcg_create(cg, "gone")) && memcg_malloc_in(gone, 100));
 	CHECK(!memcg_set_leftovers(NULL, NULL) && !memcg_destroy(gone) && !told);
+	/* A child's struct that the program still has keeps the child's handle, and that the
+	 * group's. */
+	CHECK(!memcg_set_leftovers(note, &last) && (gone = memcg_create(cg, "gone")));
+	CHECK((child = memcg_get(memcg_create(gone, "child"))));
+	CHECK(!memcg_destroy(child) && !memcg_destroy(gone) && !told);
+	memcg_put(child);
 }
 
 /* The function may do what programs do; also what it is called for. */
