@@ -133,7 +133,7 @@ static bool grow_hot(struct thread *t, const struct memcg *cg, u32 handle)
 static __noinline_ bool charge_slowly(struct thread *t, const struct memcg *cg, u32 handle,
 				      u64 bytes)
 {
-	bool ahead = bytes < STOCK_CAP_MAX && t && grow_hot(t, cg, handle);
+	bool ahead = bytes < CHARGE_BY_STOCK && t && grow_hot(t, cg, handle);
 	struct retry r = RETRY(0);
 
 	do
@@ -146,7 +146,7 @@ static __noinline_ bool charge_slowly(struct thread *t, const struct memcg *cg, 
 
 static __noinline_ void uncharge_slowly(struct thread *t, u32 handle, u64 bytes)
 {
-	if (bytes < STOCK_CAP_MAX && t && is_hot(t, handle))
+	if (bytes < CHARGE_BY_STOCK && t && is_hot(t, handle))
 		memcg__uncharge_slow(handle, (u32)bytes);
 	else
 		uncharge_bytes(handle, bytes);
@@ -157,7 +157,7 @@ static inline bool charge_record(struct thread *t, struct memcg_charge *c, const
 {
 	u32 handle = likely(bytes) ? handle_index(cg->handle) : 0;
 
-	if (unlikely(bytes >= STOCK_CAP_MAX ||
+	if (unlikely(bytes >= CHARGE_BY_STOCK ||
 		     !pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle,
 				(u32)bytes)) &&
 	    bytes && !charge_slowly(t, cg, handle, bytes))
@@ -206,7 +206,7 @@ void memcg_uncharge(struct memcg_charge *c)
 		memcg_bug("memcg_uncharge(%p): not a charge, or returned before", (void *)c);
 	if (likely(c->bytes)) {
 		tally_sub(c->handle, c->bytes); /* first: the bytes keep the handle */
-		if (unlikely(c->bytes >= STOCK_CAP_MAX ||
+		if (unlikely(c->bytes >= CHARGE_BY_STOCK ||
 			     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(c->handle),
 					c->handle, (u32)c->bytes, memcg__stock_cap)))
 			uncharge_slowly(t, c->handle, c->bytes);

@@ -23,8 +23,11 @@
 
 #include "base/compiler.h"
 #include "base/types.h"
+#include "group/stock.h"
 
 #define CHARGE_LIVE 0x63686172u
+#define CHARGE_BY_STOCK \
+	(STOCK_CAP_MAX / 2) /* from here on a word of stock would overflow: charge_pages */
 
 struct memcg_charge {
 	u32 live;   /* CHARGE_LIVE: the rest means something */
