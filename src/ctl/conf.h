@@ -18,8 +18,7 @@ struct conf {
 	u64 purge_ms;
 	u64 promote;	 /* 0: shared slabs only */
 	u64 guard_pages; /* 1: no stack has a guard by marks */
-	u64 promote;   /* 0: shared slabs only */
-	u64 leftovers; /* 1: a line for each group that is destroyed and still owns something */
+	u64 leftovers;	 /* 1: a line for each group that is destroyed and still owns something */
 };
 
 extern __hidden_ struct conf conf;
