@@ -18,13 +18,16 @@
  * knows that no store is under way. CONTINUE therefore belongs into the section that makes the entry,
  * and munmap ends the mapping before it clears the entry, and after it has said that none may come.
  *
+ * The count may be frozen before anything is undone, or when the mappings are gone: FREEZES_LATE.
+ *
  * Right: all
+ * Right: FREEZES_LATE -DFREEZES_LATE
  * Broken: COPY_FIRST	the content is copied, then the mappings are zapped
  * Broken: COUNT_LOOKED_AT	the evictor looks at the count for pins instead of freezing it
  * Broken: PIN_BARE	a pin adds a reference to whatever the entry shows, also to a count of 0
  * Broken: NO_WAIT	a fault finds the page still in memory, and does not wait for EVICTING
  * Broken: CLEAR_UNLOCKED	the evictor clears entries without their table's lock
- * Broken: ENTRY_FIRST	munmap clears the entry, then ends the mapping
+ * Broken: ENTRY_FIRST	munmap clears the entry, then ends the mapping, under one lock of the table
  * Broken: END_LATE	the entry is cleared, then it is said that none may come
  * Broken: LOOKS_EARLY	a fault looks whether the window has ended, then takes the table's lock
  * Broken: MAPS_LATE	a fault gives the page lock up, then maps
@@ -244,18 +247,12 @@ inline freeze()
 #endif
 }
 
-inline evict()
+/* No store is under way, none comes, and nobody else has the page. */
+inline copy_out()
 {
-	clear_entries();
-#ifdef COPY_FIRST
-	copy = memory;
-	zap_all();
-#else
-	zap_all();
+#ifndef COPY_FIRST
 	copy = memory;
 #endif
-	was[0] = false;
-	was[1] = false;
 	if
 	:: true -> /* the copy has a place */
 		swapped[owner]++;
@@ -279,6 +276,17 @@ inline evict()
 	fi
 }
 
+inline take_out()
+{
+	clear_entries();
+#ifdef COPY_FIRST
+	copy = memory;
+#endif
+	zap_all();
+	was[0] = false;
+	was[1] = false
+}
+
 proctype evictor()
 {
 	byte w;
@@ -297,9 +305,18 @@ proctype evictor()
 		};
 		if
 		:: got ->
+#ifdef FREEZES_LATE
+			take_out();
+			freeze();
+#else
 			freeze();
 			if
-			:: frozen -> evict()
+			:: frozen -> take_out()
+			:: else
+			fi;
+#endif
+			if
+			:: frozen -> copy_out()
 			:: else -> page_lock = FREE; put_back()
 			fi
 		:: !got && isolated -> put_back()
@@ -322,20 +339,25 @@ inline clear_entry(w)
 /* memcg_munmap() */
 proctype unmapper(byte w)
 {
-#ifndef END_LATE
+#ifdef ENTRY_FIRST
+	lock(table_lock[w]);
+	dead[w] = true;
+	if
+	:: entry[w] -> rmap_remove(w)
+	:: else
+	fi;
+	hw[w] = false;
+	unlock(table_lock[w])
+#elif defined(END_LATE)
+	hw[w] = false;
+	clear_entry(w);
+	dead[w] = true
+#else
 	lock(table_lock[w]);
 	dead[w] = true;
 	unlock(table_lock[w]);
-#endif
-#ifdef ENTRY_FIRST
-	clear_entry(w);
 	hw[w] = false;
-#else
-	hw[w] = false;
-	clear_entry(w);
-#endif
-#ifdef END_LATE
-	dead[w] = true
+	clear_entry(w)
 #endif
 }
 
