@@ -33,7 +33,9 @@ __hidden_ struct page *block_of(const void *p);
 __hidden_ u32 payer_of(const void *p);
 HOOK_DECLARE(owner_loaded); /* owner.c: a slab's owner word has been loaded */
 HOOK_DECLARE(free_claimed); /* free.c: a sparse own orphan is this thread's to convert */
-HOOK_DECLARE(owner_group);  /* its group has been found, and nothing is held of it */
+HOOK_DECLARE(
+	recharge_charged); /* recharge.c: the taker of a page is charged, its mark is as it was */
+HOOK_DECLARE(owner_group); /* its group has been found, and nothing is held of it */
 __hidden_ size_t object_size(const void *p, const char *call);
 
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */

@@ -96,6 +96,8 @@ static int recharge_slot(struct page *pg, const void *p, u32 to)
 	return err;
 }
 
+HOOK_DEFINE(recharge_charged);
+
 static int recharge_page(struct page *pg, u32 to)
 {
 	u64 bytes = page_bytes(pg);
@@ -103,6 +105,7 @@ static int recharge_page(struct page *pg, u32 to)
 
 	if (!charge_pages(to, bytes, 0))
 		return -ENOMEM;
+	HOOK(recharge_charged);
 	h = page_replace_objcg(pg, handle_of(to)); /* of now: others may recharge it as well */
 	stat_add(to, kind_stat(pg->kind), (s64)bytes);
 	if (!h) /* it was nobody's */
