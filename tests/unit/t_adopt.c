@@ -202,6 +202,30 @@ static void two_install_at_once(void)
 	closes();
 }
 
+/* Another recharges the page when we have charged its taker: that one is who is credited. */
+static void they_recharge(void)
+{
+	hook_recharge_charged = NULL;
+	CHECK(!memcg_recharge(theirs, cg));
+}
+
+static void the_payer_changes_between(void)
+{
+	set_up();
+	for (int owned = 0; owned < 2; owned++) {
+		CHECK((theirs = memcg_alloc(NULL, 100000, 0, owned ? 0 : MEMCG_UNACCOUNTED)));
+		if (owned)
+			CHECK(!memcg_recharge(theirs, NULL));
+		hook_recharge_charged = they_recharge;
+		CHECK(!memcg_recharge(theirs, other) && !hook_recharge_charged);
+		CHECK(held(other) == 102400 && !held(cg));
+		closes();
+		memcg_free(theirs);
+		CHECK(!held(other));
+	}
+	closes();
+}
+
 /* The holder's own first owned object, while a stranger is about to install a vector. */
 static void *at_the_holder[3];
 static pthread_t holder_thread;
@@ -456,8 +480,9 @@ int main(void)
 		PAGE_TEST(pages_and_stacks),	     PAGE_TEST(refused_it_stays_nobodys),
 		PAGE_TEST(without_a_vector),
 #ifdef MEMCG_DEBUG
-		PAGE_TEST(two_install_at_once),	     PAGE_TEST(the_holder_is_first),
-		PAGE_TEST(a_stranger_is_first),	     PAGE_TEST(the_hold_stays_marked),
+		PAGE_TEST(two_install_at_once),	     PAGE_TEST(the_payer_changes_between),
+		PAGE_TEST(the_holder_is_first),	     PAGE_TEST(a_stranger_is_first),
+		PAGE_TEST(the_hold_stays_marked),
 #endif
 		PAGE_TEST(while_the_holder_goes_on), PAGE_TEST(while_accounting_is_off),
 		PAGE_TEST(by_several_at_once),
