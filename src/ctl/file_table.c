@@ -77,6 +77,13 @@ const struct file file_table[] = {
 	 "0: new objects are nobody's. One switch for all, written at the root only (-EACCES "
 	 "elsewhere). What is charged stays so: a free goes by the object's mark. Threads follow "
 	 "at their next slow path."},
+	{"memory.balloon", show_balloon, store_balloon, FILE_OURS, BYTES, SIZE,
+	 "Free memory of the process that is kept out of use. Written, at the root only (-EACCES elsewhere): so much of what is free now is taken off the "
+	 "free lists and given to the system, what is resident first; written lower, it is free again. "
+	 "What is out can be given to nobody: allocations open other memory, or fail where there is "
+	 "none. It takes no more than is free, in pages, so read how much it is. It is charged to "
+	 "nobody: `memory.current` of the root falls by what was cached of it, and its limits leave "
+	 "it out."},
 	{"memory.owners", show_owners, NULL, FILE_OURS,
 	 "lines `kind objects=`N` bytes=`N, and `total`", NULL,
 	 "What the group itself pays for, without those below it, counted from the memory and not "

@@ -17,6 +17,10 @@ STORE(reclaim);
 SHOW(accounting);
 STORE(accounting);
 
+/* file_balloon.c */
+SHOW(balloon);
+STORE(balloon);
+
 /* file_fail.c */
 SHOW(fail);
 STORE(fail);

@@ -16,6 +16,7 @@ __attribute__((used)) struct layout memcg__layout = {
 	.cpus = &pcpu_count,
 	.cached = &page_cached,
 	.metadata = &meta_bytes,
+	.balloon = &page_balloon,
 	.external = &external_pages,
 	.maps = &maps_registry,
 	.shape = {LAYOUT_SHAPE(LAYOUT_VALUE)},

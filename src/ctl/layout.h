@@ -72,12 +72,14 @@
 	X(PAGE_SHIFT)                            \
 	X(MAX_ORDER)                             \
 	X(PAGE_KIND_NR)                          \
+	X(PAGE_BALLOON)                          \
 	X(PAGE_SLAB)                             \
 	X(PAGE_STACK)                            \
 	X(PAGE_STACK_KEPT)                       \
 	X(PAGE_META)                             \
 	X(PAGE_RANGE)                            \
 	X(PG_DIRTY)                              \
+	X(PG_ZEROED)                             \
 	X(SLAB_HOLLOW)                           \
 	X(SLAB_DEAD)                             \
 	X(EV_MAX)                                \
@@ -107,6 +109,7 @@ struct layout {
 	const unsigned *cpus;
 	const u64 *cached;
 	const u64 *metadata;
+	const u64 *balloon;
 	struct charge_page *const *external; /* charges that no page shows */
 	struct map *const *const *maps;
 	u32 shape[LAYOUT_SHAPE_NR];

@@ -109,6 +109,15 @@ static void print_if(struct print *p, const char *what, u64 bytes)
 		print_line(p, what, bytes);
 }
 
+/* In use and nobody's: bytes of objects; pages that hold nothing else. */
+static void print_unaccounted(struct print *p, const struct recount_result *r)
+{
+	char human[PRINT_SIZE];
+
+	print_text(p, "%-14s %15lu %9s   %lu pages\n", "unaccounted", (unsigned long)r->unaccounted,
+		   print_size(r->unaccounted, human), (unsigned long)r->unaccounted_pages);
+}
+
 void print_sums(struct print *p, const struct walk *w)
 {
 	const struct recount_result *r = &w->sum;
@@ -124,7 +133,8 @@ void print_sums(struct print *p, const struct walk *w)
 	print_line(p, "charged maps", r->item[STAT_MAPS]);
 	print_if(p, "external", r->item[STAT_EXTERNAL]);
 	print_line(p, "stock", r->stock);
-	print_line(p, "unaccounted", r->unaccounted);
+	print_unaccounted(p, r);
+	print_if(p, "balloon", r->balloon);
 	print_if(p, "out of use", r->bad);
 	print_text(p,
 		   "slabs: %lu own, %lu shared, %lu unaccounted, %lu with exceptions, %lu hollow\n",

@@ -226,7 +226,7 @@ int walk_tree(struct walk *w)
 	int err;
 
 	if (!READ_AT(w, w->at.root, &root) || !READ_AT(w, w->at.cached, &w->cached) ||
-	    !READ_AT(w, w->at.metadata, &w->metadata))
+	    !READ_AT(w, w->at.metadata, &w->metadata) || !READ_AT(w, w->at.balloon, &w->balloon))
 		return -EFAULT;
 	err = map_groups(w, root);
 	if (err)
@@ -476,6 +476,7 @@ static void compare(struct walk *w)
 	compare_stat(w);
 	compare_line(w, "cached", w->cached, w->sum.cached);
 	compare_line(w, "metadata", w->metadata, w->sum.metadata);
+	compare_line(w, "balloon", w->balloon, w->sum.balloon);
 }
 
 int walk_recount(struct walk *w)

@@ -57,12 +57,15 @@ struct walk_env {
 
 /* Bytes unless it says otherwise. */
 struct recount_result {
-	u64 differences; /* lines said */
-	u64 groups;	 /* number, with the root */
-	u64 owned;	 /* by all groups: slabs, pages, external, maps */
-	u64 counted;	 /* what the root's counter says */
-	u64 unaccounted; /* live objects that are nobody's */
-	u64 cached;	 /* free and resident, hollow slabs with it */
+	u64 differences;       /* lines said */
+	u64 groups;	       /* number, with the root */
+	u64 owned;	       /* by all groups: slabs, pages, external, maps */
+	u64 counted;	       /* what the root's counter says */
+	u64 unaccounted;       /* live objects that are nobody's */
+	u64 unaccounted_pages; /* number: of such objects over a slab's sizes, and of bare slabs in
+				  use */
+	u64 balloon;	       /* free, kept out of use: memory.balloon */
+	u64 cached;	       /* free and resident, hollow slabs with it */
 	u64 metadata;
 	u64 stock;
 	u64 hollow;	   /* own slabs, empty, uncharged, still with their thread */
@@ -101,8 +104,8 @@ struct walk {
 	u32 handles;
 	struct walk_group *group;
 	u32 groups, groups_max;
-	u64 cached, metadata; /* what the sums say */
-	u32 chunk;	      /* in desc[]; UINT32_MAX: none */
+	u64 cached, metadata, balloon; /* what the sums say */
+	u32 chunk;		       /* in desc[]; UINT32_MAX: none */
 	struct page *desc;
 	char *slab; /* memory of one slab, read when a question needs it */
 	u32 *entry; /* entries of one vector */

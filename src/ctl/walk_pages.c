@@ -59,6 +59,7 @@ static void count_owned(struct walk *w, u32 index, const struct page *pg, unsign
 
 	if (!word) {
 		w->sum.unaccounted += bytes;
+		w->sum.unaccounted_pages += pg->npages;
 		return;
 	}
 	if (owner_is_objcgs(word) || !walk_charge(w, walk_handle_at(w, owner_address(word)), f))
@@ -71,7 +72,9 @@ static void count_free(struct walk *w, u32 index, const struct page *pg)
 {
 	if (page_owned(pg))
 		say_page(w, index, pg, "is free and has an owner");
-	if (pg->kind == PAGE_RANGE)
+	if (pg->kind == PAGE_BALLOON && pg->flags & PG_ZEROED)
+		w->sum.balloon += page_bytes(pg);
+	else if (pg->kind == PAGE_RANGE)
 		w->sum.cached += (u64)pg->free.dirty << PAGE_SHIFT;
 	else if (pg->flags & PG_DIRTY || pg->kind == PAGE_STACK_KEPT)
 		w->sum.cached += page_bytes(pg);
@@ -124,12 +127,15 @@ static bool slot_live(const struct walk *w, unsigned i)
 
 static void count_bare(struct walk *w, const struct page *pg)
 {
+	u64 before = w->sum.unaccounted;
 	unsigned i;
 
 	w->sum.slabs_bare++;
 	for (i = 0; i < pg->slab.capacity; i++)
 		if (slot_live(w, i))
 			w->sum.unaccounted += pg->slab.size;
+	if (w->sum.unaccounted != before)
+		w->sum.unaccounted_pages += pg->npages;
 }
 
 static struct walk_find slots_found(const struct page *pg, u32 objects, u64 bytes)

@@ -328,6 +328,16 @@ static struct page *take_listed(unsigned order)
 	return pg ? pg : take_from(true, order);
 }
 
+struct page *buddy_take_free(unsigned order, bool clean)
+{
+	struct page *pg;
+
+	lock_acquire(&buddy_lock);
+	pg = take_from(clean, order);
+	lock_release(&buddy_lock);
+	return pg;
+}
+
 /* At the end of the region a search is worth it always. */
 static __noinline_ struct page *take_slow(unsigned order)
 {

@@ -55,6 +55,9 @@ __hidden_ void buddy_put(struct page **blocks, unsigned n); /* raw blocks, flags
 __hidden_ void buddy_put_span(u32 index, u32 npages, unsigned flags); /* in power-of-two pieces */
 /* Every page of a piece of a block that is handed out leads to its head from now on (split.c). */
 __hidden_ void buddy_claim(const struct page *piece);
+/* A block off the lists, split if need be; no chunk is opened for it, nothing made whole. NULL:
+ * none. */
+__hidden_ struct page *buddy_take_free(unsigned order, bool clean);
 /* Whole again, claimed, the part cut off counted as cached; false: some of that is not free. */
 __hidden_ bool buddy_rejoin(u32 index, u32 npages, unsigned order);
 __hidden_ unsigned buddy_purge_take(unsigned order, u32 min_age_ms, struct piece *out, unsigned n);
@@ -66,6 +69,10 @@ __hidden_ bool pcp_give(struct page *pg);
 
 /* range.c: one clean or dirty chunk for the buddy lists, when no new one can be opened. */
 __hidden_ bool range_lend_chunk(void);
+
+/* purge.c: one at a time gives memory back, takes it out of use, or forks. */
+__hidden_ void purge_lock_acquire(void);
+__hidden_ void purge_lock_release(void);
 
 /* purge.c holds its lock around these; range_purge_try gives up when that is taken. */
 __hidden_ u64 range_purge_held(u32 min_age_ms, u64 want);

@@ -13,21 +13,21 @@
 #include "base/types.h"
 
 enum page_kind {
-	PAGE_NONE = 0,	      /* tail of a block, or memory never handed out */
-	PAGE_BUDDY = 1,	      /* free, head of a block on a buddy list */
-	PAGE_BALLOON = 2,     /* free, on no list while its memory goes back to the system */
-	PAGE_PCP = 3,	      /* free, head of a block on a CPU's list */
-	PAGE_SLAB = 4,	      /* head of a slab; its tails' descriptors hold the slot bitmap */
-	PAGE_LARGE = 5,	      /* an object larger than the largest class */
-	PAGE_BUFFER = 6,      /* kernel-style: data passed by reference */
-	PAGE_TABLE = 7,	      /* kernel-style: page tables */
-	PAGE_STACK = 8,	      /* kernel-style: a thread's stack with its guard */
-	PAGE_NET = 9,	      /* goes back to its pool at the last put */
-	PAGE_ANON = 10,	      /* managed, private */
-	PAGE_FILE = 11,	      /* managed, of a file */
-	PAGE_META = 12,	      /* our own structures */
-	PAGE_RANGE = 13,      /* free run of whole chunks */
-	PAGE_BAD = 14,	      /* failed the check at free: reported, kept out of use */
+	PAGE_NONE = 0,	  /* tail of a block, or memory never handed out */
+	PAGE_BUDDY = 1,	  /* free, head of a block on a buddy list */
+	PAGE_BALLOON = 2, /* free, on no list: its memory goes back to the system, or is kept out */
+	PAGE_PCP = 3,	  /* free, head of a block on a CPU's list */
+	PAGE_SLAB = 4,	  /* head of a slab; its tails' descriptors hold the slot bitmap */
+	PAGE_LARGE = 5,	  /* an object larger than the largest class */
+	PAGE_BUFFER = 6,  /* kernel-style: data passed by reference */
+	PAGE_TABLE = 7,	  /* kernel-style: page tables */
+	PAGE_STACK = 8,	  /* kernel-style: a thread's stack with its guard */
+	PAGE_NET = 9,	  /* goes back to its pool at the last put */
+	PAGE_ANON = 10,	  /* managed, private */
+	PAGE_FILE = 11,	  /* managed, of a file */
+	PAGE_META = 12,	  /* our own structures */
+	PAGE_RANGE = 13,  /* free run of whole chunks */
+	PAGE_BAD = 14,	  /* failed the check at free: reported, kept out of use */
 	PAGE_STACK_KEPT = 15, /* a stack between two lives, with its guard: alloc/stack_cache.c */
 	PAGE_KIND_NR = 16
 };

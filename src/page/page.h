@@ -73,6 +73,14 @@ extern __hidden_ u64 page_purge_failed; /* calls that the system refused */
 __hidden_ void page_tick(void);		/* called by slow paths: purges by age, now and then */
 __hidden_ u64 page_purge_all(void);	/* everything free, at once; bytes */
 
+/*
+ * balloon.c: free memory out of use, its memory with the system: as many bytes as asked for,
+ * or as many as are free (page_balloon says). Lowered, they are free again. Nobody is charged for
+ * it.
+ */
+extern __hidden_ u64 page_balloon; /* bytes that are out */
+__hidden_ void page_balloon_set(u64 bytes);
+
 /* Atomic, since an owner look-up by any address may read it at any moment. */
 static inline void kind_set(struct page *pg, enum page_kind kind)
 {

@@ -28,6 +28,16 @@ static struct lock purge_lock = LOCK_INIT(RANK_PURGE);
 static u32 ticks;	 /* racy: a lost count delays a look */
 static u32 last_pass_ms; /* under purge_lock, read racily */
 
+void purge_lock_acquire(void)
+{
+	lock_acquire(&purge_lock);
+}
+
+void purge_lock_release(void)
+{
+	lock_release(&purge_lock);
+}
+
 /* ---- blocks ---- */
 static void sort_by_index(struct piece *p, unsigned n)
 {

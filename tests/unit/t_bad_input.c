@@ -37,6 +37,7 @@ static const struct {
 	{"memory.oom.group", FLAG, "1"},
 	{"memory.zswap.writeback", FLAG, "0"},
 	{"memory.accounting", FLAG, NULL},
+	{"memory.balloon", LIMIT, NULL},
 	{"memory.pressure", TRIGGER, NULL},
 	{"memory.fail", FAIL, "nth=1000 seed=7"},
 	{"memory.peak", ANYTHING, NULL},
@@ -58,10 +59,11 @@ static enum form form_of(const char *file)
 	return FORMS;
 }
 
-/* The switch of accounting is the root's. */
+/* The switch of accounting is the root's, and so is the balloon. */
 static struct memcg *group_of(const char *file)
 {
-	return strcmp(file, "memory.accounting") ? cg : memcg_root();
+	return strcmp(file, "memory.accounting") && strcmp(file, "memory.balloon") ? cg
+										   : memcg_root();
 }
 
 /* ---- texts ---- */

@@ -105,6 +105,7 @@ static void test_fresh_group(void **state)
 				 "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
 	reads("memory.slack", "0\n");
 	reads("memory.accounting", "1\n");
+	reads("memory.balloon", "0\n");
 	reads("cgroup.events", "populated 0\nfrozen 0\n");
 	reads("cgroup.procs", "");
 	reads("cgroup.threads", "");
