@@ -31,11 +31,13 @@ __hidden_ void *alloc_slower(size_t size);
 __hidden_ struct page *block_of(const void *p);
 /* The handle that pays for the object p lies in; 0: nobody. Any pointer. */
 __hidden_ u32 payer_of(const void *p);
-HOOK_DECLARE(owner_loaded); /* owner.c: a slab's owner word has been loaded */
-HOOK_DECLARE(free_claimed); /* free.c: a sparse own orphan is this thread's to convert */
-HOOK_DECLARE(
-	recharge_charged); /* recharge.c: the taker of a page is charged, its mark is as it was */
-HOOK_DECLARE(owner_group); /* its group has been found, and nothing is held of it */
+HOOK_DECLARE(owner_loaded);	/* owner.c: a slab's owner word has been loaded */
+HOOK_DECLARE(free_claimed);	/* free.c: a sparse own orphan is this thread's to convert */
+HOOK_DECLARE(recharge_charged); /* recharge.c: a page's taker is charged, its mark is as it was */
+HOOK_DECLARE(owner_group);	/* its group has been found, and nothing is held of it */
+HOOK_DECLARE(free_taken);	/* a remote free has its payer, and has not pushed the slot */
+HOOK_DECLARE(page_charged);	/* large.c: pages are charged, and bear no mark */
+HOOK_DECLARE(object_charged);	/* shared.c: a slot is charged, and not taken */
 __hidden_ size_t object_size(const void *p, const char *call);
 
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */

@@ -85,6 +85,7 @@ void memcg__free_full(struct page *pg, void *p)
 /* --- frees by strangers ------------------------------------------------------------ */
 
 HOOK_DEFINE(free_claimed);
+HOOK_DEFINE(free_taken);
 
 /* DEAD. payer: of the whole slab; 0: it is shared. */
 static void orphan_end(struct page *pg, u32 payer, u32 bytes)
@@ -169,6 +170,7 @@ static void free_remote(struct page *pg, void *p)
 			payer = 0;
 			owner = take_entry(pg, v, i, p);
 		}
+		HOOK(free_taken);
 		verdict = slab_push(pg, i, p, own);
 	} while (unlikely(verdict == PUSH_CHANGED));
 	push_follow(pg, verdict, own, payer, bytes);

@@ -81,6 +81,8 @@ static void pages_zero(struct page *pg)
 		memset(page_address(pg), 0, page_bytes(pg));
 }
 
+HOOK_DEFINE(page_charged);
+
 /* Charged, taken, marked, in this order; NULL undoes what was done. handle 0: nobody's. */
 static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned kind,
 			       unsigned flags)
@@ -99,6 +101,7 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 	if (flags & MEMCG_ZERO)
 		pages_zero(pg);
 	pg->flags &= (u16)~PG_ZEROED;
+	HOOK(page_charged);
 	if (handle) {
 		page_set_objcg(pg, handle_of(handle), MEMCG_DATA_KMEM);
 		stat_add(handle, kind_item[kind], (s64)bytes);

@@ -70,6 +70,8 @@ static void *shared_pop(struct thread *t, unsigned class, u32 handle)
 	return p;
 }
 
+HOOK_DEFINE(object_charged);
+
 void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags)
 {
 	u32 cost = slab_cost(class_size[class]);
@@ -77,6 +79,7 @@ void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags)
 
 	if (handle && unlikely(!charge_slot(handle, cost, flags)))
 		return NULL;
+	HOOK(object_charged);
 	p = shared_pop(t, class, handle);
 	if (unlikely(!p) && handle)
 		uncharge(handle, cost);

@@ -131,6 +131,7 @@ static inline void page_thaw(struct page *pg)
  */
 __hidden_ int page_split(struct page *pg, unsigned order);
 HOOK_DECLARE(tryget_loaded); /* put.c: a count has been read */
+HOOK_DECLARE(page_dropped);  /* put.c: the count has become 0, and nothing was done since */
 HOOK_DECLARE(split_made);    /* a piece's descriptor is made, nothing leads to it */
 HOOK_DECLARE(split_claimed); /* back[] leads to them, they have no count yet */
 /* n puts; one uncharge for a run of pages of one owner and kind. Uses the array as it goes. */

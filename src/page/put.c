@@ -116,6 +116,7 @@ void page_free(struct page *pg)
 
 /* ---- counts ---- */
 HOOK_DEFINE(tryget_loaded);
+HOOK_DEFINE(page_dropped);
 
 /* pg may have become anything since: what is looked at and written to is a count for ever. */
 bool page_tryget(struct page *pg)
@@ -137,6 +138,8 @@ static bool drop(struct page *pg)
 		memcg_bug("page %u (%s): put without a reference; it was put once too often",
 			  page_to_index(pg),
 			  pg->kind < PAGE_KIND_NR ? kind_table[pg->kind].name : "?");
+	if (left == 0)
+		HOOK(page_dropped);
 	return left == 0;
 }
 
