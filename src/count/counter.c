@@ -236,20 +236,12 @@ void counter_set_high(struct counter *c, u64 high)
 	atomic_store(&c->high, high);
 }
 
-void counter_reset_peak(struct counter *c)
-{
-	u64 usage = atomic_load(&c->usage);
-
-	/* A charger may store an older, higher sum right after: tolerated as in 4. */
-	atomic_store(&c->local_peak, usage);
-	atomic_store(&c->peak, usage);
-}
-
 u64 counter_reset_local_peak(struct counter *c, u64 *before)
 {
 	u64 usage = atomic_load(&c->usage);
 
-	/* As above. What is raised between load and exchange is in *before. */
+	/* A charger may store an older, higher sum right after: tolerated as in 4. What is raised
+	 * between load and exchange is in *before. */
 	*before = atomic_xchg(&c->local_peak, usage);
 	if (*before > atomic_load(&c->peak))
 		atomic_store(&c->peak, *before); /* the race of 4 had left a smaller one */

@@ -104,8 +104,6 @@ __hidden_ struct counter *counter_over_high(struct counter *c);
 
 /* What a charge could be at most, now: the least room below any max on the way up. */
 __hidden_ u64 counter_headroom(const struct counter *c);
-/* The peak starts again from the usage of this moment. */
-__hidden_ void counter_reset_peak(struct counter *c);
 /*
  * The local peak starts again from the usage of this moment, which is returned; *before is
  * what it had reached. The peak stays. Callers keep each other out.

@@ -336,11 +336,6 @@ u64 event_count(const struct memcg *cg, enum group_event ev)
 	return atomic_load_seq(&cg->events[ev]);
 }
 
-u64 event_count_local(const struct memcg *cg, enum group_event ev)
-{
-	return atomic_load_seq(&cg->events_local[ev]);
-}
-
 int memcg_event_read(struct memcg *cg, struct memcg_events *ev, size_t size)
 {
 	struct memcg_events now = {.rose = 0}, before = {.rose = 0};

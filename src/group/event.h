@@ -55,8 +55,7 @@ struct event_set;
 __hidden_ void group_event(struct memcg *cg, enum group_event ev);
 
 /* The counts, as a reader must read them after event_watch_arm(). */
-__hidden_ u64 event_count(const struct memcg *cg, enum group_event ev);	      /* of the subtree */
-__hidden_ u64 event_count_local(const struct memcg *cg, enum group_event ev); /* the kernel's */
+__hidden_ u64 event_count(const struct memcg *cg, enum group_event ev); /* of the subtree */
 
 /*
  * A watch, armed, of the events in mask: bits of enum memcg_event for those of the subtree,

@@ -119,13 +119,12 @@ static bool refused_on_demand(u32 handle, u64 n, unsigned flags)
 	return true;
 }
 
-bool charge_quiet(u32 handle, u64 n, unsigned flags)
+/* With the limits as they were read last. */
+static bool charge_alone(u32 handle, u64 n, unsigned flags)
 {
 	struct memcg *limited;
 	bool done;
 
-	if (charge_refresh)
-		charge_refresh();
 	if (refused_on_demand(handle, n, flags))
 		return false;
 	done = charge_try(handle, n, &limited) ||
@@ -136,6 +135,13 @@ bool charge_quiet(u32 handle, u64 n, unsigned flags)
 		owed_high(handle, n);
 	watch();
 	return done;
+}
+
+bool charge_quiet(u32 handle, u64 n, unsigned flags)
+{
+	if (charge_refresh)
+		charge_refresh();
+	return charge_alone(handle, n, flags);
 }
 
 /*
@@ -178,7 +184,7 @@ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 		return true;
 	}
 	group_put(limited);
-	return charge_quiet(handle, n, flags);
+	return charge_alone(handle, n, flags);
 }
 
 /* --- the outer half ----------------------------------------------------------------- */

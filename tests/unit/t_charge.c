@@ -228,9 +228,11 @@ static void test_events(void **state)
 
 /* Of another program's making: seen at the next refill. */
 static struct memcg *to_limit;
+static unsigned looked;
 
 static void lower(void)
 {
+	looked++;
 	if (to_limit)
 		memcg_set_limit(to_limit, MEMCG_MAX, PAGE_SIZE);
 	to_limit = NULL;
@@ -247,8 +249,10 @@ static void test_limits_are_read_again(void **state)
 	assert_false(charge_bytes(cg->handle->index, 2 * PAGE_SIZE, 0));
 	memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED);
 	to_limit = cg;
+	looked = 0;
 	assert_true(charge(cg->handle->index, 100)); /* alone it fits, with a batch it does not */
 	assert_int_equal(memcg_current(cg), 100);
+	assert_int_equal(looked, 1);
 	charge_refresh = was;
 	uncharge(cg->handle->index, 100);
 	stock_drain(NULL);

@@ -182,19 +182,6 @@ static void test_settings(void **state)
 	must_charge(chain, 10); /* high is for the caller to act on: it refuses nothing */
 }
 
-static void test_peak_starts_again(void **state)
-{
-	(void)state;
-	make_chain(1);
-	must_charge(chain, 300);
-	counter_uncharge(chain, 200);
-	assert_int_equal(counter_peak(chain), 300);
-	counter_reset_peak(chain);
-	assert_int_equal(counter_peak(chain), 100);
-	must_charge(chain, 50);
-	assert_int_equal(counter_peak(chain), 150);
-}
-
 /* Whoever starts the local one again: the peak is what it was. */
 static void test_local_peak_starts_again(void **state)
 {
@@ -215,10 +202,6 @@ static void test_local_peak_starts_again(void **state)
 	must_charge(chain, 400);
 	assert_int_equal(counter_peak(chain), 490);
 	assert_int_equal(counter_reset_local_peak(chain, &before), 490);
-	counter_reset_peak(chain);
-	must_charge(chain, 10);
-	assert_int_equal(counter_reset_local_peak(chain, &before), 500);
-	assert_int_equal(before, 500);
 }
 
 static void test_extra_counts_against_max(void **state)
@@ -443,7 +426,6 @@ int main(void)
 		cmocka_unit_test(test_forced_charge_passes_max),
 		cmocka_unit_test(test_set_max_below_usage),
 		cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_peak_starts_again),
 		cmocka_unit_test(test_local_peak_starts_again),
 		cmocka_unit_test(test_extra_counts_against_max),
 		cmocka_unit_test(test_headroom_is_the_nearest_max),
