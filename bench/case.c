@@ -153,6 +153,8 @@ const struct bench_case bench_cases[] = {
 	HANDLE_CALL("charge"),
 	HANDLE_CALL("get-put"),
 	HANDLE_CALL("enter-leave"),
+	LINKED_CASE("handle/charged-on/2", 8, {.key = "ns", .unit = "ns"},
+		    {.key = "least", .suffix = "here", .unit = "ns"}),
 	HANDLE_DESTROY("leaves/1"),
 	HANDLE_DESTROY("leaves/1000"),
 	HANDLE_DESTROY("leaves/1000000"),

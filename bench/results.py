@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""results.py FILE [limits] - the rows of `memcg-bench --json` as the tables of RESULTS.md."""
+"""results.py FILE [FAMILY] - the rows of `memcg-bench --json` as the tables of RESULTS.md."""
 import json
 import sys
 
@@ -60,8 +60,10 @@ def objects(rows, metric, title):
     table(["case"] + OURS + PEERS + ["own / best", "best", "goal"], lines)
 
 
-def is_limit(row):
-    return row["bench"].startswith("limits/")
+def family(row):
+    """What has a section of its own; None: the first section's."""
+    name = row["bench"].split("/")[0]
+    return name if name in ("handle", "limits") else None
 
 
 def calls(rows, title):
@@ -83,13 +85,13 @@ def main():
         rows = [json.loads(line) for line in file]
     if any(row["noisy"] for row in rows):
         print("\n**The machine was noisy** while this was measured; see the end.")
-    if sys.argv[2:] == ["limits"]:
-        calls([row for row in rows if is_limit(row)], None)
+    if sys.argv[2:]:
+        calls([row for row in rows if family(row) == sys.argv[2]], None)
         return
     objects(rows, None, "Objects, ns")
     objects(rows, "rss-per-live", "Resident memory over bytes asked for")
     objects(rows, "slab-per-live", "Slab memory over bytes asked for")
-    calls([row for row in rows if not is_limit(row)], "## Charging, groups, statistics")
+    calls([row for row in rows if not family(row)], "## Charging, groups, statistics")
 
 
 main()

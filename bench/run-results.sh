@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run-results.sh [limits] - measures, and writes bench/RESULTS.md: all of it, or the section of
-# limits alone (FILE=... writes elsewhere). The limits stand in a section of their own, with a head
+# run-results.sh [handle | limits] - measures, and writes bench/RESULTS.md: all of it, or one family's
+# section alone (FILE=... writes elsewhere). They stand in sections of their own, with a head
 # of their own, because they take a minute and the allocators ten.
 #
 # Nothing in it is typed by hand: a figure that cannot be made again by this command has no place
@@ -10,8 +10,9 @@ cd "$(dirname "$(dirname "$(readlink -f "$0")")")"
 build=${BUILD:-build}
 out=${FILE:-bench/RESULTS.md}
 only=${1:-}
-[ -z "$only" ] || [ "$only" = limits ] || {
-	echo "usage: bench/run-results.sh [limits]" >&2
+declare -A title=([handle]="The handle" [limits]="Limits")
+[ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
+	echo "usage: bench/run-results.sh [handle | limits]" >&2
 	exit 2
 }
 work=$(mktemp -d)
@@ -54,18 +55,24 @@ said() {
 	}
 }
 
-limits() {
-	measure limits
-	printf '## Limits\n'
-	head_of "make && bench/run-results.sh limits"
-	/usr/bin/python3 bench/results.py "$work/json" limits
+# family NAME - its section.
+family() {
+	measure "$1"
+	printf '## %s\n' "${title[$1]}"
+	head_of "make && bench/run-results.sh $1"
+	/usr/bin/python3 bench/results.py "$work/json" "$1"
 	said "What the programs said:"
+}
+
+# kept NAME - its section as it stands.
+kept() {
+	awk -v head="## ${title[$1]}" '/^## / { on = $0 == head } on' "$out"
 }
 
 objects() {
 	local status=0
-	# The cases of the first section: each but those of limits.
-	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/' | sed 's,/.*,,' | sort -u)
+	# The cases of the first section: each but those of a family.
+	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/' | sed 's,/.*,,' | sort -u)
 	measure "${names[@]}"
 	# Status 1 is a goal missed: a result. 77: valgrind or the preload is missing.
 	BUILD=$build bench/insn.sh >"$work/insn" 2>>"$work/notes" || status=$?
@@ -88,10 +95,18 @@ END
 }
 
 if [ -n "$only" ]; then
-	sed '/^## Limits$/,$d' "$out" >"$work/all"
+	sed '/^## The handle$/,$d; /^## Limits$/,$d' "$out" >"$work/all"
 else
 	objects >"$work/all"
 fi
-limits >>"$work/all"
+for name in handle limits; do
+	if [ -z "$only" ] || [ "$only" = "$name" ]; then
+		family "$name"
+	else
+		kept "$name"
+	fi >"$work/section"
+	[ ! -s "$work/section" ] || printf '%s\n\n' "$(cat "$work/section")" >>"$work/all"
+done
+sed -i -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$work/all" # no blank line at the end
 cp "$work/all" "$out"
 echo "run-results.sh: wrote $out"

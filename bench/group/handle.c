@@ -142,6 +142,27 @@ static double inherits(unsigned n)
 	return ns;
 }
 
+static void *use_there(void *arg)
+{
+	bench_pin(1);
+	memcg_free(bench_need(memcg_malloc_in(arg, OBJECT)));
+	return arg;
+}
+
+/* n CPUs have charged ahead for it: this one, and another, which must be stopped for that. */
+static double charged_on(unsigned n)
+{
+	struct memcg *cg = group_make(NULL, "charged", n);
+	pthread_t thread;
+
+	memcg_free(bench_need(memcg_malloc_in(cg, OBJECT)));
+	if (n > 1 && pthread_create(&thread, NULL, use_there, cg))
+		bench_die("pthread_create");
+	if (n > 1)
+		pthread_join(thread, NULL);
+	return destroy_one(cg);
+}
+
 /* In turn with what it is held against, so that both see the same machine. */
 static void measure_destroy(double (*one)(unsigned n), const char *arg)
 {
@@ -167,6 +188,8 @@ void measure_handle(const struct bench_time *t, const char *arg)
 		measure_destroy(leaves, arg + 7);
 	else if (!strncmp(arg, "inherits/", 9))
 		measure_destroy(inherits, arg + 9);
+	else if (!strncmp(arg, "charged-on/", 11))
+		measure_destroy(charged_on, arg + 11);
 	else
 		bench_die("handle/CASE: no such case");
 }
