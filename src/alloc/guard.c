@@ -68,8 +68,9 @@ static __cold_ void fill(void *page)
 {
 	guard_fill(page, PAGE_SIZE);
 	if (atomic_add(&guards_filled, 1ul) == 1)
-		log_line("stack guards: %u take a quarter of vm.max_map_count, or the system gives "
-			 "no more: an overflow of stacks made now is found when they are freed",
+		log_line("stack guards: no more to be had (%u by protection, for which there is a "
+			 "quarter of vm.max_map_count): an overflow of stacks made now is found "
+			 "when they are freed",
 			 atomic_load(&guards_protected));
 }
 
