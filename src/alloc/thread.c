@@ -173,12 +173,14 @@ void threads_trim_others(struct thread *self, bool all)
 /*
  * Only the forking thread exists here. Slabs of the others stay held by
  * numbers that are not given out again: frees of their objects work as frees by strangers do,
- * their free slots are lost to the child. Tolerated: such a child mostly execs.
+ * their free slots are lost to the child. Tolerated: such a child mostly execs. Lists of freed
+ * slots, its own too, are looked through before they are believed (slab_list_lost).
  */
 void threads_fork_child(void)
 {
 	struct thread *self = thread_self();
 
+	slab_inherited = true;
 	tasks_fork_child();
 	rcu_after_fork(self ? &self->task.rcu : NULL);
 }

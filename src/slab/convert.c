@@ -90,6 +90,8 @@ static void clear_listed(const struct page *pg, struct objcgs *v, u64 w)
 {
 	unsigned n = REMOTE_COUNT(w), next = REMOTE_HEAD(w);
 
+	if (slab_list_lost(pg, w))
+		return;
 	for (; n && next; n--) {
 		atomic_store(&v->entry[next - 1], 0u);
 		next = *(u16 *)slab_slot(pg, next - 1);

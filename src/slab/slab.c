@@ -60,12 +60,38 @@ static void take_back(struct page *pg, unsigned i, struct objcgs *v)
 	*free |= BIT(i % 64);
 }
 
+bool slab_inherited;
+
+/* Each slot once, all of them in use, and no more than are counted. */
+static bool list_is_whole(const struct page *pg, u64 word)
+{
+	unsigned n = REMOTE_COUNT(word), next = REMOTE_HEAD(word);
+	u64 seen[SLAB_SLOTS_MAX / 64] = {0};
+
+	for (; n && next; n--) {
+		unsigned i = next - 1;
+
+		if (i >= pg->slab.capacity || slab_slot_idle(pg, i) || seen[i / 64] >> i % 64 & 1)
+			return false;
+		seen[i / 64] |= BIT(i % 64);
+		next = *(u16 *)slab_slot(pg, i);
+	}
+	return !n && !next;
+}
+
+bool slab_list_lost(const struct page *pg, u64 word)
+{
+	return unlikely(slab_inherited) && !list_is_whole(pg, word);
+}
+
 void slab_take_back(struct page *pg, u64 word)
 {
 	struct slab_local *l = slab_local(pg);
 	struct objcgs *v = page_objcgs_check(pg);
 	unsigned n = REMOTE_COUNT(word), next = REMOTE_HEAD(word);
 
+	if (slab_list_lost(pg, word))
+		return;
 	for (; n && next; n--) {
 		unsigned i = next - 1;
 

@@ -62,6 +62,7 @@ enum slab_where { SLAB_CURRENT = 0, SLAB_PARTIAL = 1, SLAB_FULL = 2, SLAB_NOWHER
 
 #define SLAB_CLASS_CACHE 0xffffu
 #define SLAB_PAGES_MAX	 64u /* see class_order_own() and page_head() */
+#define SLAB_SLOTS_MAX	 (SLAB_PAGES_MAX * (u32)PAGE_SIZE / 16)
 
 #define REMOTE_HEAD(w)	   ((u16)(w))
 #define REMOTE_COUNT(w)	   ((u16)((w) >> 16))
@@ -184,6 +185,13 @@ __hidden_ bool slab_claim(struct page *pg);
 /* Walks a list taken off the word: its slots are idle and free again. The caller has the slab to
  * itself. */
 __hidden_ void slab_take_back(struct page *pg, u64 word);
+/*
+ * In the child of a fork that list may be broken through nobody's fault. The system copies page by
+ * page while other threads free: a link may be as it was before a push whose word was copied after
+ * it, or the slot may have been used anew. True: leave it alone; its slots stay in use for ever.
+ */
+__hidden_ bool slab_list_lost(const struct page *pg, u64 word);
+extern __hidden_ bool slab_inherited; /* set in the child of a fork */
 __hidden_ void slab_set_hold(struct page *pg, u32 tid);
 __hidden_ u32
 slab_live(const struct page *pg); /* holder: used less what waits on the remote list */

@@ -96,6 +96,7 @@ static __unused_ void child_of_busy(struct item *mine[MINE], struct chance *c)
 	}
 	for (unsigned i = 0; i < MINE; i++)
 		memcg_free(fresh[i]);
+	memcg_reclaim(memcg_root(), MIB);
 	memcg_set_oom_handler(cg, NULL);
 	memcg_reclaimer_stop();
 	memcg_leave(previous);

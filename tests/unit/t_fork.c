@@ -167,6 +167,83 @@ static void test_fork_of_a_fork(void **state)
 	assert_int_equal(in_child(child_forks), 0);
 }
 
+/* ---- torn: the memory was copied while another thread freed ---- */
+
+#define TORN 48u
+
+static void *torn[TORN];
+
+static void *fill_torn(void *arg)
+{
+	memcg_leave(memcg_get(cg));
+	for (unsigned i = 0; i < TORN; i++)
+		torn[i] = memcg_malloc(1024);
+	return arg;
+}
+
+static void *free_torn(void *arg)
+{
+	for (unsigned i = 0; i < TORN; i++)
+		memcg_free(torn[i]);
+	return arg;
+}
+
+static void run(void *(*what)(void *))
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, what, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* Links as they were before the frees: bytes of the program's. */
+static void tear(void)
+{
+	for (unsigned i = 0; i < TORN; i++)
+		memset(torn[i], 0xa5, 2);
+}
+
+/* Allocates the class anew, in its own slabs and in orphans, and gives everything back. */
+static int child_of_torn(void)
+{
+	static void *p[20 * TORN];
+
+	tear();
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
+		CHECK((p[i] = memcg_malloc_in(cg, 1024)));
+		memset(p[i], (int)i, 1024);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
+		CHECK(*(u8 *)p[i] == (u8)i && ((u8 *)p[i])[1023] == (u8)i);
+		memcg_free(p[i]);
+	}
+	memcg_reclaim(memcg_root(), MEMCG_UNLIMITED);
+	CHECK(counter_underflows == 0);
+	return 0;
+}
+
+static void test_lists_copied_in_motion(void **state)
+{
+	struct memcg *before;
+
+	(void)state;
+	cg = memcg_create(NULL, "torn");
+	before = memcg_enter(cg);
+	fill_torn(NULL); /* this thread's slabs */
+	run(free_torn);
+	assert_int_equal(in_child(child_of_torn), 0);
+	run(fill_torn); /* orphans */
+	for (unsigned i = 0; i < TORN; i += 2) {
+		memcg_free(torn[i]);
+		torn[i] = torn[i + 1];
+	}
+	assert_int_equal(in_child(child_of_torn), 0);
+	for (unsigned i = 0; i < TORN; i += 2)
+		memcg_free(torn[i]);
+	memcg_leave(before);
+	assert_int_equal(memcg_destroy(cg), 0);
+}
+
 /* ---- busy: other threads are anywhere ---- */
 
 #define THREADS 3u
@@ -295,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_quiet_process),
 		cmocka_unit_test(test_readers_stay_behind),
 		cmocka_unit_test(test_fork_of_a_fork),
+		cmocka_unit_test(test_lists_copied_in_motion),
 		cmocka_unit_test(test_busy_process),
 	};
 
