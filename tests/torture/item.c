@@ -333,6 +333,42 @@ void item_regrow(struct item *it, struct chance *c)
 	fill(it);
 }
 
+static void pass_piece(const struct item *whole, unsigned i, size_t size, struct chance *c)
+{
+	struct item *piece = malloc(sizeof(*piece));
+
+	EXPECT(piece, "no memory for the program's own");
+	*piece = *whole;
+	piece->p = (char *)whole->p + i * size;
+	piece->page = memcg_page_of(piece->p);
+	piece->size = size;
+	piece->salt = draw(c);
+	EXPECT(piece->page && memcg_page_address(piece->page) == piece->p, "a piece is no page");
+	fill(piece);
+	item_pass_on(piece, c);
+}
+
+/* Who passes by may have a reference for an instant: then it stays whole. */
+bool item_split(struct item *it, struct chance *c)
+{
+	unsigned order = (unsigned)below(c, 3);
+	size_t size = PAGE_SIZE << order;
+	int err;
+
+	if (it->way != WAY_PAGE || it->size <= size)
+		return false;
+	verify(it);
+	err = memcg_page_split(it->page, order);
+	EXPECT(err == 0 || err == -EBUSY, "splitting %zu bytes: %d", it->size, err);
+	if (err)
+		return false;
+	for (unsigned i = 0; i < it->size / size; i++)
+		pass_piece(it, i, size, c);
+	DID(split);
+	item_forget(it);
+	return true;
+}
+
 void item_look(const struct item *it, struct chance *c)
 {
 	const char *at = (const char *)it->p + (it->size ? below(c, it->size) : 0);

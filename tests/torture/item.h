@@ -49,8 +49,10 @@ size_t item_size(struct chance *c); /* mostly small */
 void item_free(struct item *it); /* NULL: nothing */
 /* Gives the struct back, not the memory, which was looked at. */
 void item_forget(struct item *it);
-void item_recharge(struct item *it, struct chance *c);	 /* to any group */
-void item_regrow(struct item *it, struct chance *c);	 /* objects; others stay */
+void item_recharge(struct item *it, struct chance *c); /* to any group */
+void item_regrow(struct item *it, struct chance *c);   /* objects; others stay */
+/* Pages: into pieces, each an item of its own that is passed on. False: it is no item for that. */
+bool item_split(struct item *it, struct chance *c);
 void item_look(const struct item *it, struct chance *c); /* who is said to pay, while all moves */
 
 /* The exchange: puts one in, frees what it displaces; takes one out, or NULL. */

@@ -91,8 +91,16 @@ void limits_account(struct chance *c)
 	put_file(memcg_root(), "memory.accounting", "1");
 }
 
+void limits_balloon(struct chance *c)
+{
+	put_file(memcg_root(), "memory.balloon", one_in(c, 2) ? "4M" : "300K");
+	item_pass_on(item_any(c), c);
+	put_file(memcg_root(), "memory.balloon", "0");
+}
+
 void limits_quiet(void)
 {
+	put_file(memcg_root(), "memory.balloon", "0");
 	memcg_reclaimer_stop();
 	put_file(memcg_root(), "memory.accounting", "1");
 }

@@ -10,6 +10,7 @@ void limits_reclaim(struct chance *c); /* memcg_reclaim, memory.reclaim */
 void limits_shape(struct chance *c);   /* cgroup.max.descendants and .depth */
 void limits_reclaimer(struct chance *c);
 void limits_account(struct chance *c); /* memory.accounting, off and on again */
+void limits_balloon(struct chance *c); /* memory.balloon, and back */
 void limits_quiet(void);	       /* nothing is switched off, no reclaimer runs */
 
 #endif

@@ -131,6 +131,7 @@ void onlook_stray(struct chance *c)
 {
 	for (unsigned i = 0; i < 32; i++) {
 		const char *at = atomic_load(&noted[below(c, NOTED)]);
+		struct memcg_page *page;
 		struct memcg *cg;
 
 		if (!at)
@@ -140,6 +141,8 @@ void onlook_stray(struct chance *c)
 		EXPECT(!cg || memcg_id(cg), "an owner without an id");
 		memcg_put(cg);
 		memcg_owner_id(at);
-		memcg_page_of(at);
+		page = memcg_page_of(at);
+		if (page && memcg_page_tryget(page))
+			memcg_page_put(page);
 	}
 }

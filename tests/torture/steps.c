@@ -61,6 +61,8 @@ static void move_charges(struct chance *c)
 		item_look(it, c);
 		item_recharge(it, c);
 		item_look(it, c);
+		if (item_split(it, c))
+			continue;
 		if (one_in(c, 2))
 			item_regrow(it, c);
 		item_pass_on(it, c);
@@ -111,6 +113,7 @@ static const struct op {
 	{"tree", onlook_tree, {3, 1, 2}, false},
 	{"watch", onlook_watch, {2, 0, 2}, false},
 	{"stray", onlook_stray, {6, 4, 2}, false},
+	{"balloon", limits_balloon, {1, 1, 1}, false},
 	{"set limits", limits_set, {6, 0, 4}, true},
 	{"refuse", limits_refuse, {2, 0, 2}, true},
 	{"reclaim", limits_reclaim, {3, 0, 4}, true},

@@ -216,11 +216,11 @@ static u64 run_rounds(void)
 static void summary(u64 rounds, double seconds)
 {
 	printf("memcg-torture: passed: seed %lu, %lu rounds, %lu steps in %.0f s; groups made %lu "
-	       "destroyed %lu, recharged %lu, refused %lu, stolen %lu, looks %lu, nobody's %lu, "
+	       "destroyed %lu, recharged %lu, refused %lu, stolen %lu, split %lu, looks %lu, nobody's %lu, "
 	       "threads %lu, forks %lu, scans %lu, handlers %lu\n",
 	       opt.seed, rounds, did.steps, seconds, did.made, did.destroyed, did.moved,
-	       did.refused, did.stolen, did.looks, did.nobodys, did.threads, did.forks, did.scans,
-	       did.ooms);
+	       did.refused, did.stolen, did.split, did.looks, did.nobodys, did.threads, did.forks,
+	       did.scans, did.ooms);
 }
 
 int torture(const struct options *options)

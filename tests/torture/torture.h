@@ -52,8 +52,8 @@ extern struct options opt;
 
 /* How often something came about: a run in which nothing was refused has shown little. */
 struct deeds {
-	u64 steps, made, destroyed, refused, moved, stolen, forks, threads, scans, ooms, self,
-		nobodys, looks;
+	u64 steps, made, destroyed, refused, moved, stolen, split, forks, threads, scans, ooms,
+		self, nobodys, looks;
 };
 
 extern struct deeds did;
