@@ -39,18 +39,22 @@ void uncharge_pages(u32 handle, u64 n)
 		uncharge_bytes(handle, n);
 }
 
-static void kmem_uncharge(struct handle *h, unsigned kind, u64 bytes)
+static void kmem_leave(struct handle *h, unsigned kind, u64 bytes)
 {
 	stat_add(h->index, kind_item[kind], -(s64)bytes);
+}
+
+static void kmem_uncharge(struct handle *h, u64 bytes)
+{
 	uncharge_pages(h->index, bytes);
 }
 
 void pages_ops_init(void)
 {
-	page_ops[PAGE_LARGE].uncharge = kmem_uncharge;
-	page_ops[PAGE_BUFFER].uncharge = kmem_uncharge;
-	page_ops[PAGE_TABLE].uncharge = kmem_uncharge;
-	page_ops[PAGE_STACK].uncharge = kmem_uncharge;
+	static const struct page_ops kmem = {.leave = kmem_leave, .uncharge = kmem_uncharge};
+
+	page_ops[PAGE_LARGE] = page_ops[PAGE_BUFFER] = page_ops[PAGE_TABLE] = kmem;
+	page_ops[PAGE_STACK] = kmem;
 	page_ops[PAGE_STACK].release = stack_release;
 }
 

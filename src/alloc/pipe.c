@@ -391,13 +391,10 @@ static bool pays_already(u32 to, const struct page *pg)
 /* The page is frozen: nobody else sees the mark go and come. */
 static void take_over(struct page *pg, u32 to, bool charged)
 {
-	struct handle *h = page_objcg(pg);
-
 	if (to && !charged)
 		return; /* another handle perhaps, but the group's already */
-	page_clear_objcg(pg);
-	if (h)
-		page_ops[pg->kind].uncharge(h, pg->kind, page_bytes(pg));
+	if (page_owned(pg))
+		page_uncharge(pg);
 	if (!to)
 		return;
 	page_set_objcg(pg, handle_of(to), MEMCG_DATA_KMEM);

@@ -16,7 +16,9 @@
 
 /* The one table by which a lower layer reaches up. Filled at start-up, then constant. */
 struct page_ops {
-	void (*uncharge)(struct handle *h, unsigned kind, u64 bytes); /* count is 0 */
+	/* Count is 0, the mark gone: what memory.stat says of the kind, then the counter. */
+	void (*leave)(struct handle *h, unsigned kind, u64 bytes);
+	void (*uncharge)(struct handle *h, u64 bytes);
 	void (*release)(struct page *pg); /* after uncharge; NULL: to the page allocator */
 };
 extern __hidden_ struct page_ops page_ops[PAGE_KIND_NR];
@@ -132,10 +134,14 @@ static inline void page_thaw(struct page *pg)
 __hidden_ int page_split(struct page *pg, unsigned order);
 HOOK_DECLARE(tryget_loaded); /* put.c: a count has been read */
 HOOK_DECLARE(page_dropped);  /* put.c: the count has become 0, and nothing was done since */
+HOOK_DECLARE(release_dead);  /* put.c: the dead of a batch are frozen, and still marked */
 HOOK_DECLARE(split_made);    /* a piece's descriptor is made, nothing leads to it */
 HOOK_DECLARE(split_claimed); /* back[] leads to them, they have no count yet */
-/* n puts; one uncharge for a run of pages of one owner and kind. Uses the array as it goes. */
+/* n puts; one uncharge for a run of pages of one owner, whatever kinds. Uses the array as it goes.
+ */
 __hidden_ void pages_release(struct page **pages, size_t n);
+/* Its mark goes, and who it named is credited. Count is 0, and it is owned. */
+__hidden_ void page_uncharge(struct page *pg);
 /* The one free path: count is 0. Checks, uncharges by the mark, releases. */
 __hidden_ void page_free(struct page *pg);
 

@@ -78,18 +78,19 @@ static bool page_check_free(struct page *pg)
 }
 
 /* ---- the free path ---- */
-static void uncharge(struct handle *h, unsigned kind, u64 bytes)
+static void page_leave(struct page *pg, struct handle *h)
 {
-	BUG_ON(!page_ops[kind].uncharge);
-	page_ops[kind].uncharge(h, kind, bytes);
+	BUG_ON(!page_ops[pg->kind].leave || !page_ops[pg->kind].uncharge);
+	page_clear_objcg(pg);
+	page_ops[pg->kind].leave(h, pg->kind, page_bytes(pg));
 }
 
-static void page_uncharge(struct page *pg)
+void page_uncharge(struct page *pg)
 {
 	struct handle *h = page_objcg(pg);
 
-	page_clear_objcg(pg);
-	uncharge(h, pg->kind, page_bytes(pg));
+	page_leave(pg, h);
+	page_ops[pg->kind].uncharge(h, page_bytes(pg));
 }
 
 static void page_release(struct page *pg)
@@ -156,21 +157,39 @@ bool page_freeze(struct page *pg)
 	return atomic_cas(page_count_of(pg), &one, 0u);
 }
 
-/* One uncharge for as many pages from the first on as have one owner and kind; how many. */
+/* Kinds may be credited in different ways; the same way is what makes them one run. */
+static bool same_owner(const struct page *a, const struct page *b)
+{
+	return page_objcg(a) == page_objcg(b) &&
+	       page_ops[a->kind].uncharge == page_ops[b->kind].uncharge;
+}
+
+/* One uncharge for as many pages from the first on as have one owner; how many. */
 static size_t uncharge_run(struct page **pages, size_t n)
 {
-	u64 word = page_owner_word(pages[0]), bytes = 0;
-	struct handle *h = page_objcg(pages[0]);
-	unsigned kind = pages[0]->kind;
+	struct page first = *pages[0];
+	struct handle *h = page_objcg(&first);
+	u64 bytes = 0;
 	size_t i;
 
-	for (i = 0; i < n && pages[i]->kind == kind && page_owner_word(pages[i]) == word; i++) {
+	for (i = 0; i < n && h && same_owner(&first, pages[i]); i++) {
 		bytes += page_bytes(pages[i]);
-		page_clear_objcg(pages[i]);
+		page_leave(pages[i], h);
 	}
-	if (word)
-		uncharge(h, kind, bytes);
-	return i;
+	if (h)
+		page_ops[first.kind].uncharge(h, bytes);
+	return MAX(i, 1ul);
+}
+
+HOOK_DEFINE(release_dead);
+
+/*
+ * Drops the batch's reference. The page died meanwhile, all others having put it: frozen, as who
+ * takes a page does it; else it is dropped, and may turn out to be the last one's still.
+ */
+static bool dies(struct page *pg)
+{
+	return page_freeze(pg) || drop(pg);
 }
 
 /* The dead are gathered at the front of the caller's array, which is not the caller's any more. */
@@ -179,8 +198,9 @@ void pages_release(struct page **pages, size_t n)
 	size_t dead = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (pages[i] && drop(pages[i]) && page_check_free(pages[i]))
+		if (pages[i] && dies(pages[i]) && page_check_free(pages[i]))
 			pages[dead++] = pages[i];
+	HOOK(release_dead);
 	for (size_t i = 0; i < dead;)
 		i += uncharge_run(pages + i, dead - i);
 	for (size_t i = 0; i < dead; i++)

@@ -9,12 +9,20 @@ static u64 bytes_told;
 static struct handle *last_owner;
 static unsigned last_kind;
 
-static void on_uncharge(struct handle *h, unsigned kind, u64 bytes)
+static u64 bytes_left[PAGE_KIND_NR];
+
+static void on_leave(struct handle *h, unsigned kind, u64 bytes)
+{
+	atomic_store(&last_owner, h);
+	atomic_store(&last_kind, kind);
+	atomic_add_relaxed(&bytes_left[kind], bytes);
+}
+
+static void on_uncharge(struct handle *h, u64 bytes)
 {
 	atomic_add_relaxed(&calls, 1u);
 	atomic_add_relaxed(&bytes_told, bytes);
 	atomic_store(&last_owner, h);
-	atomic_store(&last_kind, kind);
 }
 
 static void on_release(struct page *pg)
@@ -28,7 +36,7 @@ static void bring_up_ops(void)
 	bring_up(0);
 	for (unsigned kind = 0; kind < PAGE_KIND_NR; kind++)
 		if (kind_table[kind].counted)
-			page_ops[kind].uncharge = on_uncharge;
+			page_ops[kind] = (struct page_ops){on_leave, on_uncharge, NULL};
 	page_ops[PAGE_NET].release = on_release;
 }
 
@@ -205,13 +213,73 @@ static void one_uncharge_for_a_run(void)
 	batch[n++] = make(PAGE_TABLE, 1, 2);
 	batch[n++] = make(PAGE_LARGE, 2000, 2);
 	pages_release(batch, n);
-	CHECK(calls == 5); /* 1 buffers, 1 table, 2 table, 2 table, 2 large */
+	CHECK(calls == 3); /* of 1, of 2, nobody's, of 2 */
+	CHECK(bytes_left[PAGE_BUFFER] == 7 * PAGE_SIZE && bytes_left[PAGE_TABLE] == 3 * PAGE_SIZE);
+	CHECK(bytes_left[PAGE_LARGE] == 2000 * PAGE_SIZE && last_owner == owner(2));
 	CHECK(bytes_told == (1 + 2 + 4 + 1 + 1 + 1 + 2000) * PAGE_SIZE);
 	CHECK(page_count(held) == 1);
 	pages_release(&held, 1);
-	CHECK(calls == 6 && walk_all().handed_out == 1);
+	CHECK(calls == 4 && walk_all().handed_out == 1);
 	pages_release(batch, 0);
 }
+
+/* A kind that is credited in another way ends a run, though the owner is the same. */
+static u32 other_calls;
+
+static void on_other_uncharge(struct handle *h, u64 bytes)
+{
+	CHECK(h == owner(1) && bytes == 3 * PAGE_SIZE);
+	other_calls++;
+}
+
+static void another_way_is_another_run(void)
+{
+	struct page *batch[4];
+
+	bring_up_ops();
+	page_ops[PAGE_NET].uncharge = on_other_uncharge;
+	batch[0] = make(PAGE_BUFFER, 1, 1);
+	batch[1] = make(PAGE_NET, 1, 1);
+	batch[2] = make(PAGE_NET, 2, 1);
+	batch[3] = make(PAGE_TABLE, 1, 1);
+	pages_release(batch, 4);
+	CHECK(calls == 2 && bytes_told == 2 * PAGE_SIZE && other_calls == 1 && releases == 2);
+}
+
+#ifdef MEMCG_DEBUG
+/* The dead are nobody's to get any more, though they are marked still; the living are as they were.
+ */
+static struct page *in_batch[8];
+
+static void nobody_gets_the_dead(void)
+{
+	hook_release_dead = NULL;
+	for (int i = 0; i < 8; i++) {
+		CHECK(page_owned(in_batch[i]) && page_tryget(in_batch[i]) == (i % 3 == 0));
+		CHECK(page_count(in_batch[i]) == (i % 3 ? 0 : 2));
+	}
+	for (int i = 0; i < 8; i += 3)
+		page_put(in_batch[i]);
+}
+
+static void the_dead_are_frozen(void)
+{
+	struct page *batch[8];
+
+	bring_up_ops();
+	for (int i = 0; i < 8; i++) {
+		in_batch[i] = batch[i] = make(PAGE_BUFFER, 1 + i % 5, 1 + i / 4);
+		if (i % 3 == 0)
+			page_get(batch[i]);
+	}
+	hook_release_dead = nobody_gets_the_dead;
+	pages_release(batch, 8);
+	CHECK(!hook_release_dead && calls == 2);
+	for (int i = 0; i < 8; i += 3)
+		page_put(in_batch[i]);
+	CHECK(calls == 5 && walk_all().handed_out == 1);
+}
+#endif
 
 static void the_same_page_twice(void)
 {
@@ -509,6 +577,11 @@ int main(void)
 		PAGE_TEST(freeze_needs_the_only_reference),
 		PAGE_TEST(a_put_too_many_ends_the_process),
 		PAGE_TEST(one_uncharge_for_a_run),
+		PAGE_TEST(another_way_is_another_run),
+#ifdef MEMCG_DEBUG
+		PAGE_TEST(the_dead_are_frozen),
+#endif
+
 		PAGE_TEST(the_same_page_twice),
 		PAGE_TEST(bad_pages_are_kept_out_of_use),
 		PAGE_TEST(bad_pages_in_a_batch),
