@@ -106,13 +106,21 @@ static void page_release(struct page *pg)
 		block_free(pg);
 }
 
+/* Outlined, so that a page of nobody's pays for the question and for nothing else. */
+static __noinline_ void page_free_owned(struct page *pg)
+{
+	page_uncharge(pg);
+	page_release(pg);
+}
+
 void page_free(struct page *pg)
 {
 	if (!page_check_free(pg))
 		return;
 	if (page_owned(pg))
-		page_uncharge(pg);
-	page_release(pg);
+		page_free_owned(pg);
+	else
+		page_release(pg);
 }
 
 /* ---- counts ---- */
