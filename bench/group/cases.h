@@ -32,6 +32,9 @@ void measure_idle(const struct bench_time *t, const char *arg);
 /* owner.c: arg is a helper or a kind of memory */
 void measure_owner(const struct bench_time *t, const char *arg);
 
+/* free.c: arg is page or object */
+void measure_free(const struct bench_time *t, const char *arg);
+
 /* handle.c: arg is a call, or "leaves/1000", "inherits/1000" */
 void measure_handle(const struct bench_time *t, const char *arg);
 

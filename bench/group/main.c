@@ -18,6 +18,7 @@ static const struct {
 	{"create-destroy", measure_create_destroy},
 	{"idle-group", measure_idle},
 	{"owner", measure_owner},
+	{"free-unaccounted", measure_free},
 	{"handle", measure_handle},
 	{"stack", measure_stack},
 	{"limits", measure_limits},

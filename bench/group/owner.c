@@ -108,6 +108,12 @@ static void *in_buffer(void)
 	return memcg_page_address(page());
 }
 
+static void *in_table(void)
+{
+	return memcg_page_address(
+		bench_need(memcg_pages_alloc(0, MEMCG_PAGE_TABLE, MEMCG_ACCOUNT)));
+}
+
 static void *in_stack(void)
 {
 	return memcg_stack_alloc(64 << 10);
@@ -117,8 +123,9 @@ static const struct {
 	const char *name;
 	void *(*make)(void);
 } kinds[] = {
-	{"shared", in_shared}, {"own", in_own},	    {"bare", in_bare},	   {"cache", in_cache},
-	{"large", in_large},   {"range", in_range}, {"buffer", in_buffer}, {"stack", in_stack},
+	{"shared", in_shared}, {"own", in_own},	    {"bare", in_bare},
+	{"cache", in_cache},   {"large", in_large}, {"range", in_range},
+	{"buffer", in_buffer}, {"table", in_table}, {"stack", in_stack},
 };
 
 static void measure_kind(const struct bench_time *t, const char *kind)

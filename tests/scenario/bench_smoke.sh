@@ -29,7 +29,7 @@ refused --no-such-option
 "$bench" --list >"$work/list"
 for row in pair/16/own batch/32768/shared rndwin/unaccounted prodcons/64/own two-groups/own \
 	tenants/4096/remote/own tenants/16/local/own/slab-per-live charge/5 create-destroy \
-	current stat owner/page-objcg owner/bare owner/stack/id stack/kept stack/cold stack/protected stack/small idle-group enter-leave limits/stat/10000 limits/fold/64/change limits/readers \
+	current stat owner/page-objcg owner/bare owner/table owner/stack/id free-unaccounted/page free-unaccounted/object stack/kept stack/cold stack/protected stack/small idle-group enter-leave limits/stat/10000 limits/fold/64/change limits/readers \
 	limits/slabs/freed limits/shrinkers/1000 limits/throttle/110 limits/groups/bytes; do
 	grep -qx "$row" "$work/list" || fail "--list has no $row"
 done
