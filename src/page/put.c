@@ -197,7 +197,10 @@ HOOK_DEFINE(release_dead);
  */
 static bool dies(struct page *pg)
 {
-	return page_freeze(pg) || drop(pg);
+	if (!page_freeze(pg))
+		return drop(pg);
+	HOOK(page_dropped);
+	return true;
 }
 
 /* The dead are gathered at the front of the caller's array, which is not the caller's any more. */
