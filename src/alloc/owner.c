@@ -28,11 +28,13 @@ HOOK_DEFINE(owner_group);
 struct page *block_of(const void *p)
 {
 	struct page *pg;
+	u8 kind;
 
 	if (!region_has(p) || !region_opened(page_index(p)))
 		return NULL;
 	pg = page_head(page_index(p));
-	return kind_table[pg->kind < PAGE_KIND_NR ? pg->kind : PAGE_BAD].owned ? pg : NULL;
+	kind = atomic_load(&pg->kind); /* of memory that is free it changes at any moment */
+	return kind_table[kind < PAGE_KIND_NR ? kind : PAGE_BAD].owned ? pg : NULL;
 }
 
 /* The one load; see the top of the file. */

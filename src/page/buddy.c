@@ -103,7 +103,7 @@ static struct page *buddy_mark(u32 index, unsigned order, unsigned flags, u32 st
 	pg->npages = 1u << order;
 	pg->free.stamp = stamp;
 	filled[is_clean(pg)] |= 1u << order;
-	regn.back[index] = back_of_free(order, flags);
+	atomic_store(&regn.back[index], back_of_free(order, flags)); /* see page_head */
 	return pg;
 }
 
@@ -125,7 +125,7 @@ static void buddy_remove(struct page *pg)
 	if (!l->head)
 		filled[is_clean(pg)] &= ~(1u << pg->order);
 	desc_reset(pg);
-	regn.back[page_to_index(pg)] = 0;
+	atomic_store(&regn.back[page_to_index(pg)], 0u);
 }
 
 /* The block's descriptor is zero; the pages count as cached already, or not, as its flags say. */

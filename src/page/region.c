@@ -176,7 +176,7 @@ static void claim_small(u32 index, u32 npages)
 	u32 i;
 
 	for (i = 0; i < npages; i++)
-		regn.back[index + i] = (u8)i;
+		atomic_store(&regn.back[index + i], (u8)i); /* see page_head */
 }
 
 static void claim_range(u32 index, u32 npages)

@@ -35,6 +35,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_DUP] = "dup",
 	[SYS_FAULT_THREAD] = "thread",
 	[SYS_FAULT_GUARD] = "guard",
+	[SYS_FAULT_PEEK] = "peek",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -33,6 +33,7 @@ enum sys_call {
 	SYS_FAULT_DUP = 11,	  /* EMFILE */
 	SYS_FAULT_THREAD = 12,	  /* EAGAIN */
 	SYS_FAULT_GUARD = 13,	  /* EINVAL, as before Linux 6.13; by protection: open_range */
+	SYS_FAULT_PEEK = 14,	  /* EFAULT */
 	SYS_FAULT_CALLS
 };
 

@@ -11,8 +11,10 @@
 #include "sys/file.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* By number: headers older than Linux 6.13 do not have them. */
@@ -121,6 +123,24 @@ int sys_guard_mark(void *p, size_t len, bool on)
 	if (sys_fault(SYS_FAULT_GUARD))
 		return -EINVAL;
 	return advise(p, len, on ? ADVICE_GUARD_INSTALL : ADVICE_GUARD_REMOVE);
+}
+
+bool sys_peek(const void *from, void *to, size_t n)
+{
+	struct iovec local = {.iov_base = to, .iov_len = n};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = n};
+	int saved = errno;
+	ssize_t got;
+
+	if (sys_fault(SYS_FAULT_PEEK))
+		return false;
+	got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+	if (got < 0 && errno != EFAULT) {
+		memcpy(to, from, n);
+		got = (ssize_t)n;
+	}
+	errno = saved;
+	return got == (ssize_t)n;
 }
 
 u32 sys_maps_max(void)

@@ -35,6 +35,11 @@ __hidden_ int sys_guard_mark(void *p, size_t len, bool on);
 /* By protection, which splits the mapping, of which a process has so many. Fails like open_range.
  */
 __hidden_ int sys_guard_protect(void *p, size_t len, bool on);
+/*
+ * Copies n bytes of ours that another thread may be making inaccessible: false when they are, or
+ * become so meanwhile. Where that call is forbidden they are read as they are.
+ */
+__hidden_ bool sys_peek(const void *from, void *to, size_t n);
 /* How many mappings a process may have (vm.max_map_count); what Linux comes with, if unknown. */
 __hidden_ u32 sys_maps_max(void);
 

@@ -11,6 +11,8 @@
 
 #include <memcg/page.h>
 
+#include "sys/map.h"
+
 static void switch_accounting(const char *to)
 {
 	CHECK(!memcg_write(memcg_root(), "memory.accounting", to, 1));
@@ -261,6 +263,36 @@ static void asked_before_the_push(void)
 
 #endif
 
+/* ---- looking at all memory, and some of it becomes a guard ---- */
+
+static void *leave_orphans(void *arg)
+{
+	memcg_leave(memcg_get(cg));
+	for (unsigned i = 0; i < 8; i++)
+		CHECK((((void **)arg)[i] = memcg_malloc(300)));
+	return NULL;
+}
+
+/* The slab's list leads through memory that cannot be read: a difference, not the end. */
+static void a_guard_under_a_recount(void)
+{
+	struct recount_result r;
+	pthread_t thread;
+	struct page *pg;
+	void *p[8];
+
+	set_up();
+	CHECK(!pthread_create(&thread, NULL, leave_orphans, p) && !pthread_join(thread, NULL));
+	pg = slab_of(p[0]);
+	memcg_free(p[0]);
+	CHECK(REMOTE_COUNT(pg->slab.remote));
+	closes();
+	CHECK(!sys_guard_protect(page_address(pg), page_bytes(pg), true));
+	CHECK(!recount(&r, NULL, NULL) && r.differences);
+	CHECK(!sys_guard_protect(page_address(pg), page_bytes(pg), false));
+	closes();
+}
+
 /* ---- by force: accounting comes and goes under those who allocate, hand on and free ---- */
 
 #define WORKERS	 3
@@ -323,20 +355,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #ifdef MEMCG_DEBUG
-		PAGE_TEST(switched_off_after_a_put),
-		PAGE_TEST(switched_off_in_a_release),
-		PAGE_TEST(destroyed_after_a_put),
-		PAGE_TEST(destroyed_in_a_release),
-		PAGE_TEST(asked_for_after_a_put),
-		PAGE_TEST(asked_for_in_a_release),
-		PAGE_TEST(switched_off_before_the_mark),
-		PAGE_TEST(destroyed_before_the_mark),
-		PAGE_TEST(switched_off_before_the_entry),
-		PAGE_TEST(destroyed_before_the_entry),
-		PAGE_TEST(destroyed_before_the_push),
-		PAGE_TEST(asked_before_the_push),
+		PAGE_TEST(switched_off_after_a_put),	  PAGE_TEST(switched_off_in_a_release),
+		PAGE_TEST(destroyed_after_a_put),	  PAGE_TEST(destroyed_in_a_release),
+		PAGE_TEST(asked_for_after_a_put),	  PAGE_TEST(asked_for_in_a_release),
+		PAGE_TEST(switched_off_before_the_mark),  PAGE_TEST(destroyed_before_the_mark),
+		PAGE_TEST(switched_off_before_the_entry), PAGE_TEST(destroyed_before_the_entry),
+		PAGE_TEST(destroyed_before_the_push),	  PAGE_TEST(asked_before_the_push),
 #endif
-		PAGE_TEST(switched_under_all),
+		PAGE_TEST(a_guard_under_a_recount),	  PAGE_TEST(switched_under_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
