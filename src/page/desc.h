@@ -2,8 +2,9 @@
  * desc.h - the 64-byte descriptor of every 4 KiB page, and the arithmetic
  * between addresses, indices and descriptors.
  *
- * 1. The region is one reserved range of addresses, opened from the bottom in
- *    chunks of 4 MiB. regn.desc[] has one struct page for each 4 KiB of it.
+ * 1. The region is one reserved range of addresses: the heap's, opened from the bottom in
+ *    chunks of 4 MiB, and behind it the alias of managed memory (managed.h). regn.desc[] has
+ *    one struct page for each 4 KiB of both; region_has() is about the heap alone.
  * 2. A *block* is what is handed out: a head page and its tails. Only the
  *    head's descriptor describes it; regn.back[] has a byte for each page
  *    that leads from any page to its head (page_head). The tails' descriptors
@@ -25,6 +26,7 @@
 #include "base/types.h"
 #include "page/kind.h"
 #include "sync/atomic.h"
+#include "sync/lock.h"
 
 #define MAX_ORDER   10u /* largest buddy block: one chunk */
 #define CHUNK_SHIFT (PAGE_SHIFT + MAX_ORDER)
@@ -52,15 +54,46 @@ struct slab_head {
 	u32 spare;
 };
 
+/*
+ * A page of managed memory. Its descriptor belongs to (object, index) as long as the object has its
+ * extent, whether the page's content is in memory or not; `where` says where it is.
+ */
+struct object; /* vm/object.h */
+enum page_where {
+	WHERE_NONE = 0,	    /* nowhere: never touched, or dropped; reads as zero or from its file */
+	WHERE_RESIDENT = 1, /* in the memory that the alias shows */
+	WHERE_SAME = 2,	    /* entry is the word that fills it */
+	WHERE_ZSWAP = 3,    /* entry is a compressed copy */
+	WHERE_SWAP = 4,	    /* entry is a slot of the swap file */
+};
+#define MANAGED_SWAPCACHED (1u << 5) /* of flags: in memory, and a slot of the swap file */
+struct managed {
+	u32 lock; /* the page lock: vm/page_lock.h. It guards where, flags, object, index, entry */
+	u8 where; /* enum page_where */
+	u8 flags; /* enum managed_flags, vm/object.h */
+	u8 list;  /* the list it is on, 0: none; lruvec lock (lru/lruvec.h) */
+	u8 spare;
+	u32 next, prev;	       /* page indices on that list, 0 ends; lruvec lock */
+	struct object *object; /* NULL until its first mapping sets it, with index */
+	u64 entry;  /* by where; resident: its slot in the swap file, if it has it still */
+	u32 index;  /* in the object */
+	u32 shadow; /* not resident: the age at which it was evicted, 0: never */
+};
+
 struct page {
 	u64 memcg_data; /* the owner word: owner.h only */
-	u32 spare;
-	u8 kind;      /* enum page_kind */
-	u8 order;     /* block of 2^order pages; ranges: 0 */
-	u16 flags;    /* enum page_flags; the holder's */
-	s32 mapcount; /* mappings; 0: none. Of its own: network pages are mapped and typed at once
-		       */
-	u32 npages;   /* pages in the block; less than 2^order after a trim */
+	u32 npages;	/* pages in the block; less than 2^order after a trim */
+	u8 kind;	/* enum page_kind */
+	u8 order;	/* block of 2^order pages; ranges: 0 */
+	u16 flags;	/* enum page_flags; the holder's */
+	/* Of its own: network pages are mapped and typed at once. */
+	union {
+		struct {
+			s32 mapcount; /* mappings; 0: none */
+			u32 moves;    /* how often its owner was changed: see vm/rmap.h */
+		};
+		u64 maps; /* both */
+	};
 	union {
 		struct {
 			u32 next,
@@ -80,7 +113,13 @@ struct page {
 			u8 how;	   /* enum guard_kind, alloc/guard.h */
 			u8 live;   /* the program's, until memcg_stack_free exchanges it */
 		} stack;
+		struct {
+			struct lock lock; /* RANK_PT: its entries; vm/table.h */
+			u32 zero;	  /* as in free */
+			u32 used;	  /* entries that are not none */
+		} table;
 		struct slab_head slab;
+		struct managed managed; /* ANON, FILE */
 		u64 room[5];
 	};
 } __cacheline_aligned_;
@@ -91,6 +130,7 @@ _Static_assert(__builtin_offsetof(struct page, room) == 24, "owner and kind stay
 _Static_assert(__builtin_offsetof(struct page, flags) < 16, "free check reads one line");
 /* Kind and mapcount are not overlaid: a page can be mapped whatever its kind. */
 _Static_assert(__builtin_offsetof(struct page, mapcount) >= 16, "mapcount overlays nothing");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "mapcount is the low half of maps");
 
 /* Of a chunk that is part of a range, pages counted from its start. */
 struct chunk_use {
@@ -100,7 +140,7 @@ struct chunk_use {
 
 struct region {
 	uintptr_t base;	   /* first byte; constant after region_init */
-	size_t span;	   /* bytes reserved; constant */
+	size_t span;	   /* bytes of it that are the heap's; constant */
 	struct page *desc; /* constant */
 	u8 *back;	   /* constant */
 	u32 *chunk_head;   /* per chunk: head page index of the range over it; RANK_RANGE */
@@ -108,6 +148,8 @@ struct region {
 	u32 chunks;		     /* opened so far; RANK_BUDDY, read racily */
 	u32 chunks_max;		     /* constant */
 	u32 *count; /* constant; references to a block, by its head's index: page.h */
+	u32 managed, managed_pages; /* first page behind the heap's, and how many; constant */
+	u32 managed_end; /* descriptors of managed pages below are open; RANK_EXTENT, read racily */
 } __cacheline_aligned_;
 
 /* In the private version node: the preload compiles the fast path in. */

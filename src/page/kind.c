@@ -22,9 +22,13 @@ const struct kind_info kind_table[PAGE_KIND_NR] = {
 			false},
 	[PAGE_STACK] = {"stack", "memcg_stack_alloc", "page_free", "the stack's life", "stack",
 			true, true, false},
+	[PAGE_SHMEM] = {"shmem", "settle", "page_clear", "while it has content", "managed", true,
+			true, false},
 	[PAGE_NET] = {"net", "-", "-", "until the pool goes", "none", true, true, false},
-	[PAGE_ANON] = {"anon", "-", "-", "while it has an index", "none", true, true, false},
-	[PAGE_FILE] = {"file", "-", "-", "while it has an index", "none", true, true, false},
+	[PAGE_ANON] = {"anon", "settle", "page_clear", "while it has content", "managed", true,
+		       true, false},
+	[PAGE_FILE] = {"file", "settle", "page_clear", "while it has content", "managed", true,
+		       true, false},
 	[PAGE_META] = {"meta", "meta_grow", "-", "for ever", "meta", false, false, false},
 	[PAGE_RANGE] = {"range", "range_insert", "range_take", "while free", "free", false, false,
 			true},
@@ -45,3 +49,5 @@ _Static_assert(offsetof(struct page, slab.hold) >= offsetof(struct page, room) +
 	       "views of one word (large, meta, stack) end before a slab's holder");
 _Static_assert(sizeof(struct slab_head) <= sizeof(((struct page *)0)->room),
 	       "a slab's head fits behind what every kind has");
+_Static_assert(sizeof(struct managed) <= sizeof(((struct page *)0)->room),
+	       "a managed page's state fits behind what every kind has");

@@ -29,7 +29,8 @@ enum page_kind {
 	PAGE_RANGE = 13,  /* free run of whole chunks */
 	PAGE_BAD = 14,	  /* failed the check at free: reported, kept out of use */
 	PAGE_STACK_KEPT = 15, /* a stack between two lives, with its guard: alloc/stack_cache.c */
-	PAGE_KIND_NR = 16
+	PAGE_SHMEM = 16,      /* managed, anonymous and shared */
+	PAGE_KIND_NR = 17
 };
 
 struct kind_info {

@@ -1,8 +1,9 @@
 /*
  * region.c - the one reserved range, and opening it.
  *
- * 1. One reservation holds, in this order: the memory (aligned to a chunk), its descriptors,
- *    back[], count[], and two small arrays with an element per chunk. Only the reservation
+ * 1. One reservation holds, in this order: the heap's memory (aligned to a chunk), as many addresses
+ *    for the alias of managed memory (managed.c), the descriptors of both, back[] of the heap,
+ *    count[] of both, and two small arrays with an element per chunk. Only the reservation
  *    is big; what is open grows with use, so a system that counts committed memory
  *    counts little more than what is used.
  * 2. Memory, descriptors, back[] and count[] are opened together in steps of STEP chunks,
@@ -22,7 +23,7 @@
 
 #define SPAN_DEFAULT (256 * GIB)
 #define SPAN_MIN     (64 * MIB)
-#define SPAN_MAX     (((size_t)1 << 44) - CHUNK_SIZE) /* page indices are 32 bits */
+#define SPAN_MAX     (((size_t)1 << 43) - CHUNK_SIZE) /* page indices are 32 bits, of both halves */
 #define STEP	     16u
 #define SMALL_ORDER  6u /* blocks up to here say in back[] how far the head is */
 
@@ -31,17 +32,17 @@ static u32 ready;
 
 /* Where each part begins, from the base. Every part starts on a page. */
 struct layout {
-	size_t desc, back, count, chunk_head, chunk_use, total;
+	size_t managed, desc, back, count, chunk_head, chunk_use, total;
 };
 
 static struct layout lay_out(size_t span)
 {
 	size_t pages = span >> PAGE_SHIFT, chunks = span >> CHUNK_SHIFT;
-	struct layout l = {.desc = span};
+	struct layout l = {.managed = span, .desc = 2 * span};
 
-	l.back = l.desc + pages * sizeof(struct page);
+	l.back = l.desc + 2 * pages * sizeof(struct page);
 	l.count = l.back + ALIGN_UP(pages, PAGE_SIZE);
-	l.chunk_head = l.count + pages * sizeof(u32); /* a page of it for each chunk */
+	l.chunk_head = l.count + 2 * pages * sizeof(u32); /* a page of it for each chunk */
 	l.chunk_use = l.chunk_head + ALIGN_UP(chunks * sizeof(u32), PAGE_SIZE);
 	l.total = l.chunk_use + ALIGN_UP(chunks * sizeof(struct chunk_use), PAGE_SIZE);
 	return l;
@@ -51,7 +52,10 @@ static void place(char *base, size_t span, const struct layout *l)
 {
 	ready = 0;
 	regn.chunks = 0;
+	regn.managed_end = 0;
 	regn.chunks_max = (u32)(span >> CHUNK_SHIFT);
+	regn.managed = (u32)(l->managed >> PAGE_SHIFT);
+	regn.managed_pages = (u32)((l->desc - l->managed) >> PAGE_SHIFT);
 	regn.desc = (struct page *)(base + l->desc);
 	regn.back = (u8 *)(base + l->back);
 	regn.count = (u32 *)(base + l->count);

@@ -64,6 +64,16 @@ static inline void lock_acquire(struct lock *l)
 	lock_rank_push(l);
 }
 
+/* A second lock of a rank that is held; the caller says what orders the two. */
+static inline void lock_acquire_nested(struct lock *l)
+{
+	u32 free = 0;
+
+	if (unlikely(!atomic_cas(&l->word, &free, 1u)))
+		lock_acquire_slow(l);
+	lock_rank_push(l);
+}
+
 /* True when taken. Exempt from the order check: it cannot wait. */
 static inline bool lock_try(struct lock *l)
 {

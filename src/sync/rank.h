@@ -18,6 +18,11 @@ enum lock_rank {
 	RANK_PSI,      /* reclaim/psi.c: stalls; looks at tasks */
 	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
+	RANK_ROOM,     /* vm/store.c: room for a cluster on its way to the file; tried only */
+	RANK_MM,       /* vm/mm.c: windows of one mm, coming and going */
+	RANK_OBJECT,   /* vm/object.c: the windows of one object */
+	RANK_PT,       /* vm/table.c: the entries of one table */
+	RANK_LRU,      /* lru/lruvec.c: a group's lists; a child's, then its parent's */
 	RANK_STOCK,    /* group/stock.c: draining other CPUs' stock */
 	RANK_TALLY,    /* group/tally.c: stopping a CPU that counts external charges */
 	RANK_STAT,     /* group/stat.c: per-CPU statistic slots */
@@ -25,6 +30,10 @@ enum lock_rank {
 	RANK_EXTERNAL, /* alloc/external.c: charges by hand */
 	RANK_MAP,      /* alloc/maps.c: charged private maps */
 	RANK_STACKS,   /* alloc/stack_cache.c: a CPU's kept stacks; nothing is taken under it */
+	RANK_EXTENT,   /* page/managed.c: extents of managed memory */
+	RANK_SWAP,     /* vm/swap_map.c: slots of the swap file, and who makes it longer */
+	RANK_ZSWAP,    /* vm/zswap.c: states of the compressor */
+	RANK_ARENA,    /* alloc/arena.c: slabs held by no thread */
 	RANK_PURGE,    /* page/purge.c: one pass at a time */
 	RANK_META,     /* page/meta.c: our own structures */
 	RANK_RANGE,    /* page/range.c: runs longer than the largest order */

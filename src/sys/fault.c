@@ -36,6 +36,19 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_THREAD] = "thread",
 	[SYS_FAULT_GUARD] = "guard",
 	[SYS_FAULT_PEEK] = "peek",
+	[SYS_FAULT_MEMFD] = "memfd",
+	[SYS_FAULT_UFFD] = "uffd",
+	[SYS_FAULT_WINDOW] = "window",
+	[SYS_FAULT_FILL] = "fill",
+	[SYS_FAULT_PUNCH] = "punch",
+	[SYS_FAULT_ZAP] = "zap",
+	[SYS_FAULT_TMPFILE] = "tmpfile",
+	[SYS_FAULT_STAT] = "stat",
+	[SYS_FAULT_LOCK] = "lock",
+	[SYS_FAULT_DIRECT] = "direct",
+	[SYS_FAULT_ALLOCATE] = "allocate",
+	[SYS_FAULT_PWRITEV] = "pwritev",
+	[SYS_FAULT_PREADV] = "preadv",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

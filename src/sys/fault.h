@@ -34,6 +34,19 @@ enum sys_call {
 	SYS_FAULT_THREAD = 12,	  /* EAGAIN */
 	SYS_FAULT_GUARD = 13,	  /* EINVAL, as before Linux 6.13; by protection: open_range */
 	SYS_FAULT_PEEK = 14,	  /* EFAULT */
+	SYS_FAULT_MEMFD = 15,	  /* EMFILE */
+	SYS_FAULT_UFFD = 16,	  /* EPERM, as where it is forbidden */
+	SYS_FAULT_WINDOW = 17,	  /* ENOMEM from a mapping of the memfd, or its registration */
+	SYS_FAULT_FILL = 18,	  /* ENOSPC */
+	SYS_FAULT_PUNCH = 19,	  /* EIO */
+	SYS_FAULT_ZAP = 20,	  /* ENOSYS from the vectored call: one by one then */
+	SYS_FAULT_TMPFILE = 21,	  /* EOPNOTSUPP */
+	SYS_FAULT_STAT = 22,	  /* EIO */
+	SYS_FAULT_LOCK = 23,	  /* EAGAIN, as for a file that another process has locked */
+	SYS_FAULT_DIRECT = 24,	  /* EINVAL, from switching it on */
+	SYS_FAULT_ALLOCATE = 25,  /* ENOSPC */
+	SYS_FAULT_PWRITEV = 26,	  /* ENOSPC */
+	SYS_FAULT_PREADV = 27,	  /* EIO */
 	SYS_FAULT_CALLS
 };
 

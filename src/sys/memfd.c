@@ -1,0 +1,191 @@
+/* memfd.c - by number: older C libraries lack some of the calls, and ours may be taken over. */
+#include "sys/memfd.h"
+
+#include "base/bits.h"
+#include "sys/fault.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
+/* The call's result as -errno; errno as it was before. */
+static long result(long r, int saved)
+{
+	if (r == -1)
+		r = -errno;
+	errno = saved;
+	return r;
+}
+
+int sys_memfd(u64 size)
+{
+	int saved = errno;
+	long fd = -EMFILE, err;
+
+	if (sys_fault(SYS_FAULT_MEMFD))
+		return (int)fd;
+	/* Linux 6.3 warns once about one that does not say whether it may be executed. */
+	fd = result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC | MFD_NOEXEC_SEAL), saved);
+	if (fd == -EINVAL)
+		fd = result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC), saved);
+	if (fd < 0)
+		return (int)fd;
+	err = result(syscall(SYS_ftruncate, (int)fd, size), saved);
+	if (err < 0) {
+		sys_close((int)fd);
+		return (int)err;
+	}
+	return (int)fd;
+}
+
+/* A dump has the pages through no mapping: the program's own are enough to debug it. */
+static void advise(void *at, size_t len)
+{
+	int saved = errno;
+
+	syscall(SYS_madvise, at, len, MADV_DONTFORK);
+	syscall(SYS_madvise, at, len, MADV_DONTDUMP);
+	errno = saved;
+}
+
+int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset)
+{
+	int saved = errno;
+	long r;
+
+	if (sys_fault(SYS_FAULT_WINDOW))
+		return -ENOMEM;
+	r = result(syscall(SYS_mmap, at, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
+			   offset),
+		   saved);
+	if (r < 0 && r > -4096)
+		return (int)r;
+	advise(at, len);
+	return 0;
+}
+
+int sys_unreserve_shared(void *at, size_t len)
+{
+	int saved = errno;
+	long r = result(syscall(SYS_mmap, at, len, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L),
+			saved);
+
+	return r < 0 && r > -4096 ? (int)r : 0;
+}
+
+int sys_punch(int fd, u64 offset, u64 len)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_PUNCH))
+		return -EIO;
+	return (int)result(
+		syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len),
+		saved);
+}
+
+int sys_fill(int fd, u64 offset, u64 len)
+{
+	int saved = errno;
+	long r;
+
+	if (sys_fault(SYS_FAULT_FILL))
+		return -ENOSPC;
+	do
+		r = result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
+	while (r == -EINTR);
+	return (int)r;
+}
+
+u64 sys_file_memory(int fd)
+{
+	int saved = errno;
+	struct stat st;
+
+	if (result(syscall(SYS_fstat, fd, &st), saved) < 0)
+		return 0;
+	return (u64)st.st_blocks * 512;
+}
+
+/* --- zapping ----------------------------------------------------------------------- */
+
+/* One advice for many ranges of the own process: since Linux 6.13. */
+static int zap_vector(const struct span *spans, unsigned n)
+{
+	struct iovec iov[64];
+	int saved = errno;
+	long pidfd, r = 0;
+	unsigned i, at = 0;
+
+	if (sys_fault(SYS_FAULT_ZAP))
+		return -ENOSYS;
+	pidfd = result(syscall(SYS_pidfd_open, (int)syscall(SYS_getpid), 0), saved);
+	if (pidfd < 0)
+		return (int)pidfd;
+	while (at < n && r >= 0) {
+		unsigned batch = MIN(n - at, (unsigned)ARRAY_SIZE(iov));
+		size_t len = 0;
+
+		for (i = 0; i < batch; i++) {
+			iov[i] = (struct iovec){spans[at + i].at, spans[at + i].len};
+			len += spans[at + i].len;
+		}
+		r = result(syscall(SYS_process_madvise, (int)pidfd, iov, (size_t)batch,
+				   MADV_DONTNEED, 0u),
+			   saved);
+		if (r >= 0 && (size_t)r != len)
+			r = -EAGAIN; /* part of it: the caller does all of it again, singly */
+		at += batch;
+	}
+	sys_close((int)pidfd);
+	return r < 0 ? (int)r : 0;
+}
+
+static int zap_one(const struct span *s)
+{
+	int saved = errno;
+	long r;
+
+	do
+		r = result(syscall(SYS_madvise, s->at, s->len, MADV_DONTNEED), saved);
+	while (r == -EINTR || r == -EAGAIN);
+	return (int)r;
+}
+
+int sys_zap(const struct span *spans, unsigned n)
+{
+	static bool vectored_refused; /* racy; a second try does no harm */
+	int err = 0;
+
+	if (n > 1 && !__atomic_load_n(&vectored_refused, __ATOMIC_RELAXED)) {
+		err = zap_vector(spans, n);
+		if (!err)
+			return 0;
+		if (err == -ENOSYS || err == -EPERM || err == -EINVAL)
+			__atomic_store_n(&vectored_refused, true, __ATOMIC_RELAXED);
+	}
+	err = 0;
+	for (unsigned i = 0; i < n; i++) {
+		int one = zap_one(&spans[i]);
+
+		err = err ? err : one;
+	}
+	return err;
+}
