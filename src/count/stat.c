@@ -2,7 +2,7 @@
  * stat.c - the per-CPU tables behind stat.h.
  *
  *	heads[cpu]: lock, live bits	one line each, so that a CPU that never
- *	slots[cpu][64]			counted anything has its page of slots untouched
+ *	slots[cpu][64]			counted anything has its slots untouched
  *
  * pcpu_this() is a hint: a thread that moves on takes the lock of a table that is
  * not its CPU's any more. That is right, only slower, hence a lock and not a per-CPU sequence.
@@ -34,7 +34,10 @@ struct stat_head {
 	u64 live;	  /* bit for each slot in use; written under lock, peeked at without */
 } __cacheline_aligned_;
 
-_Static_assert(sizeof(struct stat_slot) * STAT_SLOTS == PAGE_SIZE, "a CPU's slots are one page");
+/* Of a CPU; touched as they are used. */
+#define SLOTS_BYTES (sizeof(struct stat_slot) * STAT_SLOTS)
+_Static_assert(SLOTS_BYTES % PAGE_SIZE == 0, "a CPU's slots are whole pages");
+_Static_assert(sizeof(struct stat_slot) == 3 * CACHELINE, "a slot is three lines: tag and items");
 _Static_assert(STAT_SLOTS <= 64, "a live bit for each slot");
 
 static stat_sink stat_deliver;	     /* constant after stat_init */
@@ -52,7 +55,7 @@ static size_t heads_bytes(void)
 
 static struct stat_slot *slots_of(struct stat_head *heads, unsigned cpu)
 {
-	return (struct stat_slot *)((char *)heads + heads_bytes() + cpu * PAGE_SIZE);
+	return (struct stat_slot *)((char *)heads + heads_bytes() + cpu * SLOTS_BYTES);
 }
 
 /* Neighbouring tags are handed out one after the other: spread them. */
@@ -70,7 +73,7 @@ static void init_locks(struct stat_head *heads)
 /* NULL: no memory. Not remembered, the next call asks again: a shortage passes. */
 static __cold_ struct stat_head *map_tables(void)
 {
-	size_t bytes = heads_bytes() + pcpu_count * PAGE_SIZE;
+	size_t bytes = heads_bytes() + pcpu_count * SLOTS_BYTES;
 	struct stat_head *mine = sys_map(bytes), *first = NULL;
 
 	if (!mine)

@@ -38,7 +38,8 @@ struct memcg {
 	u64 refs;
 	u64 events[EV_NR];		/* of the subtree */
 	u64 events_local[EV_KERNEL_NR]; /* of this group's limits */
-	s64 stat[STAT_NR];		/* of the subtree, less what CPUs hold back */
+	s64 stat[STAT_BASIC_NR];	/* of the subtree, less what CPUs hold back */
+	struct group_vm *vm;		/* managed memory: group/vm.h; NULL until there is some */
 	struct psi_group *psi;		/* reclaim/psi.c; NULL until memory was short here */
 	struct event_set *watches;	/* NULL until there is one; see event.h */
 	/* Kept and shown; bytes, and a switch. */
@@ -97,6 +98,8 @@ __hidden_ u64 group_current(struct memcg *cg);
 __hidden_ void group_path_end(const struct memcg *cg, char *buf, size_t size);
 __hidden_ u64 group_local_bytes(struct memcg *cg); /* charged to it, not to its children */
 __hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
+__hidden_ void group_tree_lock(void);
+__hidden_ void group_tree_unlock(void);
 __hidden_ void tree_fork_prepare(void);
 __hidden_ void tree_fork_done(void);
 __hidden_ void group_count_dying(struct memcg *cg, s32 n); /* and above; RCU section or tree lock */
@@ -104,6 +107,8 @@ __hidden_ u32
 group_dying(const struct memcg *cg); /* dead handles that it and those below pay for */
 HOOK_DECLARE(group_redirected); /* destroy: the handle is, the tree lock held; nothing handed on */
 HOOK_DECLARE(group_offline);	/* it is; what CPUs hold of it is where it was */
+/* As memcg_next, running no code of the program. */
+__hidden_ struct memcg *group_next(struct memcg *root, struct memcg *prev);
 __hidden_ u32 group_descendants(struct memcg *cg);
 __hidden_ u64 group_next_id(void); /* no group made from now on has a smaller one */
 

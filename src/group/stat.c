@@ -15,6 +15,7 @@
 #include "group/stat_lines.h"
 #include "group/stock.h"
 #include "group/tally.h"
+#include "group/vm.h"
 #include "page/page.h"
 
 /* memory.stat is printed by walking the struct: a member out of order would be a wrong name. */
@@ -48,6 +49,61 @@ static u64 external(struct memcg *cg)
 	return positive(atomic_load(&cg->stat[STAT_EXTERNAL]) + tally_sum(cg->handle));
 }
 
+static void fill_events(struct memcg_stat *s, const struct group_vm *vm)
+{
+	const u64 *e = vm->event;
+
+	s->workingset_refault_anon = e[VM_REFAULT_ANON];
+	s->workingset_refault_file = e[VM_REFAULT_FILE];
+	s->workingset_activate_anon = e[VM_ACTIVATE_ANON];
+	s->workingset_activate_file = e[VM_ACTIVATE_FILE];
+	s->workingset_restore_anon = e[VM_RESTORE_ANON];
+	s->workingset_restore_file = e[VM_RESTORE_FILE];
+	s->pgsteal_kswapd = e[VM_STEAL_KSWAPD];
+	s->pgsteal_direct = e[VM_STEAL_DIRECT];
+	s->pgsteal_proactive = e[VM_STEAL_PROACTIVE];
+	s->pgscan_kswapd = e[VM_SCAN_KSWAPD];
+	s->pgscan_direct = e[VM_SCAN_DIRECT];
+	s->pgscan_proactive = e[VM_SCAN_PROACTIVE];
+	s->pgsteal = s->pgsteal_kswapd + s->pgsteal_direct + s->pgsteal_proactive;
+	s->pgscan = s->pgscan_kswapd + s->pgscan_direct + s->pgscan_proactive;
+	s->pgrefill = e[VM_REFILL];
+	s->pswpin = e[VM_SWPIN];
+	s->pswpout = e[VM_SWPOUT];
+	s->pgfault = e[VM_FAULT];
+	s->pgmajfault = e[VM_MAJFAULT];
+	s->pgactivate = e[VM_ACTIVATED];
+	s->pgdeactivate = e[VM_DEACTIVATED];
+	s->swpin_zero = e[VM_SWPIN_ZERO];
+	s->swpout_zero = e[VM_SWPOUT_ZERO];
+	s->zswpin = e[VM_ZSWPIN];
+	s->zswpout = e[VM_ZSWPOUT];
+	s->zswpwb = e[VM_ZSWPWB];
+}
+
+static void fill_managed(struct memcg *cg, struct memcg_stat *s)
+{
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	if (!vm)
+		return;
+	s->anon = group_vm_stat(cg, STAT_ANON);
+	s->file = group_vm_stat(cg, STAT_FILE);
+	s->shmem = group_vm_stat(cg, STAT_SHMEM);
+	s->zswap = group_vm_stat(cg, STAT_ZSWAP);
+	s->zswapped = group_vm_stat(cg, STAT_ZSWAPPED);
+	s->file_mapped = group_vm_stat(cg, STAT_FILE_MAPPED);
+	s->file_dirty = group_vm_stat(cg, STAT_FILE_DIRTY);
+	s->file_writeback = group_vm_stat(cg, STAT_FILE_WRITEBACK);
+	s->swapcached = group_vm_stat(cg, STAT_SWAPCACHED);
+	s->inactive_anon = group_vm_stat(cg, lru_stat(LRU_INACTIVE_ANON));
+	s->active_anon = group_vm_stat(cg, lru_stat(LRU_ACTIVE_ANON));
+	s->inactive_file = group_vm_stat(cg, lru_stat(LRU_INACTIVE_FILE));
+	s->active_file = group_vm_stat(cg, lru_stat(LRU_ACTIVE_FILE));
+	s->unevictable = group_vm_stat(cg, lru_stat(LRU_UNEVICTABLE));
+	fill_events(s, vm);
+}
+
 static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 {
 	u64 usage = atomic_load(&cg->counter.usage), others;
@@ -69,8 +125,9 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.charge_nofail = atomic_load(&cg->events[EV_NOFAIL]),
 		.charge_reserve = atomic_load(&cg->events[EV_RESERVE]),
 	};
-	others = s->large + s->buffer + s->pagetables + s->kernel_stack + s->external + s->maps +
-		 s->stock + s->metadata;
+	fill_managed(cg, s);
+	others = s->anon + s->file + s->large + s->buffer + s->pagetables + s->kernel_stack +
+		 s->external + s->maps + s->stock + s->metadata;
 	s->slab = positive((s64)(usage - others));
 	s->slab_unreclaimable = s->slab; /* objects are the program's: none can be taken back */
 	s->kernel = s->slab + s->large + s->buffer + s->pagetables + s->kernel_stack;

@@ -22,6 +22,7 @@
 
 #include "group/group.h"
 #include "group/stock.h"
+#include "group/vm.h"
 #include "page/page.h"
 #include "sync/lock.h"
 
@@ -269,7 +270,7 @@ static int offline_locked(struct memcg *cg)
 	list_del(&cg->sibling);
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants--;
-	handle_redirect(cg->handle, cg->parent->handle, cg->parent);
+	group_vm_offline(cg);
 	HOOK(group_redirected);
 	counter_pass_own(&cg->counter, &cg->parent->counter); /* pairs with own_follow, charge.c */
 	(void)atomic_xchg(&cg->online, false); /* then event_offline looks for watches */
@@ -409,11 +410,10 @@ static struct memcg *next_locked(struct memcg *top, struct memcg *prev)
 	return NULL;
 }
 
-struct memcg *memcg_next(struct memcg *root, struct memcg *prev)
+struct memcg *group_next(struct memcg *root, struct memcg *prev)
 {
 	struct memcg *next;
 
-	root = group_or_root(root);
 	if (!prev)
 		return memcg_get(root);
 	lock_acquire(&tree_lock);
@@ -421,7 +421,15 @@ struct memcg *memcg_next(struct memcg *root, struct memcg *prev)
 	if (next)
 		memcg_get(next);
 	lock_release(&tree_lock);
-	memcg_put(prev);
+	group_put(prev);
+	return next;
+}
+
+struct memcg *memcg_next(struct memcg *root, struct memcg *prev)
+{
+	struct memcg *next = group_next(group_or_root(root), prev);
+
+	group_run_drops();
 	return next;
 }
 
@@ -482,6 +490,16 @@ u32 group_descendants(struct memcg *cg)
 	n = cg->descendants;
 	lock_release(&tree_lock);
 	return n;
+}
+
+void group_tree_lock(void)
+{
+	lock_acquire(&tree_lock);
+}
+
+void group_tree_unlock(void)
+{
+	lock_release(&tree_lock);
 }
 
 void tree_fork_prepare(void)

@@ -207,6 +207,8 @@ static bool pass_max(struct retry *r, struct memcg *limited, u64 n, bool freeing
 			group_event(limited, EV_NOFAIL);
 	} else if ((r->flags & MEMCG_RESERVE || freeing) && limited && within_reserve(limited, n)) {
 		group_event(limited, EV_RESERVE);
+		if (r->flags & CHARGE_OWN)
+			group_event(limited, EV_OOM); /* no handler was asked: say it here */
 	} else {
 		return false;
 	}
@@ -227,22 +229,22 @@ static void stall_begin(struct psi_stall *s, u32 payer)
 	group_put(cg);
 }
 
-static bool reclaims(struct memcg *limited, u64 want)
+static bool reclaims(struct memcg *limited, u64 want, enum reclaim_how how)
 {
-	return reclaim_group(limited, want, RECLAIM_INLINE) ||
-	       reclaim_await(limited, RECLAIM_INLINE);
+	return reclaim_group(limited, want, how) || reclaim_await(limited, how);
 }
 
 /* Memory, or a handler's word that some came free. Bounded, whatever they say. */
 static bool relieve(struct retry *r, const struct refusal *why, struct memcg *limited)
 {
+	enum reclaim_how how = r->flags & CHARGE_OWN ? RECLAIM_OWN : RECLAIM_INLINE;
 	u64 want = reclaim_want(limited, why->wanted);
 	struct psi_stall stall;
 	bool done;
 
 	stall_begin(&stall, why->payer);
-	done = (r->rounds++ < CHARGE_ROUNDS && reclaims(limited, want)) ||
-	       (r->rounds < 2 * CHARGE_ROUNDS &&
+	done = (r->rounds++ < CHARGE_ROUNDS && reclaims(limited, want, how)) ||
+	       (how != RECLAIM_OWN && r->rounds < 2 * CHARGE_ROUNDS &&
 		oom_relieve(limited, why->payer, why->wanted, RECLAIM_INLINE));
 	psi_end(&stall);
 	return done;

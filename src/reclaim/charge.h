@@ -27,8 +27,11 @@
 /* One look at the counters and no more, not even an event: the caller can do with less. */
 #define CHARGE_ONCE (1u << 29)
 
+/* Reclaim runs none of the program's code and no handler is asked: a page fault. */
+#define CHARGE_OWN (1u << 28)
+
 /* What attempts and the inner half need of a caller's flags. */
-#define CHARGE_FLAGS (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE | CHARGE_FORCE)
+#define CHARGE_FLAGS (MEMCG_NOWAIT | MEMCG_NOFAIL | MEMCG_RESERVE | CHARGE_FORCE | CHARGE_OWN)
 
 struct retry {
 	unsigned flags;

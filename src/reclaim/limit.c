@@ -6,6 +6,7 @@
 #include "reclaim/oom.h"
 #include "reclaim/scan.h"
 #include "group/stock.h"
+#include "group/vm.h"
 
 static u64 pages_down(u64 bytes)
 {
@@ -84,10 +85,12 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 		set_max(cg, bytes);
 		return 0;
 	case MEMCG_SWAP_HIGH:
-		atomic_store(&cg->swap_high, bytes);
+		(void)atomic_xchg(&cg->swap_high, bytes);
+		group_swap_limits(cg);
 		return 0;
 	case MEMCG_SWAP_MAX:
-		atomic_store(&cg->swap_max, bytes);
+		(void)atomic_xchg(&cg->swap_max, bytes);
+		group_swap_limits(cg);
 		return 0;
 	case MEMCG_ZSWAP_MAX:
 		atomic_store(&cg->zswap_max, bytes);

@@ -149,7 +149,7 @@ static void scan_sources(struct scan *s)
 	unsigned i;
 
 	for (i = 0; reclaim_sources[i] && s->freed < s->want; i++)
-		if (reclaim_sources[i]->next)
+		if (reclaim_sources[i]->next && (reclaim_sources[i]->own || s->how != RECLAIM_OWN))
 			scan_source(s, reclaim_sources[i]);
 }
 
@@ -166,6 +166,7 @@ static void scan_pass(struct scan *s)
 
 /* --- the request ------------------------------------------------------------------------ */
 
+/* Also for RECLAIM_OWN: nothing of ours is open, and this thread is not reclaiming already. */
 static bool program_may_run(enum reclaim_how how)
 {
 	const struct task *self = task_self();
@@ -177,7 +178,7 @@ bool reclaim_await(struct memcg *target, enum reclaim_how how)
 {
 	unsigned i;
 
-	if (!program_may_run(how))
+	if (!program_may_run(how) || how == RECLAIM_OWN)
 		return false;
 	for (i = 0; reclaim_sources[i]; i++)
 		if (reclaim_sources[i]->await && reclaim_sources[i]->await(target, how))

@@ -13,9 +13,10 @@
 
 /* What may run now. */
 enum reclaim_how {
-	RECLAIM_QUIET = 0,  /* nothing of the program's */
+	RECLAIM_QUIET = 0,  /* nothing of the program's, and structures of ours may be open */
 	RECLAIM_INLINE = 1, /* what said that it may run on a thread that allocates */
-	RECLAIM_ANY = 2
+	RECLAIM_ANY = 2,
+	RECLAIM_OWN = 3 /* nothing of the program's: for page faults */
 };
 
 /* Beside one of them, to count and scan: also what is otherwise left out for being slow. */
@@ -23,6 +24,7 @@ enum reclaim_how {
 
 struct reclaim_source {
 	const char *name;
+	bool own; /* next, count and scan run no code of the program */
 	/* Frees what it keeps for target and below that nobody would miss; bytes. NULL: nothing.
 	 * all: whatever it takes; else it is soon done, however much there is. */
 	u64 (*drain)(struct memcg *target, bool all);
