@@ -40,6 +40,13 @@ HOOK_DECLARE(page_charged);	/* large.c: pages are charged, and bear no mark */
 HOOK_DECLARE(object_charged);	/* shared.c: a slot is charged, and not taken */
 __hidden_ size_t object_size(const void *p, const char *call);
 
+/*
+ * One attempt to have `to` pay for an object of a slab that `from` (0: whoever) pays for. charged:
+ * the object's cost is charged to `to` already, and stays so whatever the answer; its owner
+ * gets its own charge back. 0; -EINVAL: not from's, not an object; -ENOMEM: `to` is over its max.
+ */
+__hidden_ int object_recharge(void *object, u32 from, u32 to, bool charged);
+
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */
 __hidden_ bool charge_pages(u32 handle, u64 n, unsigned flags);
 __hidden_ void uncharge_pages(u32 handle, u64 n);

@@ -1,7 +1,7 @@
 /*
- * recharge.c - moving the charge of one object. The target is charged first,
- * the entry exchanged, the old payer credited: a refusal changes nothing. An object of
- * nobody's has no old payer: it is taken in.
+ * recharge.c - moving the charge of one object. The target is charged first (or was, by a caller
+ * that charges for many objects at once), the entry exchanged, the old payer credited: a refusal
+ * changes nothing. An object of nobody's has no old payer: it is taken in.
  */
 #include <errno.h>
 
@@ -9,18 +9,42 @@
 
 #include "alloc/stack.h"
 
-/* The slot's entry. 0: it was freed. NOBODY: there is nobody to credit. */
-static int recharge_entry(struct objcgs *v, unsigned i, u32 to, u32 cost)
+/* Whom an object may be taken from, and who pays for it then. */
+struct transfer {
+	u32 from; /* 0: whoever pays */
+	u32 to;
+	bool charged; /* to `to`, by the caller */
+};
+
+static bool pay(const struct transfer *t, u32 cost)
+{
+	return t->charged || charge(t->to, cost);
+}
+
+static void pay_back(const struct transfer *t, u32 cost)
+{
+	if (!t->charged)
+		uncharge(t->to, cost);
+}
+
+/* 0: it was freed. NOBODY: there is nobody to credit. */
+static bool gives(const struct transfer *t, u32 owner)
+{
+	return owner && (!t->from || owner == t->from);
+}
+
+/* The slot's entry. */
+static int recharge_entry(struct objcgs *v, unsigned i, const struct transfer *t, u32 cost)
 {
 	u32 owner = atomic_load_acquire(&v->entry[i]);
 
-	if (!owner)
+	if (!gives(t, owner))
 		return -EINVAL;
-	if (!charge(to, cost))
+	if (!pay(t, cost))
 		return -ENOMEM;
-	while (!atomic_cas(&v->entry[i], &owner, to))
-		if (!owner) {
-			uncharge(to, cost);
+	while (!atomic_cas(&v->entry[i], &owner, t->to))
+		if (!gives(t, owner)) {
+			pay_back(t, cost);
 			return -EINVAL;
 		}
 	if (owner > OWNER_NOBODY)
@@ -48,7 +72,7 @@ static struct objcgs *exceptions(struct page *pg)
 }
 
 /* 1: the slab has become shared meanwhile, look again. */
-static int recharge_own(struct page *pg, unsigned i, u32 to)
+static int recharge_own(struct page *pg, unsigned i, const struct transfer *t)
 {
 	struct objcgs *v = exceptions(pg);
 
@@ -59,23 +83,23 @@ static int recharge_own(struct page *pg, unsigned i, u32 to)
 	/* Whoever moves a charge sees to the mark: who installed the vector may be on the way to
 	 * it. */
 	atomic_or(&pg->slab.hold, SLAB_HOLD_VEC);
-	return recharge_entry(v, i, to, pg->slab.size);
+	return recharge_entry(v, i, t, pg->slab.size);
 }
 
 /*
  * A bare slab gets its vector here, with live objects of nobody's in it and frees under way: from
  * a thread that has one of them and nothing else of the slab. See slab_vector().
  */
-static int recharge_shared(struct page *pg, unsigned i, u32 to)
+static int recharge_shared(struct page *pg, unsigned i, const struct transfer *t)
 {
 	struct objcgs *v = page_objcgs(pg);
 
 	if (!v)
 		v = slab_vector(pg, false);
-	return v ? recharge_entry(v, i, to, slab_cost(pg->slab.size)) : -ENOMEM;
+	return v ? recharge_entry(v, i, t, slab_cost(pg->slab.size)) : -ENOMEM;
 }
 
-static int recharge_slot(struct page *pg, const void *p, u32 to)
+static int recharge_slot(struct page *pg, const void *p, const struct transfer *t)
 {
 	int err = 1;
 	unsigned i;
@@ -84,12 +108,12 @@ static int recharge_slot(struct page *pg, const void *p, u32 to)
 		return -EINVAL;
 	while (err == 1) {
 		if (atomic_load_acquire(&pg->slab.remote) & SLAB_OWN) {
-			err = recharge_own(pg, i, to);
+			err = recharge_own(pg, i, t);
 			if (err == 1)
 				cpu_relax();
 			continue;
 		}
-		err = recharge_shared(pg, i, to);
+		err = recharge_shared(pg, i, t);
 	}
 	if (!err)
 		atomic_add_relaxed(&slab_counts.recharged, 1ul);
@@ -123,8 +147,16 @@ static int recharge(const void *object, u32 handle)
 		return -EINVAL;
 	object = stack_object(pg, object);
 	if (pg->kind == PAGE_SLAB)
-		return recharge_slot(pg, object, handle);
+		return recharge_slot(pg, object, &(struct transfer){.to = handle});
 	return object == page_address(pg) ? recharge_page(pg, handle) : -EINVAL;
+}
+
+int object_recharge(void *object, u32 from, u32 to, bool charged)
+{
+	struct transfer t = {.from = from, .to = to, .charged = charged};
+	struct page *pg = block_of(object);
+
+	return pg && pg->kind == PAGE_SLAB ? recharge_slot(pg, object, &t) : -EINVAL;
 }
 
 int memcg_recharge(void *object, struct memcg *to)

@@ -11,15 +11,17 @@
 #include "sys/fault.h"
 #include "sys/log.h"
 
-struct conf conf = {.purge_ms = 1000, .promote = 1};
+struct conf conf = {.purge_ms = 1000, .promote = 1, .swap_size = GIB, .temp_dir = "/tmp"};
 
-static int parse_size(const char *text, u64 *v)
+static int parse_size(const char *text, void *value)
 {
-	return size_parse(text, strlen(text), v);
+	return size_parse(text, strlen(text), value);
 }
 
-static int parse_pcpu(const char *text, u64 *v)
+static int parse_pcpu(const char *text, void *value)
 {
+	u64 *v = value;
+
 	if (!strcmp(text, "portable"))
 		*v = 1;
 	else if (!strcmp(text, "rseq"))
@@ -29,26 +31,41 @@ static int parse_pcpu(const char *text, u64 *v)
 	return 0;
 }
 
-static int parse_flag(const char *text, u64 *v)
+static int parse_flag(const char *text, void *value)
 {
+	u64 *v = value;
+
 	if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
 		return -EINVAL;
 	*v = (u64)(*text - '0');
 	return 0;
 }
 
-static int parse_guards(const char *text, u64 *v)
+static int parse_guards(const char *text, void *value)
 {
+	u64 *v = value;
+
 	if (strcmp(text, "marks") != 0 && strcmp(text, "pages") != 0)
 		return -EINVAL;
 	*v = *text == 'p';
 	return 0;
 }
 
+/* The place it is relative to may be another by the time that the file is opened. */
+static int parse_path(const char *text, void *value)
+{
+	size_t n = strlen(text);
+
+	if (*text != '/' || n >= CONF_PATH)
+		return -EINVAL;
+	memcpy(value, text, n + 1);
+	return 0;
+}
+
 static const struct row {
 	const char *name, *want;
-	int (*parse)(const char *text, u64 *v);
-	u64 *value;
+	int (*parse)(const char *text, void *value);
+	void *value;
 } rows[] = {
 	{"MEMCG_MAX", "a size or max", parse_size, &conf.max},
 	{"MEMCG_HIGH", "a size or max", parse_size, &conf.high},
@@ -59,6 +76,8 @@ static const struct row {
 	{"MEMCG_PROMOTE", "0 or 1", parse_flag, &conf.promote},
 	{"MEMCG_GUARDS", "marks or pages", parse_guards, &conf.guard_pages},
 	{"MEMCG_LEFTOVERS", "0 or 1", parse_flag, &conf.leftovers},
+	{"MEMCG_SWAP_FILE", "an absolute path", parse_path, conf.swap_file},
+	{"MEMCG_SWAP_SIZE", "a size or max", parse_size, &conf.swap_size},
 };
 
 static void row_from_environment(const struct row *r)
@@ -71,13 +90,16 @@ static void row_from_environment(const struct row *r)
 
 void conf_from_environment(void)
 {
-	const char *fail;
+	const char *fail, *temp;
 	size_t i;
 
 	if (getauxval(AT_SECURE))
 		return;
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		row_from_environment(&rows[i]);
+	temp = getenv("TMPDIR");
+	if (temp) /* not ours: what it says else is no mistake */
+		(void)parse_path(temp, conf.temp_dir);
 	fail = getenv("MEMCG_FAIL");
 	if (fail && sys_fault_parse(fail) < 0)
 		log_line("MEMCG_FAIL=%s: not understood; ignored", fail);
@@ -92,11 +114,14 @@ int conf_from_program(const struct memcg_config *config)
 		return err;
 	if (c.pcpu > 2 || c.unaccounted > 1)
 		return -EINVAL;
+	if (c.swap_file && parse_path(c.swap_file, conf.swap_file) < 0)
+		return -EINVAL;
 	conf.max = c.max ? c.max : conf.max;
 	conf.high = c.high ? c.high : conf.high;
 	conf.region = c.region ? c.region : conf.region;
 	conf.pcpu = c.pcpu ? c.pcpu : conf.pcpu;
 	conf.unaccounted = c.unaccounted ? 1 : conf.unaccounted;
 	conf.purge_ms = c.purge_ms ? c.purge_ms : conf.purge_ms;
+	conf.swap_size = c.swap_size ? c.swap_size : conf.swap_size;
 	return 0;
 }

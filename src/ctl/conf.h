@@ -10,6 +10,8 @@
 #include "base/compiler.h"
 #include "base/types.h"
 
+#define CONF_PATH 4096 /* with the NUL, as the system has it */
+
 struct conf {
 	u64 max, high;	 /* of the root; 0: none */
 	u64 region;	 /* bytes of addresses; 0: choose */
@@ -19,6 +21,10 @@ struct conf {
 	u64 promote;	 /* 0: shared slabs only */
 	u64 guard_pages; /* 1: no stack has a guard by marks */
 	u64 leftovers;	 /* 1: a line for each group that is destroyed and still owns something */
+	u64 swap_size;
+	/* Copies: the environment is the program's to change. Absolute paths. */
+	char swap_file[CONF_PATH]; /* "": one without a name, in temp_dir */
+	char temp_dir[CONF_PATH];  /* TMPDIR's, else /tmp */
 };
 
 extern __hidden_ struct conf conf;

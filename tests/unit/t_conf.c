@@ -27,6 +27,7 @@
 #include "page/page.h"
 #include "sync/percpu.h"
 #include "sys/fault.h"
+#include "vm/swap_open.h"
 
 static const char *self;
 static char said[4096]; /* what the last child wrote to descriptor 2 */
@@ -109,6 +110,9 @@ static void test_good_values(void **state)
 		{"MEMCG_PROMOTE", "1", &conf.promote, 1},
 		{"MEMCG_GUARDS", "marks", &conf.guard_pages, 0},
 		{"MEMCG_GUARDS", "pages", &conf.guard_pages, 1},
+		{"MEMCG_SWAP_SIZE", "256M", &conf.swap_size, 256 * MIB},
+		{"MEMCG_SWAP_SIZE", "0", &conf.swap_size, 0},
+		{"MEMCG_SWAP_SIZE", "max", &conf.swap_size, MEMCG_UNLIMITED},
 	};
 	unsigned i;
 
@@ -135,6 +139,7 @@ static void test_bad_values(void **state)
 		{"MEMCG_PURGE_MS", "1.5", &conf.purge_ms, 1000},
 		{"MEMCG_PROMOTE", "10", &conf.promote, 1},
 		{"MEMCG_GUARDS", "pagesize", &conf.guard_pages, 0},
+		{"MEMCG_SWAP_SIZE", "much", &conf.swap_size, GIB},
 	};
 	char start[64];
 	unsigned i;
@@ -147,6 +152,53 @@ static void test_bad_values(void **state)
 		assert_memory_equal(said, start, strlen(start));
 		assert_non_null(strstr(said, "want"));
 	}
+}
+
+/* ---- paths ---- */
+
+static int comes_up_with_file(const void *path)
+{
+	setenv("MEMCG_SWAP_FILE", path, 1);
+	memcg_root();
+	setenv("MEMCG_SWAP_FILE", "/elsewhere", 1); /* it was copied */
+	if (!*conf.swap_file)
+		return swap_setup.file ? 1 : 10;
+	return !strcmp(conf.swap_file, path) && swap_setup.file == conf.swap_file ? 11 : 2;
+}
+
+static int comes_up_with_temp(const void *dir)
+{
+	setenv("TMPDIR", dir, 1);
+	memcg_root();
+	setenv("TMPDIR", "/elsewhere", 1);
+	if (swap_setup.dir != conf.temp_dir || swap_setup.file)
+		return 1;
+	return !strcmp(conf.temp_dir, dir) ? 11 : strcmp(conf.temp_dir, "/tmp") ? 2 : 10;
+}
+
+static char long_path[4200];
+
+static void test_paths(void **state)
+{
+	(void)state;
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[0] = '/';
+	assert_int_equal(in_child(comes_up_with_file, "/var/swap file"), 11);
+	assert_string_equal(said, "");
+	assert_int_equal(in_child(comes_up_with_file, long_path), 10);
+	assert_int_equal(lines_said(), 1);
+	long_path[4095] = '\0'; /* the longest there is */
+	assert_int_equal(in_child(comes_up_with_file, long_path), 11);
+	assert_int_equal(in_child(comes_up_with_file, "here"), 10);
+	assert_string_equal(said, "libmemcg: MEMCG_SWAP_FILE=here: not understood "
+				  "(want an absolute path); ignored\n");
+	assert_int_equal(in_child(comes_up_with_file, ""), 10);
+	assert_int_equal(lines_said(), 1);
+	/* The system's own variable: what is no path there is no mistake of anybody's. */
+	assert_int_equal(in_child(comes_up_with_temp, "/var/tmp"), 11);
+	assert_int_equal(in_child(comes_up_with_temp, "here"), 10);
+	assert_int_equal(in_child(comes_up_with_temp, ""), 10);
+	assert_string_equal(said, "");
 }
 
 static int check_effects(const void *arg)
@@ -162,11 +214,12 @@ static int check_effects(const void *arg)
 	setenv("MEMCG_PROMOTE", "0", 1);
 	setenv("MEMCG_GUARDS", "pages", 1);
 	setenv("MEMCG_REGION", "256M", 1);
+	setenv("MEMCG_SWAP_SIZE", "77M", 1);
 	memcg_get_limit(memcg_root(), MEMCG_MAX, &max);
 	memcg_get_limit(memcg_root(), MEMCG_HIGH, &high);
 	return !(max == 100 * MIB && high == 50 * MIB && pcpu_backend == PCPU_PORTABLE &&
 		 accounting_off && page_purge_ms == 77 && promote_off && guards_by_pages &&
-		 regn.span <= 256 * MIB);
+		 regn.span <= 256 * MIB && swap_setup.size == 77 * MIB);
 }
 
 /* A value that is read does something. */
@@ -203,12 +256,16 @@ static void test_failures_on_demand(void **state)
 static int report_max(void)
 {
 	memcg_root();
+	if (!conf.max == !!*conf.swap_file || strcmp(conf.temp_dir, conf.max ? "/var" : "/tmp"))
+		return 12; /* one is heeded and the other is not */
 	return conf.max || sys_fault_armed ? HEEDED : IGNORED;
 }
 
 static int exec_copy(const void *path)
 {
 	setenv("MEMCG_MAX", "64M", 1);
+	setenv("MEMCG_SWAP_FILE", "/somewhere", 1);
+	setenv("TMPDIR", "/var", 1);
 	setenv("MEMCG_FAIL", "purge:nth=1000000", 1);
 	execl(path, path, "--report-max", (char *)NULL);
 	return 99;
@@ -262,6 +319,9 @@ static int init_wins(const void *arg)
 	c.unaccounted = 1;
 	c.purge_ms = 5;
 	c.region = 512 * MIB;
+	c.swap_file = "/some/file";
+	c.swap_size = 3 * MIB;
+	setenv("MEMCG_SWAP_FILE", "/other/file", 1);
 	if (memcg_init(&c) != 0)
 		return 1;
 	memcg_get_limit(memcg_root(), MEMCG_MAX, &max);
@@ -271,6 +331,9 @@ static int init_wins(const void *arg)
 	if (pcpu_backend != PCPU_PORTABLE || !accounting_off || page_purge_ms != 5 ||
 	    regn.span > 512 * MIB)
 		return 3;
+	if (strcmp(swap_setup.file, "/some/file") != 0 || swap_setup.file == c.swap_file ||
+	    swap_setup.size != 3 * MIB)
+		return 5;
 	return memcg_init(&c) == -EBUSY && memcg_init(NULL) == -EBUSY ? 0 : 4;
 }
 
@@ -353,7 +416,10 @@ static int init_refused(const void *arg)
 	c.unaccounted = 0;
 	if (memcg_init(endless()) != -E2BIG)
 		return 6;
-	if (lib_is_up || conf.max != before)
+	c.swap_file = "relative";
+	if (memcg_init(&c) != -EINVAL)
+		return 9;
+	if (lib_is_up || conf.max != before || *conf.swap_file)
 		return 7;
 	l.unknown[1] = 0;
 	return memcg_init(&l.c) == 0 && conf.max == MIB ? 0 : 8;
@@ -408,6 +474,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_values),
 		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_each_has_its_effect),
 		cmocka_unit_test(test_failures_on_demand),
 		cmocka_unit_test(test_ignored_in_secure_execution),
