@@ -13,6 +13,7 @@
 #include <memcg/group.h>
 #include <memcg/alloc.h>
 #include <memcg/event.h>
+#include <memcg/mm.h>
 #include <memcg/page.h>
 #include <memcg/pipe.h>
 #include <memcg/report.h>

@@ -76,6 +76,13 @@ struct memcg_config {
 	unsigned pcpu;	      /**< 0 choose, 1 portable, 2 rseq */
 	unsigned unaccounted; /**< 1: start with memory.accounting off */
 	uint64_t purge_ms;    /**< age at which free pages go back to the system; 0: default 1000 */
+	/**
+	 * File for evicted pages: an absolute path; copied. It is opened when it is first needed,
+	 * made when it is missing, and must be this user's, 0600, and empty or used for this
+	 * before. NULL: a file without a name, in $TMPDIR or /tmp.
+	 */
+	const char *swap_file;
+	uint64_t swap_size; /**< bytes it may have; 0: default 1G; less than 8192: no swap file */
 };
 #define MEMCG_CONFIG_INIT MEMCG_SIZED_(struct memcg_config)
 

@@ -28,6 +28,10 @@
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
+#include "vm/mech.h"
+#include "vm/reclaim.h"
+#include "vm/swapfile.h"
+#include "vm/zswap.h"
 
 bool lib_is_up;
 
@@ -85,7 +89,9 @@ static void bring_up_upper(void)
 	external_init();
 	pages_ops_init();
 	stacks_init();
+	object_init();
 	reclaim_source_add(&held_slabs);
+	reclaim_source_add(&managed_pages);
 	reclaim_source_add(&shrinkers);
 	group_offlined = shrinkers_offlined;
 	group_on_free = group_gone;
@@ -95,6 +101,11 @@ static void bring_up_upper(void)
 	promote_off = !conf.promote;
 	guards_by_pages = conf.guard_pages;
 	leftovers_init(conf.leftovers);
+	swap_setup = (struct swap_setup){
+		.file = *conf.swap_file ? conf.swap_file : NULL,
+		.dir = conf.temp_dir,
+		.size = conf.swap_size,
+	};
 }
 
 static void set_root_limits(void)
@@ -130,6 +141,9 @@ static void fork_prepare(void)
 	external_fork_prepare();
 	maps_fork_prepare();
 	stack_cache_fork_prepare();
+	managed_fork_prepare();
+	swapfile_fork_prepare();
+	zswap_fork_prepare();
 	page_after_fork_prepare();
 	rcu_before_fork();
 	event_fork_prepare();
@@ -139,6 +153,7 @@ static void fork_release(void)
 {
 	page_after_fork_done();
 	stack_cache_fork_done();
+	zswap_fork_done();
 	external_fork_done();
 	handle_fork_done();
 	orphan_fork_done();
@@ -150,6 +165,8 @@ static void fork_parent(void)
 		return;
 	event_fork_parent();
 	rcu_after_fork_parent();
+	managed_fork_parent();
+	swapfile_fork_parent();
 	maps_fork_parent();
 	fork_release();
 	tasks_fork_parent();
@@ -183,6 +200,9 @@ static void fork_child(void)
 	shrinkers_fork_child();
 	reclaimer_fork_child();
 	maps_fork_child();
+	managed_fork_child();
+	mech_fork_child();
+	swapfile_fork_child();
 }
 
 static __attribute__((constructor(101))) void register_fork(void)

@@ -1,0 +1,79 @@
+/*
+ * memcg/mm.h - managed memory: addresses whose pages come when they are touched and go when their
+ * group is over its limit, to compressed memory and to a file. Include <memcg.h>.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef MEMCG_MM_H
+#define MEMCG_MM_H
+
+#include <memcg/group.h>
+
+MEMCG_BEGIN_DECLS
+
+/** An address space: ranges that one group pays for. Threads need not be in the group. */
+struct memcg_mm;
+struct memcg_file;
+
+/**
+ * Whatever is first touched through the mm from now on is charged to cg (NULL: the active group;
+ * after its destruction, to its parent). NULL and ENOMEM, or ENOSYS where the system has no
+ * file in memory. The first one installs a handler for SIGBUS and chains the one it finds:
+ * a program that sets its own later must call ours. Where the system refuses userfaultfd one log
+ * line says so, and ranges must be pinned (memcg_pin) before they are used.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg_mm *memcg_mm_create(struct memcg *cg);
+/** Unmaps all of it. NULL is allowed. What others hold of its pages stays theirs. */
+MEMCG_API void memcg_mm_destroy(struct memcg_mm *mm);
+
+enum memcg_map_flags {
+	MEMCG_MAP_SHARED = 1u << 0,   /**< anonymous pages that memcg_mmap_same may map again */
+	MEMCG_MAP_PREFAULT = 1u << 1, /**< all pages are brought in at once, or ENOMEM */
+	MEMCG_MAP_LOCKED = 1u << 2    /**< and stay until they are unmapped */
+};
+
+/**
+ * A range of length bytes, rounded up to pages, at addresses of the library's choice, multiples of
+ * 2 MiB. prot: PROT_READ, with PROT_WRITE or without. file NULL: anonymous, zero, private to the
+ * range unless MEMCG_MAP_SHARED; offset is then 0. NULL and errno: EINVAL (length 0, offset
+ * not of a page, unknown prot or flags), EOVERFLOW, ENOMEM. Not inherited by fork: the child
+ * must not use it. A system call on a page that is not in memory gives EFAULT: pin it.
+ * Touching it after memcg_munmap is SIGSEGV.
+ */
+MEMCG_API void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigned flags,
+			   struct memcg_file *file, uint64_t offset);
+/**
+ * The pages of a shared range, from addr on, mapped once more, in this or another mm; each page
+ * goes on being paid for by whoever brought it in. EINVAL: not the addresses of a shared range.
+ */
+MEMCG_API void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t length, int prot,
+				unsigned flags);
+/**
+ * Unmaps [addr, addr + length), of one range or several. Private pages go with it, at once; one
+ * that is pinned, with its pin. 0; -EINVAL (addr not of a page, not all of it this mm's), -ENOMEM.
+ */
+MEMCG_API int memcg_munmap(struct memcg_mm *mm, void *addr, size_t length);
+
+enum memcg_advice {
+	MEMCG_COLD = 1,	    /**< will not be used soon: first to go */
+	MEMCG_PAGEOUT = 2,  /**< goes now, as far as it can */
+	MEMCG_WILLNEED = 3, /**< comes in now */
+	MEMCG_DONTNEED = 4  /**< private: the content goes, it reads as zero; else only unmapped */
+};
+/** As madvise(2), for pages of this mm. 0; -EINVAL; -ENOMEM (WILLNEED: not all came in). */
+MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice);
+
+/**
+ * Brings every page of the range in, mapped, and keeps it there until memcg_unpin: for system calls
+ * and devices. Nests. 0; -EFAULT: not managed memory; -ENOMEM, -EIO: nothing is pinned.
+ * Pinned memory is not reclaimed: pin what is in use, not more.
+ */
+MEMCG_API int memcg_pin(const void *addr, size_t length);
+MEMCG_API void memcg_unpin(const void *addr, size_t length);
+
+/** read(2) and write(2) with the buffer pinned around the call; any buffer. -1 and errno. */
+MEMCG_API ssize_t memcg_io_read(int fd, void *buf, size_t n);
+MEMCG_API ssize_t memcg_io_write(int fd, const void *buf, size_t n);
+
+MEMCG_END_DECLS
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * fault.c - faults. Theory in fault.h, page_lock.h, table.h.
+ *
+ * Order: window reference, table (made if need be, which may reclaim), page lock, content, then the
+ * table lock and under it entry and mapping in one step. What is found gone there (a hole, another
+ * window) ends the fault. No lock is held while memory is charged.
+ *
+ * A fault of a page that is in memory maps its neighbours too, of the same 64 KiB, as far as they
+ * are in memory and nobody is at them: it costs a quarter of a microsecond each now and four
+ * later. They are not counted as used.
+ */
+#include "vm/fault.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include "alloc/thread.h"
+#include "group/owner.h"
+#include "sys/log.h"
+#include "vm/lists.h"
+#include "vm/mech.h"
+#include "vm/resident.h"
+#include "vm/rmap.h"
+
+#define AROUND 16u /* pages; a power of two, dividing BLOCK_PAGES */
+
+/* --- mapping ---------------------------------------------------------------------------- */
+
+/*
+ * Maps n locked pages that have memory, then writes their entries. Table lock held. The other way
+ * round a failure would have to be taken back page by page; this way one zap does it.
+ */
+static int map_locked(struct window *w, struct page *t, u32 i, u32 n, bool noticed)
+{
+	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
+	int err = mech_map(w, window_address(w, i), n, noticed);
+
+	if (unlikely(err)) {
+		mech_zap(&span, 1);
+		return err == -ENOENT ? -EFAULT : err;
+	}
+	for (u32 k = i; k < i + n; k++) {
+		struct page *pg = window_page(w, k);
+
+		if (pte_type(table_entries(t)[k % BLOCK_PAGES]) == PTE_PRESENT)
+			continue; /* zapped by whoever failed above, and touched again */
+		table_set(t, k % BLOCK_PAGES, pte_make(PTE_PRESENT, page_to_index(pg)));
+		page_uncache(pg);
+		rmap_add(pg, w->object, w->offset + k);
+	}
+	return 0;
+}
+
+/* Whether page i is still the window's to map. Table lock held. */
+static bool stands(struct window *w, struct page *t, u32 i)
+{
+	struct block *b = block_at(window_address(w, i));
+
+	/* Pairs with cut_block, which clears the slot, then looks for the table. */
+	return atomic_load_seq(&b->window) == w &&
+	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
+}
+
+static int map_page(struct window *w, struct page *t, u32 i, bool write)
+{
+	struct page *pg = window_page(w, i);
+	int err = -EFAULT;
+
+	table_lock(t);
+	if (stands(w, t, i))
+		err = map_locked(w, t, i, 1, pg->kind == PAGE_FILE && !write);
+	table_unlock(t);
+	return err;
+}
+
+/* --- around ------------------------------------------------------------------------------- */
+
+static bool wants_mapping(struct window *w, struct page *t, u32 i)
+{
+	return i < w->npages &&
+	       pte_type(atomic_load(&table_entries(t)[i % BLOCK_PAGES])) != PTE_PRESENT &&
+	       atomic_load(&window_page(w, i)->managed.where) == WHERE_RESIDENT;
+}
+
+/* Locks the neighbours of i in its 64 KiB that can be mapped with it, in a row around it. */
+static u32 lock_around(struct window *w, struct page *t, u32 i, u32 *first)
+{
+	u32 from = ALIGN_DOWN(i, AROUND), end = i + 1;
+
+	for (*first = i; *first > from && wants_mapping(w, t, *first - 1) &&
+			 page_trylock(window_page(w, *first - 1), PAGE_BUSY);
+	     --*first)
+		;
+	while (end < from + AROUND && wants_mapping(w, t, end) &&
+	       page_trylock(window_page(w, end), PAGE_BUSY))
+		end++;
+	return end - *first;
+}
+
+/* What was locked may have changed between look and lock; what has no memory is not mapped. */
+static bool still_resident(struct window *w, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (window_page(w, k)->managed.where != WHERE_RESIDENT ||
+		    window_page(w, k)->managed.flags & MG_DROPPED)
+			return false;
+	return true;
+}
+
+static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (!stands(w, t, k))
+			return false;
+	return true;
+}
+
+/* Page i is locked and resident: it is mapped, with its neighbours where that is easy. */
+static int map_around(struct window *w, struct page *t, u32 i)
+{
+	u32 first, n = lock_around(w, t, i, &first);
+	int err = -EFAULT;
+
+	table_lock(t);
+	if (n > 1 && still_resident(w, first, n) && all_stand(w, t, first, n))
+		err = map_locked(w, t, first, n, window_page(w, i)->kind == PAGE_FILE);
+	table_unlock(t);
+	for (u32 k = first; k < first + n; k++)
+		if (k != i)
+			page_unlock(window_page(w, k));
+	return err;
+}
+
+/* --- one page ------------------------------------------------------------------------------ */
+
+static void count_fault(struct page *pg, bool major)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	group_vm_event(page_memcg_rcu(pg), VM_FAULT, 1);
+	if (major)
+		group_vm_event(page_memcg_rcu(pg), VM_MAJFAULT, 1);
+	rcu_read_unlock(self);
+}
+
+/* The page is locked. What it brought in stays the object's, mapped or not. */
+static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsigned flags)
+{
+	struct page *pg = window_page(w, i);
+	bool was_in = pg->managed.where == WHERE_RESIDENT, major;
+	int err = page_bring(w->object, w->offset + i, payer, &major);
+
+	if (err)
+		return err;
+	err = was_in && !(flags & (FAULT_PIN | FAULT_WRITE)) ? map_around(w, t, i) : -EFAULT;
+	if (err)
+		err = map_page(w, t, i, flags & FAULT_WRITE);
+	if (!was_in)
+		page_enlist(pg);
+	if (err)
+		return err;
+	pg->managed.flags |= MG_REFERENCED | (flags & FAULT_WRITE ? MG_DIRTY : 0);
+	pg->managed.flags &= (u8)~MG_PROBATION;
+	if (flags & FAULT_PIN)
+		page_get(pg);
+	count_fault(pg, major);
+	return 0;
+}
+
+/* A private page that was brought in for addresses that are unmapped meanwhile is nobody's. */
+static int fault_end(struct window *w, u32 i, int err)
+{
+	page_unlock(window_page(w, i));
+	if (err == -EFAULT && w->object->kind == OBJECT_ANON)
+		object_drop_unheld(w->object, w->offset + i, 1);
+	return err;
+}
+
+int fault_page(struct window *w, u32 i, unsigned flags)
+{
+	struct handle *payer = mm_payer(w->mm);
+	struct page *t = table_need(block_at(window_address(w, i)), payer->index);
+	int err = -ENOMEM;
+
+	if (t) {
+		page_lock(window_page(w, i));
+		err = fault_end(w, i, fault_locked(w, t, i, payer->index, flags));
+	}
+	handle_sub(payer, HANDLE_PIN);
+	return err;
+}
+
+/* --- ranges ---------------------------------------------------------------------------------- */
+
+#define RUN_MAX 128u
+
+/* Locks pages from i on that are where i is: i waiting, the rest as far as they can be had. */
+static u32 lock_run(struct window *w, u32 i, u32 end, enum page_where where)
+{
+	u32 k = i + 1;
+
+	page_lock(window_page(w, i));
+	while (k < end && atomic_load(&window_page(w, k)->managed.where) == where &&
+	       page_trylock(window_page(w, k), PAGE_BUSY))
+		k++;
+	return k - i;
+}
+
+static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (window_page(w, k)->managed.where != where)
+			return false;
+	return true;
+}
+
+static int run_map(struct window *w, struct page *t, u32 i, u32 n)
+{
+	int err = -EFAULT;
+
+	table_lock(t);
+	if (all_stand(w, t, i, n))
+		err = map_locked(w, t, i, n, w->object->kind == OBJECT_FILE);
+	table_unlock(t);
+	return err;
+}
+
+/* A locked run, all new or all in memory: brought in, mapped, on its list. -EAGAIN: page by page.
+ */
+static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
+{
+	bool fresh = run_is(w, i, n, WHERE_NONE);
+
+	if (!fresh && !run_is(w, i, n, WHERE_RESIDENT))
+		return -EAGAIN;
+	if (fresh && pages_bring_new(w->object, w->offset + i, n, payer))
+		return -EAGAIN;
+	if (fresh)
+		pages_enlist(w->object, w->offset + i, n);
+	if (run_map(w, t, i, n))
+		return -EAGAIN;
+	for (u32 k = i; k < i + n; k++) {
+		if (flags & FAULT_PIN)
+			page_get(window_page(w, k));
+		window_page(w, k)->managed.flags |= MG_REFERENCED;
+	}
+	return 0;
+}
+
+static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
+{
+	int err;
+
+	n = lock_run(w, i, i + n, atomic_load(&window_page(w, i)->managed.where));
+	err = n > 1 ? run_locked(w, t, i, n, payer, flags) : -EAGAIN;
+	for (u32 k = i; k < i + n; k++)
+		page_unlock(window_page(w, k));
+	return err ? err : (int)n;
+}
+
+/* How many pages from i on, at least one; or -errno. */
+static int fault_some(struct window *w, u32 i, u32 n, u32 payer, unsigned flags)
+{
+	struct page *t = table_need(block_at(window_address(w, i)), payer);
+	int got = -EAGAIN, err;
+
+	if (!t)
+		return -ENOMEM;
+	n = MIN(MIN(n, BLOCK_PAGES - i % BLOCK_PAGES), RUN_MAX);
+	if (w->object->kind != OBJECT_FILE)
+		got = fault_run(w, t, i, n, payer, flags);
+	if (got != -EAGAIN)
+		return got;
+	err = fault_page(w, i, flags);
+	return err ? err : 1;
+}
+
+int fault_range(struct window *w, u32 i, u32 n, unsigned flags, u32 *done)
+{
+	struct handle *payer = mm_payer(w->mm);
+	int got = 0;
+
+	for (*done = 0; *done < n && got >= 0; *done += got > 0 ? (u32)got : 0)
+		got = fault_some(w, i + *done, n - *done, payer->index, flags);
+	handle_sub(payer, HANDLE_PIN);
+	return got < 0 ? got : 0;
+}
+
+/* --- SIGBUS ------------------------------------------------------------------------------------
+ */
+
+static struct sigaction before;
+
+static bool is_write(const void *context)
+{
+#ifdef __x86_64__
+	return ((const ucontext_t *)context)->uc_mcontext.gregs[REG_ERR] & 2;
+#else
+	(void)context;
+	return true;
+#endif
+}
+
+/* A handler of the program came in while this thread held something of ours. */
+static bool interrupted(const void *addr)
+{
+	if (!task_self() || !memcg__self->busy)
+		return false;
+	log_line("managed address %p is touched by a signal handler in the middle of a library "
+		 "call: handlers may touch pinned memory only",
+		 addr);
+	return true;
+}
+
+static bool serve(const siginfo_t *info, const void *context)
+{
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	struct window *w;
+	int err;
+
+	if (info->si_code != BUS_ADRERR || !window_has(info->si_addr) || interrupted(info->si_addr))
+		return false;
+	thread_need();
+	w = window_find(addr);
+	if (!w)
+		return false;
+	err = fault_page(w, window_index(w, addr), is_write(context) ? FAULT_WRITE : 0);
+	window_put(w);
+	return !err;
+}
+
+/* What is not ours goes where it would have gone, with the signals that the program had blocked. */
+static void chain(int sig, siginfo_t *info, void *context)
+{
+	pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
+	if (before.sa_flags & SA_SIGINFO && before.sa_sigaction)
+		before.sa_sigaction(sig, info, context);
+	else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
+		before.sa_handler(sig);
+	else
+		signal(sig, SIG_DFL); /* the instruction is run again, and ends the process */
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	bool served = serve(info, context);
+
+	errno = saved;
+	if (!served)
+		chain(sig, info, context);
+}
+
+/*
+ * Every signal is held back while a fault is served: a handler of the program must not run in the
+ * middle of it. The fault is the thread's own, and on the alternative stack where there is one.
+ */
+void fault_up(void)
+{
+	static u32 installed;
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	if (mech != MECH_FAULTS || atomic_xchg(&installed, 1u))
+		return;
+	sigfillset(&sa.sa_mask);
+	sigaction(SIGBUS, &sa, &before);
+}

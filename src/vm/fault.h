@@ -1,0 +1,27 @@
+/*
+ * fault.h - a page that is touched and not mapped: bringing it in and mapping it, by the handler of
+ * SIGBUS in the thread that touched it, or asked for before.
+ */
+#ifndef MEMCG_VM_FAULT_H
+#define MEMCG_VM_FAULT_H
+
+#include "vm/mm.h"
+
+/* Installs the handler of SIGBUS, once. */
+__hidden_ void fault_up(void);
+
+enum fault_flags {
+	FAULT_WRITE = 1u << 0,
+	FAULT_PIN = 1u << 1, /* the page gets a reference */
+};
+
+/*
+ * Page i of the window is in memory and mapped. 0; -EFAULT: it is not in the window any more;
+ * -ENOMEM, -EIO, -ENXIO as page_bring. May sleep; no lock is held.
+ */
+__hidden_ int fault_page(struct window *w, u32 i, unsigned flags);
+/* Pages [i, i + n), in batches where they are alike. -errno: only the first *done of them are in.
+ */
+__hidden_ int fault_range(struct window *w, u32 i, u32 n, unsigned flags, u32 *done);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * mech.c - the two mechanisms. A descriptor of userfaultfd serves all windows of one kind: those of
+ * files want their writes noticed and have one that resolves write faults by itself.
+ */
+#include "vm/mech.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "sys/file.h"
+#include "sys/log.h"
+#include "sys/map.h"
+#include "sys/uffd.h"
+
+enum mech mech;
+
+static struct lock mech_lock = LOCK_INIT(RANK_EXTENT);
+static int plain = -1, noticing = -1; /* userfaultfd's; noticing may be the same as plain */
+
+static enum mech probe(void)
+{
+	plain = sys_uffd(0);
+	if (plain < 0) {
+		log_line("userfaultfd is refused (error %d): managed memory must be pinned "
+			 "(memcg_pin) before it is used",
+			 -plain);
+		return MECH_PINS;
+	}
+	noticing = sys_uffd(UFFD_ASYNC);
+	if (noticing < 0)
+		noticing = plain;
+	return MECH_FAULTS;
+}
+
+int mech_up(void)
+{
+	lock_acquire(&mech_lock);
+	if (!mech)
+		atomic_store_release(&mech, probe());
+	lock_release(&mech_lock);
+	return 0;
+}
+
+static int uffd_of(const struct window *w)
+{
+	return w->object->kind == OBJECT_FILE ? noticing : plain;
+}
+
+static int protection(const struct window *w)
+{
+	return w->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
+int mech_open(struct window *w)
+{
+	size_t len = (size_t)w->npages << PAGE_SHIFT;
+	int prot = mech == MECH_FAULTS ? protection(w) : PROT_NONE, err;
+
+	err = sys_map_shared((void *)w->start, len, prot, managed_fd(),
+			     managed_offset(w->object->first + w->offset));
+	if (err || mech == MECH_PINS)
+		return err;
+	err = sys_uffd_register(uffd_of(w), (void *)w->start, len);
+	if (err)
+		mech_close(w->start, len);
+	return err;
+}
+
+void mech_close(uintptr_t addr, size_t len)
+{
+	sys_unreserve_shared((void *)addr, len);
+}
+
+int mech_map(struct window *w, uintptr_t addr, u32 n, bool write_noticed)
+{
+	size_t len = (size_t)n << PAGE_SHIFT;
+
+	if (mech == MECH_PINS)
+		return w->writable ? sys_open_range((void *)addr, len)
+				   : sys_open_readable((void *)addr, len);
+	return sys_uffd_continue(uffd_of(w), (void *)addr, len, write_noticed && noticing != plain);
+}
+
+int mech_zap(const struct span *spans, unsigned n)
+{
+	if (mech == MECH_PINS)
+		for (unsigned i = 0; i < n; i++)
+			sys_guard_protect(spans[i].at, spans[i].len, true);
+	return sys_zap(spans, n);
+}
+
+void mech_fork_child(void)
+{
+	lock_init(&mech_lock, RANK_EXTENT);
+	if (plain >= 0)
+		sys_close(plain);
+	if (noticing >= 0 && noticing != plain)
+		sys_close(noticing);
+	plain = noticing = -1;
+	mech = MECH_UNKNOWN;
+}

@@ -1,0 +1,281 @@
+/* mm.c - address spaces, and windows coming and going. Theory in mm.h, window.h. */
+#include "vm/mm.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "alloc/thread.h"
+#include "vm/fault.h"
+#include "vm/mech.h"
+#include "vm/rmap.h"
+
+/* --- the address space ------------------------------------------------------------------ */
+
+static int vm_up(void)
+{
+	int err = managed_up();
+
+	if (!err)
+		err = window_up();
+	if (!err)
+		err = mech_up();
+	if (!err)
+		fault_up();
+	return err;
+}
+
+static struct memcg_mm *mm_new(struct memcg *cg)
+{
+	struct memcg_mm *mm = meta_alloc(sizeof(*mm));
+
+	if (!mm)
+		return NULL;
+	lock_init(&mm->lock, RANK_MM);
+	mm->refs = 1;
+	mm->handle = cg->handle;
+	handle_add(mm->handle, HANDLE_PIN);
+	list_init(&mm->windows);
+	return mm;
+}
+
+struct memcg_mm *memcg_mm_create(struct memcg *cg)
+{
+	struct memcg_mm *mm = NULL;
+	int err;
+
+	thread_need();
+	cg = cg ? cg : group_active();
+	err = vm_up();
+	if (!err)
+		err = group_vm_need(cg);
+	if (!err)
+		mm = mm_new(cg);
+	if (!mm)
+		errno = err ? -err : ENOMEM;
+	return mm;
+}
+
+void mm_put(struct memcg_mm *mm)
+{
+	if (atomic_sub(&mm->refs, 1ul))
+		return;
+	handle_sub(mm->handle, HANDLE_PIN);
+	meta_free(mm, sizeof(*mm));
+}
+
+/* A move gives up its pin on the old handle a grace period after it has changed the word. */
+struct handle *mm_payer(struct memcg_mm *mm)
+{
+	struct rcu_reader *self = self_rcu();
+	struct handle *h;
+
+	rcu_read_lock(self);
+	h = atomic_load_acquire(&mm->handle);
+	handle_add(h, HANDLE_PIN);
+	rcu_read_unlock(self);
+	return h;
+}
+
+/* --- a window comes --------------------------------------------------------------------------- */
+
+static void set_blocks(struct window *w, struct window *to)
+{
+	struct block *b = block_at(w->start);
+
+	for (u32 i = 0; i < w->npages; i += BLOCK_PAGES)
+		atomic_store_release(&b++->window, to); /* pairs with window_find */
+}
+
+static struct window *window_make(struct memcg_mm *mm, struct object *o, u32 offset, u32 npages)
+{
+	struct window *w = meta_alloc(sizeof(*w));
+	uintptr_t start = w ? window_reserve(npages) : 0;
+
+	if (!start) {
+		if (w)
+			meta_free(w, sizeof(*w));
+		return NULL;
+	}
+	*w = (struct window){.mm = mm,
+			     .object = o,
+			     .start = start,
+			     .npages = npages,
+			     .offset = offset,
+			     .refs = 1,
+			     .left = npages};
+	object_get(o);
+	atomic_add(&mm->refs, 1ul);
+	return w;
+}
+
+/* Found by evictors from here on, by faults when its blocks are set. */
+static void window_show(struct window *w)
+{
+	lock_acquire(&w->object->lock);
+	list_add_tail(&w->object->windows, &w->of_object);
+	lock_release(&w->object->lock);
+	lock_acquire(&w->mm->lock);
+	list_add_tail(&w->mm->windows, &w->of_mm);
+	lock_release(&w->mm->lock);
+	set_blocks(w, w);
+}
+
+struct window *window_new(struct memcg_mm *mm, struct object *o, u32 offset, u32 npages,
+			  bool writable)
+{
+	struct window *w = window_make(mm, o, offset, npages);
+
+	if (!w)
+		return NULL;
+	w->writable = writable;
+	if (mech_open(w)) {
+		list_init(&w->of_object);
+		window_put(w);
+		return NULL;
+	}
+	window_show(w);
+	return w;
+}
+
+/*
+ * --- part of a window goes
+ * -------------------------------------------------------------------------
+ *
+ * A mapped page must not be found unmapped before its addresses are: somebody might take its
+ * content away while a CPU still writes to it. So entries become holes that name the page, then the
+ * addresses go, then the pages are told. Faults map at no hole. One at a time in an mm: its lock.
+ */
+
+/* Entries of [i, i + n) become holes; how many were not yet. */
+static u32 mark_entries(struct window *w, struct page *t, u32 i, u32 n)
+{
+	u32 slot = i % BLOCK_PAGES, base = i - slot, fresh = 0;
+
+	table_lock(t);
+	for (u32 end = slot + n; slot < end; slot++) {
+		u64 pte = table_entries(t)[slot];
+		u32 page = pte_type(pte) == PTE_PRESENT ? page_to_index(pte_page(pte)) : 0;
+
+		if (pte_type(pte) == PTE_HOLE)
+			continue;
+		fresh++;
+		table_set(t, slot, pte_make(PTE_HOLE, page));
+		if (w->locked)
+			page_put(window_page(w, base + slot)); /* the object's is left */
+	}
+	table_unlock(t);
+	return fresh;
+}
+
+/* The addresses are gone. */
+static void tell_pages(struct page *t, u32 slot, u32 n)
+{
+	table_lock(t);
+	for (u32 end = slot + n; slot < end; slot++) {
+		u64 pte = table_entries(t)[slot];
+
+		if (pte == pte_make(PTE_HOLE, 0))
+			continue;
+		ASSERT(pte_type(pte) == PTE_HOLE);
+		rmap_remove(pte_page(pte));
+		table_set(t, slot, pte_make(PTE_HOLE, 0));
+	}
+	table_unlock(t);
+}
+
+/* [i, i + n) of a window, in its blocks; the last one may be short. */
+static u32 step_of(u32 i, u32 end)
+{
+	return MIN(BLOCK_PAGES - i % BLOCK_PAGES, end - i);
+}
+
+static bool is_whole(const struct window *w, u32 i, u32 n)
+{
+	return !(i % BLOCK_PAGES) && n == MIN(BLOCK_PAGES, w->npages - i);
+}
+
+/*
+ * Pages of one block; how many of them were the window's. A block that goes whole: its slot first,
+ * then the table. A fault that is on the way makes a table or not, and then finds the slot cleared:
+ * pairs with the compare-and-swap in table_need and the load after it in stands().
+ */
+static u32 mark_block(struct window *w, u32 i, u32 n)
+{
+	struct block *b = block_at(window_address(w, i));
+	struct page *t;
+
+	if (atomic_load(&b->window) != w)
+		return 0; /* it has gone whole before */
+	if (is_whole(w, i, n))
+		(void)atomic_xchg(&b->window, (struct window *)NULL);
+	t = atomic_load_seq(&b->table);
+	return t ? mark_entries(w, t, i, n) : n;
+}
+
+static u32 mark(struct window *w, u32 i, u32 end)
+{
+	u32 fresh = 0;
+
+	for (u32 step; i < end; i += step) {
+		step = step_of(i, end);
+		fresh += mark_block(w, i, step);
+	}
+	return fresh;
+}
+
+static void tell(struct window *w, u32 i, u32 end)
+{
+	for (u32 step; i < end; i += step) {
+		struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
+
+		step = step_of(i, end);
+		if (t)
+			tell_pages(t, i % BLOCK_PAGES, step);
+	}
+}
+
+/* A block that goes in part keeps its holes in a table; the first and the last one may be such. */
+static bool tables_for_holes(struct window *w, u32 i, u32 end)
+{
+	struct handle *payer = mm_payer(w->mm);
+	u32 last = ALIGN_DOWN(end - 1, BLOCK_PAGES);
+	bool there = true;
+
+	if (!is_whole(w, i, step_of(i, end)))
+		there = table_need(block_at(window_address(w, i)), payer->index);
+	if (there && last > i && !is_whole(w, last, end - last))
+		there = table_need(block_at(window_address(w, last)), payer->index);
+	handle_sub(payer, HANDLE_PIN);
+	return there;
+}
+
+/* The last of it: the reference of being mapped goes. */
+static void window_end(struct window *w)
+{
+	lock_acquire(&w->mm->lock);
+	list_del(&w->of_mm);
+	lock_release(&w->mm->lock);
+	window_put(w);
+}
+
+int window_cut(struct window *w, u32 i, u32 n)
+{
+	u32 end = i + n, fresh;
+
+	if (!tables_for_holes(w, i, end))
+		return -ENOMEM;
+	lock_acquire(&w->mm->lock);
+	fresh = mark(w, i, end);
+	if (fresh) {
+		mech_close(window_address(w, i), (size_t)n << PAGE_SHIFT);
+		tell(w, i, end);
+	}
+	lock_release(&w->mm->lock);
+	if (!fresh)
+		return 0;
+	if (w->object->kind == OBJECT_ANON)
+		object_drop(w->object, w->offset + i, n);
+	if (!atomic_sub(&w->left, fresh))
+		window_end(w);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * mm.h - an address space: windows that one group pays for.
+ *
+ * 1. Whoever touches a page first pays for it: the group of the mm it was touched through, as it is
+ *    at that moment. The mm names a handle, which it pins, so it keeps no group; when its group is
+ *    destroyed the parent pays.
+ * 2. lock (RANK_MM) covers the list of windows and which blocks they have. Faults do not take it.
+ * 3. References: the program's, and one of each window. Windows go before it.
+ */
+#ifndef MEMCG_VM_MM_H
+#define MEMCG_VM_MM_H
+
+#include <memcg/mm.h>
+
+#include "group/vm.h"
+#include "vm/window.h"
+
+struct memcg_mm {
+	struct lock lock;
+	u64 refs;
+	struct handle *handle; /* who pays; changed by a move; see mm_payer */
+	struct list windows;   /* struct window, of_mm */
+};
+
+__hidden_ void mm_put(struct memcg_mm *mm);
+/* The mm's handle, with a pin: handle_sub(h, HANDLE_PIN) gives it back. */
+__hidden_ struct handle *mm_payer(struct memcg_mm *mm);
+
+/* Opens a window of the object's pages, a reference of whose is taken. NULL and errno. */
+__hidden_ struct window *window_new(struct memcg_mm *mm, struct object *o, u32 offset, u32 npages,
+				    bool writable);
+/*
+ * n pages from i on are not in the window any more; with the last one it ends. The caller has a
+ * reference, and no lock. -ENOMEM: no table for part of a block; what lies before it is done.
+ */
+__hidden_ int window_cut(struct window *w, u32 i, u32 n);
+
+#endif

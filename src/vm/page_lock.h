@@ -1,0 +1,49 @@
+/*
+ * page_lock.h - the lock of one managed page: 0, or what is done to the page.
+ *
+ * 1. BUSY: its content is being brought in, it is being mapped, moved, truncated. EVICTING: its
+ *    content is on the way out. Nothing else stands for either: who finds it taken waits, or,
+ *    holding other pages' locks, leaves the page alone.
+ * 2. It guards where the content is (where, entry), flags, object and index, and the memory itself
+ *    against being taken away. What is mapped can become unmapped without it (by munmap), what is
+ *    unmapped cannot become mapped.
+ * 3. A thread waits for one only while it holds no other page lock and no lock of rank.h. Several
+ *    are taken by trying. So eviction, which holds many, never waits for a fault.
+ */
+#ifndef MEMCG_VM_PAGE_LOCK_H
+#define MEMCG_VM_PAGE_LOCK_H
+
+#include "page/page.h"
+
+enum page_lock { PAGE_BUSY = 1u, PAGE_EVICTING = 2u };
+
+__hidden_ void page_lock_slow(struct page *pg);
+__hidden_ void page_unlock_slow(struct page *pg);
+
+static inline bool page_trylock(struct page *pg, enum page_lock state)
+{
+	u32 free = 0;
+
+	return atomic_cas(&pg->managed.lock, &free, (u32)state);
+}
+
+static inline void page_lock(struct page *pg)
+{
+	if (unlikely(!page_trylock(pg, PAGE_BUSY)))
+		page_lock_slow(pg);
+}
+
+#define PAGE_LOCK_WAITERS 4u
+
+static inline void page_unlock(struct page *pg)
+{
+	if (unlikely(atomic_xchg(&pg->managed.lock, 0u) & PAGE_LOCK_WAITERS))
+		page_unlock_slow(pg);
+}
+
+static inline bool page_locked(const struct page *pg)
+{
+	return atomic_load(&pg->managed.lock) != 0;
+}
+
+#endif

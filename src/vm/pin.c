@@ -1,0 +1,118 @@
+/*
+ * pin.c - pages that are in memory and stay: a reference each, taken while they are mapped.
+ * Eviction freezes a count of one, so it leaves them alone.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "alloc/thread.h"
+#include "vm/fault.h"
+
+static void unpin_pages(struct window *w, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		page_put(window_page(w, k));
+}
+
+struct range {
+	uintptr_t at, end;
+};
+
+static bool range_of(const void *addr, size_t length, struct range *r)
+{
+	r->at = ALIGN_DOWN((uintptr_t)addr, PAGE_SIZE);
+	return length && !__builtin_add_overflow((uintptr_t)addr, length, &r->end) &&
+	       r->end <= UINTPTR_MAX - PAGE_SIZE;
+}
+
+/* The window the range begins in, and how many of its pages it has there. NULL: not managed. */
+static struct window *first_of(const struct range *r, u32 *i, u32 *n)
+{
+	struct window *w = window_find(r->at);
+
+	if (!w)
+		return NULL;
+	*i = window_index(w, r->at);
+	*n = (u32)MIN((u64)(w->npages - *i), DIV_ROUND_UP(r->end - r->at, PAGE_SIZE));
+	if (*i < w->npages)
+		return w;
+	window_put(w);
+	return NULL;
+}
+
+void memcg_unpin(const void *addr, size_t length)
+{
+	struct range r;
+	struct window *w;
+	u32 i, n;
+
+	if (!range_of(addr, length, &r))
+		return;
+	for (; r.at < r.end; r.at += (uintptr_t)n << PAGE_SHIFT) {
+		w = first_of(&r, &i, &n);
+		if (!w)
+			return;
+		unpin_pages(w, i, n);
+		window_put(w);
+	}
+}
+
+int memcg_pin(const void *addr, size_t length)
+{
+	struct range r;
+	struct window *w;
+	u32 i, n, done = 0;
+	int err = 0;
+
+	if (!length)
+		return 0;
+	if (!range_of(addr, length, &r))
+		return -EFAULT;
+	thread_need();
+	for (; !err && r.at < r.end; r.at += (uintptr_t)done << PAGE_SHIFT) {
+		w = first_of(&r, &i, &n);
+		if (!w) {
+			err = -EFAULT;
+			break;
+		}
+		err = fault_range(w, i, n, FAULT_PIN, &done);
+		window_put(w);
+	}
+	if (err && r.at > (uintptr_t)addr)
+		memcg_unpin(addr, r.at - (uintptr_t)addr);
+	return err;
+}
+
+/* --- system calls ----------------------------------------------------------------------- */
+
+ssize_t memcg_io_read(int fd, void *buf, size_t n)
+{
+	bool managed = window_has(buf);
+	int err = managed ? memcg_pin(buf, n) : 0;
+	ssize_t r;
+
+	if (err) {
+		errno = -err;
+		return -1;
+	}
+	r = read(fd, buf, n);
+	if (managed)
+		memcg_unpin(buf, n);
+	return r;
+}
+
+ssize_t memcg_io_write(int fd, const void *buf, size_t n)
+{
+	bool managed = window_has(buf);
+	int err = managed ? memcg_pin(buf, n) : 0;
+	ssize_t r;
+
+	if (err) {
+		errno = -err;
+		return -1;
+	}
+	r = write(fd, buf, n);
+	if (managed)
+		memcg_unpin(buf, n);
+	return r;
+}

@@ -1,0 +1,200 @@
+/*
+ * reclaim.c - which pages a group gives back: its part of the list of sources (reclaim/source.h).
+ *
+ * 1. Anonymous pages and those of files in proportion to what there is of each. Of each kind the
+ *    inactive list is filled up from the active one (lists.h) to a quarter of both, by at most four
+ *    times what is asked for: so a first reclaim is not the price of the whole list. And to what is
+ *    asked for: then the oldest have no time to show that they are used.
+ * 2. From the inactive list the oldest go: one that was used meanwhile becomes active, one that is
+ *    mapped without having been taken out before is taken out and begins again, the rest is
+ * evicted.
+ * 3. When that is too little, compressed copies are written to the swap file, the oldest first.
+ * 4. A call looks at most twice at each page, so it ends. It runs none of the program's code, and
+ *    never waits for a page: whose lock is taken is left alone.
+ */
+#include "vm/reclaim.h"
+
+#include "vm/lists.h"
+#include "vm/resident.h"
+#include "vm/rmap.h"
+#include "vm/store.h"
+
+struct shrink {
+	struct memcg *cg;
+	unsigned how;
+	u64 want, freed; /* bytes */
+};
+
+static bool claim(struct page *pg)
+{
+	if (!page_trylock(pg, PAGE_EVICTING))
+		return false;
+	if (!page_pinned(pg))
+		return true;
+	page_unlock(pg);
+	return false;
+}
+
+static unsigned isolate(struct memcg *cg, enum lru_list list, struct page **out, unsigned n)
+{
+	struct lruvec *lv = &cg->vm->lru;
+	unsigned got;
+
+	lock_acquire(&lv->lock);
+	got = lru_isolate(lv, list, claim, out, MIN(n, EVICT_MAX));
+	lock_release(&lv->lock);
+	stat_add(cg->handle->index, lru_stat(list), -(s64)got * (s64)PAGE_SIZE);
+	return got;
+}
+
+static enum vm_event scan_event(unsigned how)
+{
+	return how == RECLAIM_ANY ? VM_SCAN_PROACTIVE : VM_SCAN_DIRECT;
+}
+
+static enum vm_event steal_event(unsigned how)
+{
+	return how == RECLAIM_ANY ? VM_STEAL_PROACTIVE : VM_STEAL_DIRECT;
+}
+
+/* --- active to inactive ------------------------------------------------------------------ */
+
+/* n locked pages that are on no list: out of their windows, on the inactive list. */
+static void put_on_probation(struct page **pages, unsigned n)
+{
+	pages_take_out(pages, n);
+	for (unsigned i = 0; i < n; i++) {
+		pages[i]->managed.flags &= (u8)~MG_REFERENCED;
+		pages[i]->managed.flags |= MG_PROBATION;
+		page_relist(pages[i], false);
+		page_unlock(pages[i]);
+	}
+}
+
+static void refill(struct memcg *cg, enum lru_list inactive, u64 want)
+{
+	struct lruvec *lv = &cg->vm->lru;
+	u64 in = lru_bytes(lv, inactive), all = in + lru_bytes(lv, inactive + 1);
+	u64 target = MAX(MIN(all / 4, in + 4 * want), want);
+	u64 n = target > in ? DIV_ROUND_UP(target - in, PAGE_SIZE) : 0;
+	struct page *pages[EVICT_MAX];
+	unsigned got;
+
+	for (; n; n -= MIN(n, EVICT_MAX)) {
+		got = isolate(cg, inactive + 1, pages, (unsigned)MIN(n, EVICT_MAX));
+		if (!got)
+			return;
+		put_on_probation(pages, got);
+		group_vm_event(cg, VM_REFILL, got);
+		group_vm_event(cg, VM_DEACTIVATED, got);
+	}
+}
+
+/* --- inactive to nowhere -----------------------------------------------------------------------
+ */
+
+/* The page is to be evicted now; else it has found its list, and is unlocked. */
+static bool is_victim(struct shrink *s, struct page *pg)
+{
+	if (pg->managed.flags & MG_PROBATION && !page_mapped(pg))
+		return true;
+	if (pg->managed.flags & MG_REFERENCED) {
+		pg->managed.flags = (u8)((pg->managed.flags & ~MG_REFERENCED) | MG_WORKINGSET);
+		page_relist(pg, true);
+		page_unlock(pg);
+		group_vm_event(s->cg, VM_ACTIVATED, 1);
+		return false;
+	}
+	if (!page_mapped(pg))
+		return true;
+	put_on_probation(&pg, 1);
+	return false;
+}
+
+static u64 shrink_batch(struct shrink *s, enum lru_list inactive, u64 bytes, unsigned *looked)
+{
+	struct page *pages[EVICT_MAX];
+	unsigned got = isolate(s->cg, inactive, pages, (unsigned)DIV_ROUND_UP(bytes, PAGE_SIZE));
+	unsigned victims = 0;
+	u64 freed;
+
+	*looked = got;
+	for (unsigned i = 0; i < got; i++)
+		if (is_victim(s, pages[i]))
+			pages[victims++] = pages[i];
+	freed = evict_pages(pages, victims);
+	group_vm_event(s->cg, scan_event(s->how), got);
+	group_vm_event(s->cg, steal_event(s->how), freed >> PAGE_SHIFT);
+	return freed;
+}
+
+static u64 shrink_list(struct shrink *s, enum lru_list inactive, u64 want)
+{
+	struct lruvec *lv = &s->cg->vm->lru;
+	u64 looks = 2 * ((lru_bytes(lv, inactive) + lru_bytes(lv, inactive + 1)) >> PAGE_SHIFT);
+	u64 freed = 0;
+	unsigned looked = 1;
+
+	while (freed < want && looks && looked) {
+		refill(s->cg, inactive, want - freed);
+		freed += shrink_batch(s, inactive, want - freed, &looked);
+		looks -= MIN(looks, looked);
+	}
+	return freed;
+}
+
+/* --- the source
+ * ------------------------------------------------------------------------------------ */
+
+static u64 evictable(const struct lruvec *lv, enum lru_list inactive)
+{
+	return lru_bytes(lv, inactive) + lru_bytes(lv, inactive + 1);
+}
+
+static u64 vm_count(struct memcg *cg, unsigned how)
+{
+	const struct lruvec *lv = &cg->vm->lru;
+
+	if (how == RECLAIM_QUIET)
+		return 0;
+	return evictable(lv, LRU_INACTIVE_ANON) + evictable(lv, LRU_INACTIVE_FILE) +
+	       lru_bytes(lv, LRU_COPIES) / 4; /* of what they stand for, a guess */
+}
+
+/* No step of this may end up here again: what it allocates is charged by force. */
+static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
+{
+	struct shrink s = {.cg = cg, .how = how & ~RECLAIM_LATE_TOO};
+	u64 anon = evictable(&cg->vm->lru, LRU_INACTIVE_ANON);
+	u64 file = evictable(&cg->vm->lru, LRU_INACTIVE_FILE);
+	u64 from_file = (u64)((unsigned __int128)bytes * file / (anon + file + 1));
+
+	s.freed = shrink_list(&s, LRU_INACTIVE_FILE, from_file);
+	if (s.freed < bytes)
+		s.freed += shrink_list(&s, LRU_INACTIVE_ANON, bytes - s.freed);
+	if (s.freed < bytes)
+		s.freed += store_write_back(cg, bytes - s.freed);
+	return s.freed;
+}
+
+static struct memcg *vm_next(struct memcg *top, struct memcg *prev)
+{
+	do
+		prev = group_next(top, prev);
+	while (prev && (!atomic_load_acquire(&prev->vm) || !vm_count(prev, RECLAIM_OWN)));
+	return prev;
+}
+
+static void vm_rotate(struct memcg *top, struct memcg *last)
+{
+	(void)top, (void)last;
+}
+
+const struct reclaim_source managed_pages = {
+	.name = "managed pages",
+	.own = true,
+	.next = vm_next,
+	.count = vm_count,
+	.scan = vm_scan,
+	.rotate = vm_rotate,
+};

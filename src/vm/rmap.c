@@ -1,0 +1,128 @@
+/* rmap.c - the count of mappings, and finding them. Theory in rmap.h. */
+#include "vm/rmap.h"
+
+#include "count/stat.h"
+#include "group/handle.h"
+#include "group/task.h"
+#include "vm/mech.h"
+
+/* Anonymous pages are counted by being in memory. */
+static void count_mapped(const struct page *pg, const struct handle *owner, s64 bytes)
+{
+	if (pg->kind != PAGE_ANON)
+		stat_add(owner->index, STAT_FILE_MAPPED, bytes);
+}
+
+/*
+ * The count of an anonymous page's mappings can only leave 0 here: what the page is of is written
+ * down now, whatever way brought it in.
+ */
+void rmap_add(struct page *pg, struct object *o, u32 index)
+{
+	bool first = (u32)atomic_add(&pg->maps, 1ul) == 1;
+
+	ASSERT(page_locked(pg));
+	if (first) {
+		count_mapped(pg, page_objcg(pg), PAGE_SIZE);
+		pg->managed.object = o;
+		pg->managed.index = index;
+	}
+	BUG_ON(pg->managed.object != o || pg->managed.index != index);
+}
+
+/* Pairs with page_moved: a move between the two loads of a round makes the exchange fail. */
+void rmap_remove(struct page *pg)
+{
+	struct rcu_reader *self = self_rcu();
+	const struct handle *owner;
+	u64 maps;
+
+	rcu_read_lock(self);
+	maps = atomic_load_acquire(&pg->maps);
+	do {
+		BUG_ON(!(u32)maps);
+		owner = page_objcg_rcu(pg);
+	} while (!atomic_cas(&pg->maps, &maps, maps - 1));
+	if ((u32)maps == 1)
+		count_mapped(pg, owner, -(s64)PAGE_SIZE);
+	rcu_read_unlock(self);
+}
+
+/* --- from a page to its mappings --------------------------------------------------------- */
+
+/* Takes the page out of the window's table, if it is in it. */
+static bool unmap_in(struct window *w, struct page *pg, uintptr_t *addr)
+{
+	u32 i = pg->managed.index - w->offset, slot = i % BLOCK_PAGES;
+	struct page *t;
+	bool was;
+
+	*addr = window_address(w, i);
+	t = atomic_load_acquire(&block_at(*addr)->table);
+	if (!t)
+		return false;
+	table_lock(t);
+	was = table_entries(t)[slot] == pte_make(PTE_PRESENT, page_to_index(pg));
+	if (was) {
+		table_set(t, slot, pte_make(PTE_SWAPPED, page_to_index(pg)));
+		rmap_remove(pg);
+	}
+	table_unlock(t);
+	return was;
+}
+
+static bool shows(const struct window *w, u32 index)
+{
+	return index >= w->offset && index - w->offset < w->npages;
+}
+
+static void zap_add(struct zap *z, struct window *w, uintptr_t addr)
+{
+	struct span *last = z->n ? &z->span[z->n - 1] : NULL;
+
+	if (last && z->window[z->n - 1] == w && (uintptr_t)last->at + last->len == addr) {
+		last->len += PAGE_SIZE;
+		window_put(w); /* one for the run is enough; never the last */
+		return;
+	}
+	z->span[z->n] = (struct span){(void *)addr, PAGE_SIZE};
+	z->window[z->n++] = w;
+}
+
+/*
+ * The object's lock keeps every window on the list, and a window on the list has its tables. One in
+ * whose table the page was is mapped still: munmap clears entries first.
+ */
+bool rmap_unmap(struct page *pg, struct zap *z)
+{
+	struct object *o = pg->managed.object;
+	struct list *at;
+	uintptr_t addr;
+
+	if (!page_mapped(pg))
+		return true;
+	lock_acquire(&o->lock);
+	list_for_each(at, &o->windows)
+	{
+		struct window *w = list_entry(at, struct window, of_object);
+
+		if (zap_full(z) || !page_mapped(pg))
+			break;
+		if (!shows(w, pg->managed.index) || !unmap_in(w, pg, &addr))
+			continue;
+		BUG_ON(!window_tryget(w));
+		zap_add(z, w, addr);
+	}
+	lock_release(&o->lock);
+	return !zap_full(z) || !page_mapped(pg);
+}
+
+void zap_flush(struct zap *z)
+{
+	if (!z->n)
+		return;
+	mech_zap(z->span, z->n);
+	for (unsigned i = 0; i < z->n; i++)
+		window_put(z->window[i]);
+	z->n = 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * rmap.h - mapping and unmapping pages: the entry, the count of mappings, the statistic of the
+ * owner; and from a page to everywhere it is mapped.
+ *
+ * 1. rmap_add wants the page lock and the table lock, rmap_remove the table lock alone: so unmapped
+ *    stays unmapped under the page lock, and mapped here stays mapped under the table lock.
+ * 2. Neither takes a lock of a group. A mover changes the owner of a page that is mapped in the
+ *    table whose lock it holds, or of one that is mapped nowhere and locked. So nobody makes the
+ *    count 0 while a mapped page is moved, nor leaves 0. But who has just made it 0 has a statistic
+ *    to correct, of the owner that the page had then, and a mover that finds it unmapped does not
+ *    wait. Hence count and number of moves are one word: rmap_remove reads it, then the owner, and
+ *    takes a mapping off by compare-and-swap, all in one RCU section, so that the owner it read is
+ *    the one of that moment. (models/move.pml, READ_LATE; the discussion left that open.)
+ * 3. The first mapping of an anonymous page sets its (object, index), on every path.
+ */
+#ifndef MEMCG_VM_RMAP_H
+#define MEMCG_VM_RMAP_H
+
+#include "sys/memfd.h"
+#include "vm/table.h"
+
+__hidden_ void rmap_add(struct page *pg, struct object *o, u32 index);
+__hidden_ void rmap_remove(struct page *pg);
+
+/*
+ * The owner of the page has been changed, by who has its lock, and, when it is mapped, the lock of
+ * a table it is mapped in. Who reads the new number reads the new owner.
+ */
+static inline void page_moved(struct page *pg)
+{
+	(void)atomic_add(&pg->maps, 1ul << 32);
+}
+
+static inline bool page_mapped(const struct page *pg)
+{
+	return atomic_load(&pg->mapcount) != 0;
+}
+
+/* A batch of addresses to be zapped, with what keeps them the windows' meanwhile. */
+struct zap {
+	unsigned n;
+	struct span span[64]; /* runs; not more, because a fault may run on a small signal stack */
+	struct window *window[64];
+};
+
+static inline bool zap_full(const struct zap *z)
+{
+	return z->n >= ARRAY_SIZE(z->span);
+}
+
+/*
+ * Takes a page, whose lock is held, out of every table it is in; the addresses are in z and have to
+ * be zapped. False: z is full, zap it and call again.
+ */
+__hidden_ bool rmap_unmap(struct page *pg, struct zap *z);
+/* When it returns, nobody reaches the pages through the addresses gathered. z is empty. */
+__hidden_ void zap_flush(struct zap *z);
+
+#endif

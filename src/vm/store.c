@@ -1,0 +1,255 @@
+/*
+ * store.c - where a copy is kept. Theory in store.h.
+ *
+ * A group's compressed copies are bounded by memory.zswap.max at it and at every group above: it is
+ * looked at before a copy is made, as the counters stand, so that CPUs that do so at once may pass
+ * it by a copy each. 0: nothing is compressed. memory.zswap.writeback 0, at the group or above:
+ * nothing of it is written to a file.
+ */
+#include "vm/store.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "group/owner.h"
+#include "group/vm.h"
+#include "vm/lists.h"
+#include "vm/swapfile.h"
+#include "vm/zswap.h"
+
+/* --- what the group allows ----------------------------------------------------------- */
+
+static void count_event(const struct page *pg, enum vm_event event)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	group_vm_event(page_memcg_rcu(pg), event, 1);
+	rcu_read_unlock(self);
+}
+
+static bool has_room(const struct memcg *cg)
+{
+	u64 max = atomic_load(&cg->zswap_max);
+
+	return max == MEMCG_UNLIMITED || group_vm_stat(cg, STAT_ZSWAP) + PAGE_SIZE <= max;
+}
+
+/* At the group that pays, and all above. */
+static bool all_above(const struct page *pg, bool (*allows)(const struct memcg *cg))
+{
+	struct rcu_reader *self = self_rcu();
+	const struct memcg *cg;
+
+	rcu_read_lock(self);
+	for (cg = page_memcg_rcu(pg); cg && allows(cg); cg = cg->parent)
+		;
+	rcu_read_unlock(self);
+	return !cg;
+}
+
+static bool writes_back(const struct memcg *cg)
+{
+	return !atomic_load(&cg->no_zswap_writeback);
+}
+
+bool store_may_write(const struct page *pg)
+{
+	return all_above(pg, writes_back);
+}
+
+/* --- making copies ------------------------------------------------------------------------ */
+
+static void count_copy(const struct page *pg, s64 times)
+{
+	u32 h = page_objcg(pg)->index;
+
+	stat_add(h, STAT_ZSWAP, times * (s64)zswap_bytes(pg->managed.entry));
+	stat_add(h, STAT_ZSWAPPED, times * (s64)PAGE_SIZE);
+}
+
+int store_compress(struct page *pg)
+{
+	u64 entry;
+	int where;
+
+	if (!all_above(pg, has_room))
+		return -E2BIG;
+	where = zswap_store(page_address(pg), page_objcg(pg)->index, &entry);
+	if (where < 0)
+		return where;
+	pg->managed.entry = entry;
+	atomic_store(&pg->managed.where, (u8)where);
+	if (where == WHERE_ZSWAP)
+		count_copy(pg, 1);
+	count_event(pg, where == WHERE_ZSWAP ? VM_ZSWPOUT : VM_SWPOUT_ZERO);
+	return 0;
+}
+
+unsigned store_write(struct page **pages, unsigned n)
+{
+	const void *from[SWAP_CLUSTER];
+	u32 slots[SWAP_CLUSTER];
+	int got = swap_alloc(slots, n);
+
+	for (int i = 0; i < got; i++)
+		from[i] = page_address(pages[i]);
+	if (got <= 0 || swap_write(from, slots, (unsigned)got))
+		return 0;
+	for (int i = 0; i < got; i++) {
+		pages[i]->managed.entry = slots[i];
+		atomic_store(&pages[i]->managed.where, (u8)WHERE_SWAP);
+		count_event(pages[i], VM_SWPOUT);
+	}
+	return (unsigned)got;
+}
+
+/* --- writing copies back ------------------------------------------------------------------ */
+
+/* Room for a cluster of pages, made at the first need and kept; one thread at a time. */
+static struct lock room_lock = LOCK_INIT(RANK_ROOM);
+static struct page *room;
+
+static bool claim(struct page *pg)
+{
+	return page_trylock(pg, PAGE_EVICTING);
+}
+
+static unsigned oldest_copies(struct memcg *cg, struct page **out)
+{
+	struct lruvec *lv = &cg->vm->lru;
+	unsigned n;
+
+	lock_acquire(&lv->lock);
+	n = lru_isolate(lv, LRU_COPIES, claim, out, SWAP_CLUSTER);
+	lock_release(&lv->lock);
+	return n;
+}
+
+/* The copies that are whole, unpacked into the room; the others stay where they are. */
+static unsigned unpack(struct page **pages, unsigned n, const void **at)
+{
+	unsigned whole = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		char *to = (char *)page_address(room) + (size_t)whole * PAGE_SIZE;
+
+		if (zswap_load(pages[i]->managed.entry, to)) {
+			page_unlock(pages[i]);
+			continue;
+		}
+		at[whole] = to;
+		pages[whole++] = pages[i];
+	}
+	return whole;
+}
+
+static u64 replace_copy(struct page *pg, u32 slot)
+{
+	u64 bytes = zswap_bytes(pg->managed.entry);
+
+	store_drop(pg);
+	pg->managed.entry = slot;
+	atomic_store(&pg->managed.where, (u8)WHERE_SWAP);
+	count_event(pg, VM_ZSWPWB);
+	count_event(pg, VM_SWPOUT);
+	page_unlock(pg);
+	return bytes;
+}
+
+/* One cluster; 0: nothing more can be had. Room lock held. */
+static u64 write_back_some(struct memcg *cg)
+{
+	struct page *pages[SWAP_CLUSTER];
+	const void *at[SWAP_CLUSTER];
+	u32 slots[SWAP_CLUSTER];
+	unsigned n = unpack(pages, oldest_copies(cg, pages), at), done = 0;
+	int got = n ? swap_alloc(slots, n) : 0;
+	u64 bytes = 0;
+
+	if (got > 0 && !swap_write(at, slots, (unsigned)got))
+		for (; done < (unsigned)got; done++)
+			bytes += replace_copy(pages[done], slots[done]);
+	for (; done < n; done++) {
+		page_enlist_copy(pages[done]);
+		page_unlock(pages[done]);
+	}
+	return bytes;
+}
+
+static bool room_there(void)
+{
+	if (!room)
+		room = block_alloc(log2_up(SWAP_CLUSTER));
+	return room;
+}
+
+u64 store_write_back(struct memcg *cg, u64 bytes)
+{
+	u64 freed = 0, some = 1;
+
+	if (!lock_try(&room_lock))
+		return 0; /* somebody else is at it */
+	while (room_there() && freed < bytes && some) {
+		some = write_back_some(cg);
+		freed += some;
+	}
+	lock_release(&room_lock);
+	return freed;
+}
+
+/* --- using and dropping them ------------------------------------------------------------------ */
+
+void store_drop(struct page *pg)
+{
+	if (pg->managed.where == WHERE_ZSWAP) {
+		if (pg->managed.list)
+			page_delist(pg);
+		count_copy(pg, -1);
+		zswap_free(pg->managed.entry);
+	} else if (pg->managed.where == WHERE_SWAP) {
+		swap_free((u32)pg->managed.entry);
+	}
+	pg->managed.entry = 0;
+}
+
+static int load(const struct page *pg)
+{
+	void *to = page_address(pg);
+
+	switch (pg->managed.where) {
+	case WHERE_ZSWAP:
+		count_event(pg, VM_ZSWPIN);
+		return zswap_load(pg->managed.entry, to);
+	case WHERE_SWAP:
+		count_event(pg, VM_SWPIN);
+		return swap_read((u32)pg->managed.entry, to);
+	default:
+		count_event(pg, VM_SWPIN_ZERO);
+		zswap_fill(pg->managed.entry, to);
+		return 0;
+	}
+}
+
+u32 store_read_run(struct page **pages, unsigned n)
+{
+	void *to[SWAP_CLUSTER] = {NULL};
+	u32 there;
+
+	for (unsigned i = 0; i < n; i++)
+		to[i] = page_address(pages[i]);
+	there = swap_read_run((u32)pages[0]->managed.entry, n, to);
+	for (unsigned i = 0; i < n; i++)
+		if (there >> i & 1)
+			count_event(pages[i], VM_SWPIN);
+	return there;
+}
+
+int store_load(struct page *pg)
+{
+	int err = load(pg);
+
+	if (!err)
+		store_drop(pg);
+	return err;
+}

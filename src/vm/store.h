@@ -1,0 +1,38 @@
+/*
+ * store.h - copies of pages that are not in memory: a word, compressed (zswap.h), or in the swap
+ * file (swapfile.h). The page lock is held; `where` and `entry` of the page say which, and the
+ * owner of the page pays for the copy.
+ */
+#ifndef MEMCG_VM_STORE_H
+#define MEMCG_VM_STORE_H
+
+#include "group/group.h"
+
+/*
+ * Makes a copy of the resident page in memory; where and entry are the copy's then. -E2BIG: it does
+ * not compress, or its group has as much compressed as it may: the file, then. -ENOMEM. Nothing
+ * changed.
+ */
+__hidden_ int store_compress(struct page *pg);
+/* The same in the swap file, n <= SWAP_CLUSTER pages of one group: how many of the first. */
+__hidden_ unsigned store_write(struct page **pages, unsigned n);
+/* Whether the group of the page lets it be written to a file. */
+__hidden_ bool store_may_write(const struct page *pg);
+
+/* The copy into the alias; it goes. -EIO: it was damaged, and stays. */
+__hidden_ int store_load(struct page *pg);
+__hidden_ void store_drop(struct page *pg);
+
+/*
+ * n <= SWAP_CLUSTER locked pages whose slots follow one another into the alias; the slots stay
+ * theirs. Bit i: pages[i] is there.
+ */
+__hidden_ u32 store_read_run(struct page **pages, unsigned n);
+
+/*
+ * Writes compressed copies of the group to the file, the oldest first, until so many bytes of them
+ * are free or there is nothing more to be had. Bytes.
+ */
+__hidden_ u64 store_write_back(struct memcg *cg, u64 bytes);
+
+#endif

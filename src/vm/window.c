@@ -1,0 +1,159 @@
+/* window.c - the range of addresses, its blocks, and references to windows. */
+#include "vm/window.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/runmap.h"
+#include "group/task.h"
+#include "sys/map.h"
+#include "sys/memfd.h"
+#include "vm/mm.h"
+
+struct window_zone zone;
+
+static struct lock zone_lock = LOCK_INIT(RANK_EXTENT);
+static struct runmap addresses;
+
+/* Addresses are cheap: four times what can be managed, so that unmapping leaves room. */
+#define ZONE_TIMES 4u
+
+static int array_up(u32 nr)
+{
+	size_t bytes = ALIGN_UP(nr * sizeof(struct block), PAGE_SIZE);
+	void *array = sys_reserve(bytes, PAGE_SIZE);
+
+	if (!array)
+		return -ENOMEM;
+	if (sys_open_range(array, bytes)) {
+		sys_unmap(array, bytes);
+		return -ENOMEM;
+	}
+	zone.block = array;
+	return 0;
+}
+
+/* As many addresses as the system gives, up to that. */
+static u32 reserve_some(u32 nr)
+{
+	void *base = NULL;
+
+	for (; nr; nr /= 2) {
+		base = sys_reserve((size_t)nr << BLOCK_SHIFT, BLOCK_SIZE);
+		if (base)
+			break;
+	}
+	zone.base = (uintptr_t)base;
+	return nr;
+}
+
+static int up_locked(void)
+{
+	u32 nr = regn.managed_pages / BLOCK_PAGES * ZONE_TIMES;
+
+	if (zone.nr)
+		return 0;
+	if (!addresses.word)
+		addresses.word = meta_alloc(runmap_bytes(nr));
+	if (!addresses.word || (!zone.block && array_up(nr)))
+		return -ENOMEM;
+	addresses.nr = reserve_some(nr);
+	atomic_store_release(&zone.nr, addresses.nr);
+	return addresses.nr ? 0 : -ENOMEM;
+}
+
+int window_up(void)
+{
+	int err;
+
+	lock_acquire(&zone_lock);
+	err = up_locked();
+	lock_release(&zone_lock);
+	return err;
+}
+
+uintptr_t window_reserve(u32 npages)
+{
+	u32 first;
+
+	lock_acquire(&zone_lock);
+	first = runmap_take(&addresses, DIV_ROUND_UP(npages, BLOCK_PAGES));
+	lock_release(&zone_lock);
+	return first == RUNMAP_NONE ? 0 : zone.base + ((uintptr_t)first << BLOCK_SHIFT);
+}
+
+void window_unreserve(uintptr_t start, u32 npages)
+{
+	lock_acquire(&zone_lock);
+	runmap_give(&addresses, (u32)((start - zone.base) >> BLOCK_SHIFT),
+		    DIV_ROUND_UP(npages, BLOCK_PAGES));
+	lock_release(&zone_lock);
+}
+
+/* --- references ------------------------------------------------------------------------ */
+
+bool window_tryget(struct window *w)
+{
+	u64 refs = atomic_load(&w->refs);
+
+	while (refs)
+		if (atomic_cas(&w->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+struct window *window_find(uintptr_t addr)
+{
+	struct rcu_reader *self = self_rcu();
+	struct window *w;
+
+	if (!window_has((void *)addr))
+		return NULL;
+	rcu_read_lock(self);
+	w = atomic_load_acquire(&block_at(addr)->window); /* pairs with window_map, mm.c */
+	if (w && !window_tryget(w))
+		w = NULL;
+	rcu_read_unlock(self);
+	return w;
+}
+
+static void window_free(struct rcu_head *rcu)
+{
+	struct window *w = container_of(rcu, struct window, rcu);
+
+	meta_free(w, sizeof(*w));
+}
+
+/* Nobody is in the window any more, so nobody installs another. */
+static void free_tables(struct window *w)
+{
+	struct block *b = block_at(w->start), *end = b + DIV_ROUND_UP(w->npages, BLOCK_PAGES);
+	struct page *dead[64];
+	size_t n = 0;
+
+	for (; b < end; b++) {
+		if (!b->table)
+			continue;
+		dead[n++] = b->table;
+		atomic_store(&b->table, (struct page *)NULL);
+		if (n == ARRAY_SIZE(dead)) {
+			pages_release(dead, n);
+			n = 0;
+		}
+	}
+	pages_release(dead, n);
+}
+
+void window_put(struct window *w)
+{
+	if (atomic_sub(&w->refs, 1ul))
+		return;
+	lock_acquire(&w->object->lock);
+	list_del(&w->of_object); /* before its tables go: see rmap_unmap */
+	lock_release(&w->object->lock);
+	free_tables(w);
+	window_unreserve(w->start, w->npages);
+	object_put(w->object);
+	mm_put(w->mm);
+	rcu_defer(&w->rcu, window_free);
+}

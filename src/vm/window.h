@@ -1,0 +1,88 @@
+/*
+ * window.h - where the program sees an object, and from an address to that.
+ *
+ * 1. Windows lie in a reserved range of addresses, in whole blocks of 2 MiB. For each block an
+ *    array has the window and the table with the block's 512 entries, so that a fault finds
+ *    both by arithmetic. A block's slot is set before its addresses are mapped and cleared after
+ *    they are reserved again.
+ * 2. A window has a reference for being mapped, one for each of its blocks, and those of who works
+ *    on it. Readers of the array get it in an RCU section by window_tryget. Its addresses are
+ *    another window's only when the last reference has gone: so zapping an address that a
+ *    window had a moment ago harms nobody.
+ * 3. Unmapping part of a block leaves holes in its table: the addresses are inaccessible.
+ */
+#ifndef MEMCG_VM_WINDOW_H
+#define MEMCG_VM_WINDOW_H
+
+#include "sync/rcu.h"
+#include "vm/object.h"
+
+#define BLOCK_SHIFT EXTENT_SHIFT
+#define BLOCK_SIZE  EXTENT_SIZE
+#define BLOCK_PAGES EXTENT_PAGES
+
+struct memcg_mm;
+
+struct window {
+	struct memcg_mm *mm;   /* constant, referenced */
+	struct object *object; /* constant, referenced */
+	uintptr_t start;       /* constant; of a block */
+	u32 npages;	       /* constant */
+	u32 offset;	       /* constant; index in the object of the first page */
+	bool writable;	       /* constant */
+	bool locked;	       /* each of its pages has a reference of it */
+	u64 refs;
+	u32 left; /* pages that are no holes; atomic */
+	struct list of_object, of_mm;
+	struct rcu_head rcu;
+};
+
+struct block {
+	struct window *window; /* RCU */
+	struct page *table;    /* RCU; installed by compare-and-swap, cleared by munmap */
+};
+
+struct window_zone {
+	uintptr_t base; /* constant after window_up */
+	u32 nr;		/* blocks; constant */
+	struct block *block;
+};
+extern __hidden_ struct window_zone zone;
+
+__hidden_ int window_up(void);
+
+static inline bool window_has(const void *p)
+{
+	return (uintptr_t)p - zone.base < (size_t)zone.nr << BLOCK_SHIFT;
+}
+
+static inline struct block *block_at(uintptr_t addr)
+{
+	return &zone.block[(addr - zone.base) >> BLOCK_SHIFT];
+}
+
+/* Addresses for npages, rounded up to blocks; 0: none left. */
+__hidden_ uintptr_t window_reserve(u32 npages);
+__hidden_ void window_unreserve(uintptr_t start, u32 npages);
+
+/* The window an address lies in, with a reference; NULL. Any address. */
+__hidden_ struct window *window_find(uintptr_t addr);
+__hidden_ bool window_tryget(struct window *w); /* RCU section */
+__hidden_ void window_put(struct window *w);
+
+static inline u32 window_index(const struct window *w, uintptr_t addr)
+{
+	return (u32)((addr - w->start) >> PAGE_SHIFT);
+}
+
+static inline uintptr_t window_address(const struct window *w, u32 i)
+{
+	return w->start + ((uintptr_t)i << PAGE_SHIFT);
+}
+
+static inline struct page *window_page(const struct window *w, u32 i)
+{
+	return object_page(w->object, w->offset + i);
+}
+
+#endif
