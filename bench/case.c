@@ -92,7 +92,11 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                           \
 	}
 #define KERNEL_MS(ms_) .against = AGAINST_TARGET, .target = (ms_), .goal = 1.05
-#define BY_HAND	       .against = AGAINST_KEY, .other = "by_hand"
+#define ZSWAP(what)               \
+	LINKED_CASE(              \
+		"zswap/" what, 8, \
+		{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "bare", .goal = 1.1})
+#define BY_HAND .against = AGAINST_KEY, .other = "by_hand"
 #define FOLD(n)                                                       \
 	LINKED_CASE("limits/fold/" n, 8, {.key = "ns", .unit = "ns"}, \
 		    {.key = "change_ns",                              \
@@ -113,6 +117,18 @@ const struct allocator allocators[ALLOCATORS] = {
 		.metric =                                                                          \
 		{ {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "least", .goal = 2} \
 		}                                                                                  \
+	}
+
+/* Beside the bare mechanism. */
+#define MANAGED(name_, goal_)                                                       \
+	{                                                                           \
+		.name = "managed/" name_, .linked = true, .repeats = 5, .metric = { \
+			{.key = "ns",                                               \
+			 .unit = "ns",                                              \
+			 .against = AGAINST_KEY,                                    \
+			 .other = "bare",                                           \
+			 .goal = (goal_)},                                          \
+		}                                                                   \
 	}
 
 const struct bench_case bench_cases[] = {
@@ -155,6 +171,12 @@ const struct bench_case bench_cases[] = {
 		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "block"}),
 	LINKED_CASE("free-unaccounted/object", 8,
 		    {.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "own"}),
+	MANAGED("minor", 1.25),
+	MANAGED("around", 1.25),
+	MANAGED("prefault", 1.25),
+	MANAGED("refault", 1.25),
+	MANAGED("evict", 1.25),
+	MANAGED("working-set", 0),
 	HANDLE_CALL("charge"),
 	HANDLE_CALL("get-put"),
 	HANDLE_CALL("enter-leave"),
@@ -239,6 +261,9 @@ const struct bench_case bench_cases[] = {
 		     .against = AGAINST_TARGET,
 		     .target = 1024,
 		     .goal = 1}}},
+	ZSWAP("store"),
+	ZSWAP("load"),
+	LINKED_CASE("zswap/same", 2, {.key = "ns", .unit = "ns"}),
 };
 const size_t bench_case_count = COUNT(bench_cases);
 _Static_assert(COUNT(bench_cases) <= CASES_MAX, "results have room for every case");

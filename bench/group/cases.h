@@ -44,6 +44,12 @@ void measure_stack(const struct bench_time *t, const char *arg);
 /* limits.c: arg is a case and what it is for, "stat/10000" */
 void measure_limits(const struct bench_time *t, const char *arg);
 
+/* managed.c: arg is a case */
+void measure_managed(const struct bench_time *t, const char *arg);
+
+/* swap.c: store, load, same */
+void measure_swap(const struct bench_time *t, const char *arg);
+
 /* reclaim.c */
 void measure_slabs(const struct bench_time *t, const char *arg);
 void measure_pages(const struct bench_time *t, const char *arg);

@@ -22,6 +22,8 @@ static const struct {
 	{"handle", measure_handle},
 	{"stack", measure_stack},
 	{"limits", measure_limits},
+	{"managed", measure_managed},
+	{"zswap", measure_swap},
 };
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 
 #include "ctl/files.h"
 #include "ctl/parse.h"
+#include "group/vm.h"
 #include "reclaim/psi.h"
 
 static int say_events(const u64 *events, struct text *t)
@@ -26,13 +27,13 @@ int show_events_local(struct memcg *cg, struct text *t)
 	return say_events(cg->events_local, t);
 }
 
-/* Nothing is swapped, so nothing happens. */
 int show_swap_events(struct memcg *cg, struct text *t)
 {
-	(void)cg;
-	text_line(t, "high", 0);
-	text_line(t, "max", 0);
-	text_line(t, "fail", 0);
+	static const char *const name[SWAP_EVENT_NR] = {"high", "max", "fail"};
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	for (unsigned i = 0; i < SWAP_EVENT_NR; i++)
+		text_line(t, name[i], vm ? atomic_load(&vm->swap_event[i]) : 0);
 	return 0;
 }
 

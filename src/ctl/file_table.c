@@ -55,21 +55,30 @@ const struct file file_table[] = {
 	 "reader (memcg_ctl_open) makes that reader's trigger: its descriptor becomes readable "
 	 "when the stall grows by so much within the window (500000 to 10000000), at most once "
 	 "in a window; a second one is -EBUSY. By memcg_write it is looked at, and makes none."},
-	{"memory.swap.current", show_no_bytes, NULL, 0, BYTES, NULL, "0: nothing is swapped yet."},
-	{"memory.swap.peak", show_no_bytes, store_peak, 0, BYTES, "anything",
-	 "0. A write is accepted as for `memory.peak`."},
+	{"memory.swap.current", show_swap_current, NULL, 0, BYTES, NULL,
+	 "Managed memory of the group and those below it that is not in memory: filled by one word, "
+	 "compressed, or in the swap file, at its full size; and what is in memory again and still "
+	 "in the file."},
+	{"memory.swap.peak", show_swap_peak, store_peak, 0, BYTES, "anything",
+	 "The most that `memory.swap.current` has been. A write is accepted and changes nothing."},
 	{"memory.swap.high", show_swap_high, store_swap_high, 0, LIMIT, SIZE,
-	 "Kept and shown; nothing acts on it yet."},
+	 "Each page that is swapped out past this is counted in `memory.swap.events`; nothing is "
+	 "slowed down for it."},
 	{"memory.swap.max", show_swap_max, store_swap_max, 0, LIMIT, SIZE,
-	 "Kept and shown; nothing acts on it yet."},
+	 "Past this nothing more of the group is swapped out: its pages stay in memory, under "
+	 "`memory.max`."},
 	{"memory.swap.events", show_swap_events, NULL, 0, "lines of name and number", NULL,
-	 "`high`, `max` and `fail`; all 0."},
-	{"memory.zswap.current", show_no_bytes, NULL, 0, BYTES, NULL,
-	 "0: nothing is compressed yet."},
+	 "`high`: swapped out past `memory.swap.high`. `max`: not swapped out because of a "
+	 "`memory.swap.max`. `fail`: not, because there was no room for it, or an error of the "
+	 "disk: the page stayed in memory."},
+	{"memory.zswap.current", show_zswap_current, NULL, 0, BYTES, NULL,
+	 "What compressed copies of the group's pages cost; part of `memory.current`."},
 	{"memory.zswap.max", show_zswap_max, store_zswap_max, 0, LIMIT, SIZE,
-	 "Kept and shown; nothing acts on it yet."},
+	 "Past this pages go to the swap file uncompressed. 0: nothing is compressed."},
 	{"memory.zswap.writeback", show_zswap_writeback, store_zswap_writeback, 0, "0 or 1",
-	 "0 or 1", "Kept and shown; nothing acts on it yet."},
+	 "0 or 1",
+	 "0, here or above: nothing of the group is written to the swap file. What neither "
+	 "compresses nor may be written stays in memory."},
 	{"memory.slack", show_slack, NULL, FILE_OURS, BYTES, NULL,
 	 "Charged ahead for the group and those below it, held by CPUs and owned by no object: "
 	 "`memory.current` is above the truth by this at most."},

@@ -4,6 +4,7 @@
 #include "ctl/files.h"
 #include "ctl/parse.h"
 #include "group/stock.h"
+#include "group/vm.h"
 
 int show_current(struct memcg *cg, struct text *t)
 {
@@ -33,11 +34,27 @@ int show_slack(struct memcg *cg, struct text *t)
 	return 0;
 }
 
-/* Of what there is none: swap, compressed memory. */
-int show_no_bytes(struct memcg *cg, struct text *t)
+int show_swap_current(struct memcg *cg, struct text *t)
 {
-	(void)cg;
-	text_number(t, 0);
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	text_number(t, vm ? counter_read(&vm->swap) : 0);
+	return 0;
+}
+
+int show_swap_peak(struct memcg *cg, struct text *t)
+{
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	text_number(t, vm ? counter_peak(&vm->swap) : 0);
+	return 0;
+}
+
+/* What the copies cost, not what they stand for. */
+int show_zswap_current(struct memcg *cg, struct text *t)
+{
+	stat_fold_all();
+	text_number(t, group_vm_stat(cg, STAT_ZSWAP));
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "group/group.h"
 #include "group/stock.h"
+#include "group/vm.h"
 #include "slab/slab.h"
 #include "alloc/external.h"
 #include "alloc/map_tree.h"
@@ -31,6 +32,13 @@
 	X(offsetof(struct page, npages))         \
 	X(offsetof(struct page, free.dirty))     \
 	X(offsetof(struct page, slab.remote))    \
+	X(offsetof(struct page, managed.where))  \
+	X(offsetof(struct page, mapcount))       \
+	X(sizeof(struct group_vm))               \
+	X(offsetof(struct group_vm, swap.usage)) \
+	X(offsetof(struct group_vm, stat))       \
+	X(offsetof(struct memcg, vm))            \
+	X(offsetof(struct region, managed_end))  \
 	X(offsetof(struct page, slab.size))      \
 	X(offsetof(struct page, slab.capacity))  \
 	X(offsetof(struct slab_local, used))     \

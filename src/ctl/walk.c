@@ -302,6 +302,15 @@ bool walk_charge(struct walk *w, u32 handle, struct walk_find f)
 	return true;
 }
 
+bool walk_charge_swap(struct walk *w, u32 handle, u64 bytes)
+{
+	if (!handle_live(w, handle))
+		return false;
+	w->handle[handle].swapped += bytes;
+	w->sum.swapped += bytes;
+	return true;
+}
+
 void walk_extra(struct walk *w, u32 handle, u64 bytes, unsigned stat_item)
 {
 	struct walk_find f = {
@@ -390,6 +399,7 @@ static void compare_handle(struct walk *w, u32 h)
 {
 	struct walk_handle *e = &w->handle[h];
 	u64 charged = e->refs & HANDLE_BYTES, found = e->counted + e->stock;
+	u64 held = found + e->swapped;
 	u32 group = walk_paying_group(w, h);
 	char path[WALK_PATH_MAX];
 
@@ -399,15 +409,15 @@ static void compare_handle(struct walk *w, u32 h)
 		return;
 	}
 	w->group[group - 1].owned += found;
-	if (charged == found)
+	if (charged == held)
 		return;
 	walk_say(w,
-		 "handle %u, %s %s: charged for %lu bytes, the memory holds %lu (objects and pages "
-		 "%lu, stock %lu)",
+		 "handle %u, %s %s: charged for %lu bytes, there are %lu (objects and pages "
+		 "%lu, stock %lu, swapped out %lu)",
 		 h,
 		 w->group[group - 1].handle == h ? "group" : "of a group that is gone, now paid by",
-		 walk_path(w, group - 1, path), (unsigned long)charged, (unsigned long)found,
-		 (unsigned long)e->counted, (unsigned long)e->stock);
+		 walk_path(w, group - 1, path), (unsigned long)charged, (unsigned long)held,
+		 (unsigned long)e->counted, (unsigned long)e->stock, (unsigned long)e->swapped);
 }
 
 /* Children stand after their parent in the array. */
@@ -442,27 +452,43 @@ static void compare_line(struct walk *w, const char *what, u64 says, u64 found)
 			 (unsigned long)says, (unsigned long)found);
 }
 
-static s64 says(const struct walk *w, const struct memcg *root, unsigned item)
+/* What the walk can count of memory.stat; the others are states that no descriptor shows. */
+static const char *const counted_item[STAT_NR] = {
+	[STAT_LARGE] = "large",
+	[STAT_BUFFER] = "buffer",
+	[STAT_TABLE] = "pagetables",
+	[STAT_STACK] = "kernel_stack",
+	[STAT_EXTERNAL] = "external",
+	[STAT_MAPS] = "maps",
+	[STAT_ANON] = "anon",
+	[STAT_FILE] = "file",
+	[STAT_FILE_MAPPED] = "file_mapped",
+	[STAT_SHMEM] = "shmem",
+};
+
+static void compare_items(struct walk *w, unsigned from, unsigned to, const s64 *says)
 {
-	return root->stat[item] + (item == STAT_EXTERNAL ? w->env->external : 0);
+	for (unsigned i = from; i < to; i++)
+		if (counted_item[i] && (u64)says[i - from] != w->sum.item[i])
+			walk_say(w,
+				 "memory.stat of /, line %s: says %ld bytes, the memory holds %lu",
+				 counted_item[i], (long)says[i - from],
+				 (unsigned long)w->sum.item[i]);
 }
 
 /* The root's statistics, where all that CPUs held back has been added. */
 static void compare_stat(struct walk *w)
 {
-	static const char *const name[STAT_NR] = {
-		"large", "buffer", "pagetables", "kernel_stack", "external", "maps",
-	};
+	struct group_vm vm = {0};
 	struct memcg root;
-	unsigned i;
 
 	if (!w->env->folded || !walk_read_region(w, w->group[0].address, &root, sizeof(root)))
 		return;
-	for (i = 0; i < STAT_NR; i++)
-		if ((u64)says(w, &root, i) != w->sum.item[i])
-			walk_say(w,
-				 "memory.stat of /, line %s: says %ld bytes, the memory holds %lu",
-				 name[i], (long)says(w, &root, i), (unsigned long)w->sum.item[i]);
+	root.stat[STAT_EXTERNAL] += w->env->external;
+	compare_items(w, 0, STAT_BASIC_NR, root.stat);
+	if (!root.vm || walk_read_region(w, (u64)root.vm, &vm, sizeof(vm)))
+		compare_items(w, STAT_BASIC_NR, STAT_NR, vm.stat);
+	compare_line(w, "swap of /", vm.swap.usage, w->sum.swapped);
 }
 
 static void compare(struct walk *w)
@@ -482,6 +508,9 @@ static void compare(struct walk *w)
 int walk_recount(struct walk *w)
 {
 	int err = walk_pages(w);
+
+	if (!err)
+		err = walk_managed(w);
 
 	if (!err && w->env->extra && !w->env->extra(w, w->env->arg))
 		err = -EFAULT;

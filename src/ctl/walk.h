@@ -71,6 +71,7 @@ struct recount_result {
 	u64 hollow;	   /* own slabs, empty, uncharged, still with their thread */
 	u64 item[STAT_NR]; /* owned, by line of memory.stat */
 	u64 slab;	   /* owned in slabs, entries with it */
+	u64 swapped;	   /* pages that are not in memory */
 	u64 bad;	   /* kept out of use: failed the check at free */
 	u64 slabs_own, slabs_shared, slabs_bare, slabs_exceptions, slabs_hollow; /* numbers */
 };
@@ -91,8 +92,9 @@ struct walk_group {
 struct walk_handle {
 	u64 refs, word;
 	u64 counted, stock;
-	u32 group; /* place in the array + 1; 0: not looked for yet, or none */
-	u32 index; /* as the entry says it */
+	u64 swapped; /* what is in swap, and held by its bytes too */
+	u32 group;   /* place in the array + 1; 0: not looked for yet, or none */
+	u32 index;   /* as the entry says it */
 };
 
 struct walk {
@@ -140,11 +142,14 @@ __hidden_ const char *walk_name(struct walk *w, u32 group, char buf[256]);
 
 /* --- between walk.c and walk_pages.c --- */
 __hidden_ int walk_pages(struct walk *w);
+__hidden_ int walk_managed(struct walk *w);
 __hidden_ __printf_(2, 3) void walk_say(struct walk *w, const char *fmt, ...);
 /* n bytes of the region's opened memory. */
 __hidden_ bool walk_read_region(struct walk *w, u64 from, void *to, size_t n);
 /* Found for a handle. False: no live handle has that index. */
 __hidden_ bool walk_charge(struct walk *w, u32 handle, struct walk_find f);
+/* The same, of swap. */
+__hidden_ bool walk_charge_swap(struct walk *w, u32 handle, u64 bytes);
 /* The index a handle's address means; 0: it is not one. */
 __hidden_ u32 walk_handle_at(const struct walk *w, u64 address);
 

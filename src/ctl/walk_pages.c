@@ -30,8 +30,9 @@ static unsigned long address_of(const struct walk *w, u32 index)
 static const char *kind_name(unsigned kind)
 {
 	static const char *const name[PAGE_KIND_NR] = {
-		"none",	 "buddy", "balloon", "pcp",  "slab", "large", "buffer", "table",
-		"stack", "net",	  "anon",    "file", "meta", "range", "bad",	"kept stack",
+		"none",	  "buddy", "balloon", "pcp",	    "slab",  "large",
+		"buffer", "table", "stack",   "net",	    "anon",  "file",
+		"meta",	  "range", "bad",     "kept stack", "shmem",
 	};
 
 	return kind < PAGE_KIND_NR ? name[kind] : "unknown";

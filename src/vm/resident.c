@@ -272,9 +272,13 @@ static void page_clear(struct page *pg)
 }
 
 /* page_ops: also of a page that was dropped while somebody held it. */
-static void uncharge_kind(struct handle *h, unsigned kind, u64 bytes)
+static void leave(struct handle *h, unsigned kind, u64 bytes)
 {
 	count_kind(h->index, kind, -(s64)bytes);
+}
+
+static void uncharge_page(struct handle *h, u64 bytes)
+{
 	uncharge_pages(h->index, bytes);
 }
 
@@ -286,7 +290,8 @@ void page_forget(struct object *o, struct page *pg)
 	page_uncache(pg);
 	if (pg->managed.where == WHERE_RESIDENT) {
 		page_clear_objcg(pg);
-		uncharge_kind(h, pg->kind, PAGE_SIZE);
+		leave(h, pg->kind, PAGE_SIZE);
+		uncharge_page(h, PAGE_SIZE);
 		atomic_add_relaxed(&o->resident, -1u);
 	} else if (pg->managed.where != WHERE_NONE) {
 		forget_copy(pg);
@@ -325,10 +330,8 @@ static void page_left(struct page *pg)
 
 void object_init(void)
 {
-	static const u8 kind[] = {PAGE_ANON, PAGE_FILE, PAGE_SHMEM};
+	static const struct page_ops managed = {
+		.leave = leave, .uncharge = uncharge_page, .release = page_left};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(kind); i++) {
-		page_ops[kind[i]].uncharge = uncharge_kind;
-		page_ops[kind[i]].release = page_left;
-	}
+	page_ops[PAGE_ANON] = page_ops[PAGE_FILE] = page_ops[PAGE_SHMEM] = managed;
 }

@@ -164,7 +164,7 @@ END
 compile count
 for put in asks asks-not; do
 	compile "$put"
-	"${CC:-cc}" -o "$work/$put" "$work/count.o" "$work/$put.o" "$BUILD/libmemcg-all.a" -pthread
+	"${CC:-cc}" -o "$work/$put" "$work/count.o" "$work/$put.o" "$BUILD/libmemcg-all.a" -llz4 -pthread
 done
 
 count() { # PROGRAM WHAT
