@@ -12,6 +12,7 @@
 #include "ctl/recount.h"
 #include "sync/percpu.h"
 
+#include "../unit/effort.h"
 #include "groups.h"
 #include "item.h"
 #include "life.h"
@@ -231,6 +232,7 @@ int torture(const struct options *options)
 	u64 rounds;
 
 	opt = *options;
+	opt.steps = effort(opt.steps);
 	describe(text, sizeof(text));
 	printf("# memcg-torture %s, %g s, per-CPU back end %s\n", text, opt.seconds,
 	       (memcg_root(), pcpu_backend == PCPU_RSEQ) ? "rseq" : "portable");

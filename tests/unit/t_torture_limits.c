@@ -6,6 +6,8 @@
  * Usage: t_torture_limits [SECONDS [SEED]]. What is done and what must hold:
  * tests/torture/torture.h.
  */
+#include "effort.h"
+
 #include "../torture/torture.h"
 
 int main(int argc, char **argv)
@@ -22,6 +24,6 @@ int main(int argc, char **argv)
 
 	options_of_test(&o, argc, argv);
 	torture(&o);
-	EXPECT(did.scans && did.ooms && did.refused, "nothing was short");
+	EXPECT(effort_divisor() > 1 || (did.scans && did.ooms && did.refused), "nothing was short");
 	return 0;
 }
