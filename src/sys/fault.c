@@ -49,6 +49,8 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_ALLOCATE] = "allocate",
 	[SYS_FAULT_PWRITEV] = "pwritev",
 	[SYS_FAULT_PREADV] = "preadv",
+	[SYS_FAULT_FSYNC] = "fsync",
+	[SYS_FAULT_PAGEMAP] = "pagemap",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -47,6 +47,8 @@ enum sys_call {
 	SYS_FAULT_ALLOCATE = 25,  /* ENOSPC */
 	SYS_FAULT_PWRITEV = 26,	  /* ENOSPC */
 	SYS_FAULT_PREADV = 27,	  /* EIO */
+	SYS_FAULT_FSYNC = 28,	  /* EIO */
+	SYS_FAULT_PAGEMAP = 29,	  /* ENOMEM: all counts as written */
 	SYS_FAULT_CALLS
 };
 

@@ -121,6 +121,49 @@ int sys_write_full(int fd, const void *buf, size_t n)
 	return 0;
 }
 
+static ssize_t pwrite_once(int fd, const void *buf, size_t n, u64 offset)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_PWRITEV))
+		return -ENOSPC;
+	return result(syscall(SYS_pwrite64, fd, buf, n, offset), saved);
+}
+
+int sys_pwrite_full(int fd, const void *buf, size_t n, u64 offset)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = pwrite_once(fd, (const char *)buf + done, n - done, offset + done);
+
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			return (int)r;
+		if (!r)
+			return -EIO;
+		done += (size_t)r;
+	}
+	return 0;
+}
+
+int sys_fsync(int fd)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_FSYNC))
+		return -EIO;
+	return (int)result(syscall(SYS_fsync, fd), saved);
+}
+
+int sys_open_flags(int fd)
+{
+	int saved = errno;
+
+	return (int)result(syscall(SYS_fcntl, fd, F_GETFL), saved);
+}
+
 int sys_eventfd(void)
 {
 	int saved = errno;

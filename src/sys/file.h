@@ -32,6 +32,9 @@ __hidden_ ssize_t sys_pread_full(int fd, void *buf, size_t n, u64 offset);
 
 /* 0 when all of it is written; else part of it may be. */
 __hidden_ int sys_write_full(int fd, const void *buf, size_t n);
+__hidden_ int sys_pwrite_full(int fd, const void *buf, size_t n, u64 offset);
+__hidden_ int sys_fsync(int fd);      /* what was written is on the device */
+__hidden_ int sys_open_flags(int fd); /* what the descriptor was opened with: O_ACCMODE and more */
 
 /*
  * A small text file into buf, NUL-terminated: its length, or -errno.
