@@ -48,6 +48,29 @@ MEMCG_API void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigne
 MEMCG_API void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t length, int prot,
 				unsigned flags);
 /**
+ * The file of fd, cached in managed memory; fd may be closed after. Opening a file twice, by
+ * whatever descriptors, gives the same pages; whoever brings one in pays for it. Map it with
+ * memcg_mmap: what is written there is the file's after memcg_file_sync, or when the page is
+ * reclaimed. Flags: 0. NULL and errno: EBADF; EINVAL (not a regular file, O_APPEND or O_DIRECT,
+ * flags); EACCES (not open for reading); ENOMEM, EMFILE. Writes to the file by other means than its
+ * windows are not seen as long as the pages are cached. Mapping it fails with EACCES (PROT_WRITE
+ * and fd is for reading), EFBIG (it has grown by more than half, and 16 MiB, since it was first
+ * opened). Touching a page behind its end, or one that cannot be read, is a SIGBUS for the program.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg_file *memcg_file_open(int fd, unsigned flags);
+/**
+ * Everything written through windows of the file before the call is on its device: 0. Else an error
+ * of writing it back, now or since the last sync of this handle (EIO, ENOSPC, EFBIG): what could
+ * not be written stays in memory and is tried again. Each handle gets an error once. -EINVAL: NULL.
+ */
+MEMCG_API int memcg_file_sync(struct memcg_file *file);
+/**
+ * Windows of it stay. When the last handle and window are gone, what is not yet in the file is
+ * written, without waiting for the device, and the pages go. NULL is allowed.
+ */
+MEMCG_API void memcg_file_close(struct memcg_file *file);
+
+/**
  * Unmaps [addr, addr + length), of one range or several. Private pages go with it, at once; one
  * that is pinned, with its pin. 0; -EINVAL (addr not of a page, not all of it this mm's), -ENOMEM.
  */

@@ -464,6 +464,7 @@ static const char *const counted_item[STAT_NR] = {
 	[STAT_FILE] = "file",
 	[STAT_FILE_MAPPED] = "file_mapped",
 	[STAT_SHMEM] = "shmem",
+	[STAT_FILE_DIRTY] = "file_dirty",
 };
 
 static void compare_items(struct walk *w, unsigned from, unsigned to, const s64 *says)

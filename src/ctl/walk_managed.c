@@ -28,6 +28,8 @@ static void count_items(struct walk *w, const struct page *pg)
 		item[STAT_SHMEM] += PAGE_SIZE;
 	if (pg->kind != PAGE_ANON && pg->mapcount)
 		item[STAT_FILE_MAPPED] += PAGE_SIZE;
+	if (pg->kind == PAGE_FILE && pg->managed.flags & MANAGED_DIRTY)
+		item[STAT_FILE_DIRTY] += PAGE_SIZE;
 }
 
 static bool count_resident(struct walk *w, const struct page *pg, u32 handle)

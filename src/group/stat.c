@@ -141,6 +141,8 @@ int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size)
 
 	if (!out || !size)
 		return -EINVAL;
+	if (group_vm_look)
+		group_vm_look();
 	stat_fold_all();
 	stat_fill(cg ? cg : group_active(), &s);
 	memcpy(out, &s, n);

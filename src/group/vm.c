@@ -89,6 +89,8 @@ void group_vm_offline(struct memcg *cg)
 	}
 }
 
+void (*group_vm_look)(void);
+
 /* --- statistics ------------------------------------------------------------------------ */
 
 void group_vm_sink(struct memcg *cg, const s64 delta[STAT_NR])

@@ -28,6 +28,7 @@
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
+#include "vm/file.h"
 #include "vm/mech.h"
 #include "vm/reclaim.h"
 #include "vm/swapfile.h"
@@ -92,6 +93,7 @@ static void bring_up_upper(void)
 	object_init();
 	reclaim_source_add(&held_slabs);
 	reclaim_source_add(&managed_pages);
+	group_vm_look = files_look;
 	reclaim_source_add(&shrinkers);
 	group_offlined = shrinkers_offlined;
 	group_on_free = group_gone;
@@ -202,6 +204,7 @@ static void fork_child(void)
 	maps_fork_child();
 	managed_fork_child();
 	mech_fork_child();
+	files_fork_child();
 	swapfile_fork_child();
 }
 

@@ -67,13 +67,14 @@ enum page_where {
 	WHERE_SWAP = 4,	    /* entry is a slot of the swap file */
 };
 #define MANAGED_SWAPCACHED (1u << 5) /* of flags: in memory, and a slot of the swap file */
+#define MANAGED_DIRTY	   (1u << 2)
 struct managed {
 	u32 lock; /* the page lock: vm/page_lock.h. It guards where, flags, object, index, entry */
 	u8 where; /* enum page_where */
 	u8 flags; /* enum managed_flags, vm/object.h */
 	u8 list;  /* the list it is on, 0: none; lruvec lock (lru/lruvec.h) */
-	u8 spare;
-	u32 next, prev;	       /* page indices on that list, 0 ends; lruvec lock */
+	u8 written;	/* seen when a mapping went, without the page lock: vm/dirty.h; atomic */
+	u32 next, prev; /* page indices on that list, 0 ends; lruvec lock */
 	struct object *object; /* NULL until its first mapping sets it, with index */
 	u64 entry;  /* by where; resident: its slot in the swap file, if it has it still */
 	u32 index;  /* in the object */

@@ -15,6 +15,8 @@
 #include "alloc/alloc.h"
 #include "group/owner.h"
 #include "group/vm.h"
+#include "vm/dirty.h"
+#include "vm/file.h"
 #include "vm/lists.h"
 #include "vm/mech.h"
 #include "vm/reclaim.h"
@@ -43,6 +45,8 @@ static void put_back(struct page *pg)
 static bool evict_begin(struct page *pg)
 {
 	BUG_ON(!pg->managed.object); /* its first mapping, or its coming in, has set it */
+	if (pg->kind == PAGE_FILE)
+		return file_page_leave(pg);
 	if (page_mapped(pg) || !page_freeze(pg))
 		return false; /* mapped: a window of it is being unmapped this moment */
 	if (pg->managed.flags & MG_SWAPCACHED || swap_charge(page_objcg(pg), PAGE_SIZE))
@@ -110,6 +114,10 @@ static void sort(struct page **pages, unsigned n)
 
 static void page_gone(struct page *pg)
 {
+	if (pg->kind == PAGE_FILE) {
+		file_page_gone(pg);
+		return;
+	}
 	page_evicted(pg->managed.object, pg);
 	if (pg->managed.where == WHERE_ZSWAP && store_may_write(pg))
 		page_enlist_copy(pg);
@@ -126,12 +134,13 @@ u64 evict_pages(struct page **pages, unsigned n)
 
 	sort(pages, n); /* mostly in order: neighbours were touched one after the other */
 	pages_take_out(pages, n);
+	file_write_pages(pages, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct page *pg = pages[i];
 
 		if (!evict_begin(pg))
 			put_back(pg);
-		else if (page_has_copy(pg))
+		else if (pg->kind == PAGE_FILE || page_has_copy(pg))
 			pages[gone++] = pg;
 		else if (!store_compress(pg))
 			pages[gone++] = pg;
@@ -150,6 +159,7 @@ u64 evict_pages(struct page **pages, unsigned n)
 	punch_runs(pages, gone);
 	for (unsigned i = 0; i < gone; i++)
 		page_unlock(pages[i]);
+	windows_reap();
 	return (u64)gone << PAGE_SHIFT;
 }
 
@@ -202,6 +212,7 @@ void pages_deactivate(struct window *w, u32 i, u32 n)
 			page_make_old(pages[k]);
 			page_unlock(pages[k]);
 		}
+		windows_reap();
 	}
 }
 
@@ -218,6 +229,7 @@ static void unmap_block(struct window *w, u32 i, u32 n)
 	if (!t)
 		return;
 	table_lock(t);
+	dirty_before_cut(w, t, i, n);
 	mech_zap(&span, 1);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
@@ -235,5 +247,6 @@ void pages_unmap(struct window *w, u32 i, u32 n)
 	for (u32 end = i + n, step; i < end; i += step) {
 		step = MIN(BLOCK_PAGES - i % BLOCK_PAGES, end - i);
 		unmap_block(w, i, step);
+		dirty_after_cut(w, i, step);
 	}
 }

@@ -18,6 +18,8 @@
 #include "alloc/thread.h"
 #include "group/owner.h"
 #include "sys/log.h"
+#include "vm/dirty.h"
+#include "vm/file.h"
 #include "vm/lists.h"
 #include "vm/mech.h"
 #include "vm/resident.h"
@@ -98,12 +100,18 @@ static u32 lock_around(struct window *w, struct page *t, u32 i, u32 *first)
 	return end - *first;
 }
 
+/* The page is locked: pairs with set_limit (file_read.c). */
+static bool past_end(const struct window *w, u32 i)
+{
+	return w->offset + i >= atomic_load_seq(&w->object->limit);
+}
+
 /* What was locked may have changed between look and lock; what has no memory is not mapped. */
 static bool still_resident(struct window *w, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
 		if (window_page(w, k)->managed.where != WHERE_RESIDENT ||
-		    window_page(w, k)->managed.flags & MG_DROPPED)
+		    window_page(w, k)->managed.flags & MG_DROPPED || past_end(w, k))
 			return false;
 	return true;
 }
@@ -145,15 +153,33 @@ static void count_fault(struct page *pg, bool major)
 	rcu_read_unlock(self);
 }
 
+/* A write, or what may be one as long as it is pinned; and what the system would not notice. */
+static void note_write(struct window *w, struct page *pg, unsigned flags)
+{
+	if (pg->kind == PAGE_FILE && w->writable && flags & (FAULT_WRITE | FAULT_PIN))
+		page_dirty(pg);
+}
+
+/* Not to be had: behind the end of the file, or let go by it with somebody holding it still. */
+static int is_lost(const struct window *w, u32 i)
+{
+	if (past_end(w, i))
+		return -ENXIO;
+	return window_page(w, i)->managed.flags & MG_DROPPED ? -EIO : 0;
+}
+
 /* The page is locked. What it brought in stays the object's, mapped or not. */
 static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsigned flags)
 {
 	struct page *pg = window_page(w, i);
 	bool was_in = pg->managed.where == WHERE_RESIDENT, major;
-	int err = page_bring(w->object, w->offset + i, payer, &major);
+	int err = is_lost(w, i);
 
+	if (!err)
+		err = page_bring(w->object, w->offset + i, payer, &major);
 	if (err)
 		return err;
+	dirty_before_map(w, i);
 	err = was_in && !(flags & (FAULT_PIN | FAULT_WRITE)) ? map_around(w, t, i) : -EFAULT;
 	if (err)
 		err = map_page(w, t, i, flags & FAULT_WRITE);
@@ -161,7 +187,8 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 		page_enlist(pg);
 	if (err)
 		return err;
-	pg->managed.flags |= MG_REFERENCED | (flags & FAULT_WRITE ? MG_DIRTY : 0);
+	note_write(w, pg, flags);
+	pg->managed.flags |= MG_REFERENCED;
 	pg->managed.flags &= (u8)~MG_PROBATION;
 	if (flags & FAULT_PIN)
 		page_get(pg);
@@ -182,9 +209,11 @@ int fault_page(struct window *w, u32 i, unsigned flags)
 {
 	struct handle *payer = mm_payer(w->mm);
 	struct page *t = table_need(block_at(window_address(w, i)), payer->index);
-	int err = -ENOMEM;
+	int err = t ? 0 : -ENOMEM;
 
-	if (t) {
+	if (t && w->object->kind == OBJECT_FILE)
+		err = file_look(w->object->file);
+	if (!err) {
 		page_lock(window_page(w, i));
 		err = fault_end(w, i, fault_locked(w, t, i, payer->index, flags));
 	}

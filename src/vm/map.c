@@ -6,6 +6,7 @@
 
 #include "alloc/thread.h"
 #include "vm/fault.h"
+#include "vm/file.h"
 #include "vm/reclaim.h"
 
 /* --- memcg_mmap -------------------------------------------------------------------------- */
@@ -63,7 +64,7 @@ static void *map_object(struct memcg_mm *mm, struct object *o, u32 offset, u32 n
 	if (!err)
 		return (void *)w->start;
 	window_cut(w, 0, npages);
-	errno = err == -EIO ? EIO : ENOMEM;
+	errno = err == -EIO || err == -ENXIO ? -err : ENOMEM;
 	return NULL;
 }
 
@@ -75,6 +76,32 @@ static bool mapping_fits(const struct memcg_mm *mm, int prot, unsigned flags)
 	return false;
 }
 
+static int file_fits(const struct memcg_file *file, u64 offset, u32 npages, int prot)
+{
+	u32 has = file->file->object->npages;
+
+	if (!IS_ALIGNED(offset, PAGE_SIZE))
+		return EINVAL;
+	if (prot & PROT_WRITE && !file->writable)
+		return EACCES;
+	if (offset > (u64)INT64_MAX - ((u64)npages << PAGE_SHIFT))
+		return EOVERFLOW;
+	return npages > has || offset >> PAGE_SHIFT > has - npages ? EFBIG : 0;
+}
+
+/* What lies behind the end is mapped too: the file may grow. */
+static void *map_file(struct memcg_mm *mm, struct memcg_file *file, u64 offset, u32 npages,
+		      int prot, unsigned flags)
+{
+	int err = file_fits(file, offset, npages, prot);
+
+	if (!err)
+		return map_object(mm, file->file->object, (u32)(offset >> PAGE_SHIFT), npages, prot,
+				  flags);
+	errno = err;
+	return NULL;
+}
+
 void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigned flags,
 		 struct memcg_file *file, uint64_t offset)
 {
@@ -84,11 +111,13 @@ void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigned flags,
 
 	if (!npages)
 		return NULL;
-	if (file || offset) {
+	thread_need();
+	if (file)
+		return map_file(mm, file, offset, npages, prot, flags);
+	if (offset) {
 		errno = EINVAL;
 		return NULL;
 	}
-	thread_need();
 	o = object_new(flags & MEMCG_MAP_SHARED ? OBJECT_SHMEM : OBJECT_ANON, npages);
 	if (!o) {
 		errno = ENOMEM;
@@ -123,7 +152,10 @@ void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t length, int 
 
 	if (!w)
 		return NULL;
-	at = map_object(mm, w->object, w->offset + i, npages, prot, flags);
+	if (w->object->kind == OBJECT_FILE && prot & PROT_WRITE && !w->writable)
+		at = (errno = EACCES, NULL);
+	else
+		at = map_object(mm, w->object, w->offset + i, npages, prot, flags);
 	window_put(w);
 	return at;
 }

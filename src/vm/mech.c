@@ -10,12 +10,14 @@
 #include "sys/file.h"
 #include "sys/log.h"
 #include "sys/map.h"
+#include "sys/pagemap.h"
 #include "sys/uffd.h"
 
 enum mech mech;
 
 static struct lock mech_lock = LOCK_INIT(RANK_EXTENT);
 static int plain = -1, noticing = -1; /* userfaultfd's; noticing may be the same as plain */
+static int pagemap = -1;
 
 static enum mech probe(void)
 {
@@ -26,9 +28,10 @@ static enum mech probe(void)
 			 -plain);
 		return MECH_PINS;
 	}
-	noticing = sys_uffd(UFFD_ASYNC);
+	pagemap = sys_pagemap();
+	noticing = pagemap < 0 ? -1 : sys_uffd(UFFD_ASYNC);
 	if (noticing < 0)
-		noticing = plain;
+		noticing = plain; /* everything mapped for writing counts as written */
 	return MECH_FAULTS;
 }
 
@@ -89,6 +92,13 @@ int mech_zap(const struct span *spans, unsigned n)
 	return sys_zap(spans, n);
 }
 
+/* An error leaves bits unset: then the pages count as written. */
+void mech_unwritten(uintptr_t addr, u32 n, u64 *bits)
+{
+	if (mech == MECH_FAULTS && noticing != plain)
+		(void)sys_unwritten(pagemap, addr, n, bits);
+}
+
 void mech_fork_child(void)
 {
 	lock_init(&mech_lock, RANK_EXTENT);
@@ -96,6 +106,8 @@ void mech_fork_child(void)
 		sys_close(plain);
 	if (noticing >= 0 && noticing != plain)
 		sys_close(noticing);
-	plain = noticing = -1;
+	if (pagemap >= 0)
+		sys_close(pagemap);
+	plain = noticing = pagemap = -1;
 	mech = MECH_UNKNOWN;
 }

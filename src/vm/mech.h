@@ -28,6 +28,12 @@ __hidden_ void mech_close(uintptr_t addr, size_t len);
 __hidden_ int mech_map(struct window *w, uintptr_t addr, u32 n, bool write_noticed);
 /* They disappear; when it returns nobody reaches them through these addresses any more. */
 __hidden_ int mech_zap(const struct span *spans, unsigned n);
+/*
+ * Sets bit i, of bits that are zero, when page i from addr on has not been written to since it was
+ * mapped so that writes are noticed, also when it was zapped after. What cannot be known is not.
+ * The addresses are a file's window's.
+ */
+__hidden_ void mech_unwritten(uintptr_t addr, u32 n, u64 *bits);
 __hidden_ void mech_fork_child(void);
 
 #endif

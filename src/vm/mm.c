@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 
 #include "alloc/thread.h"
+#include "vm/dirty.h"
 #include "vm/fault.h"
+#include "vm/file.h"
 #include "vm/mech.h"
 #include "vm/rmap.h"
 
@@ -128,6 +130,8 @@ struct window *window_new(struct memcg_mm *mm, struct object *o, u32 offset, u32
 	if (!w)
 		return NULL;
 	w->writable = writable;
+	if (window_dirties(w))
+		file_writers_add(o->file, 1);
 	if (mech_open(w)) {
 		list_init(&w->of_object);
 		window_put(w);
@@ -152,6 +156,7 @@ static u32 mark_entries(struct window *w, struct page *t, u32 i, u32 n)
 	u32 slot = i % BLOCK_PAGES, base = i - slot, fresh = 0;
 
 	table_lock(t);
+	dirty_before_cut(w, t, i, n);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
 		u32 page = pte_type(pte) == PTE_PRESENT ? page_to_index(pte_page(pte)) : 0;
@@ -273,6 +278,7 @@ int window_cut(struct window *w, u32 i, u32 n)
 	lock_release(&w->mm->lock);
 	if (!fresh)
 		return 0;
+	dirty_after_cut(w, i, n);
 	if (w->object->kind == OBJECT_ANON)
 		object_drop(w->object, w->offset + i, n);
 	if (!atomic_sub(&w->left, fresh))

@@ -7,6 +7,8 @@
  */
 #include "vm/object.h"
 
+#include "vm/dirty.h"
+#include "vm/file.h"
 #include "vm/lists.h"
 #include "vm/resident.h"
 #include "vm/rmap.h"
@@ -24,7 +26,7 @@ struct object *object_new(enum object_kind kind, u32 npages)
 	}
 	lock_init(&o->lock, RANK_OBJECT);
 	o->kind = kind;
-	o->npages = npages;
+	o->npages = o->limit = npages;
 	o->refs = 1;
 	list_init(&o->windows);
 	return o;
@@ -33,6 +35,16 @@ struct object *object_new(enum object_kind kind, u32 npages)
 void object_get(struct object *o)
 {
 	atomic_add(&o->refs, 1ul);
+}
+
+bool object_tryget(struct object *o)
+{
+	u64 refs = atomic_load(&o->refs);
+
+	while (refs && refs < OBJECT_ENDING)
+		if (atomic_cas(&o->refs, &refs, refs + 1))
+			return true;
+	return false;
 }
 
 /* --- dropping ---------------------------------------------------------------------------- */
@@ -49,6 +61,7 @@ static void leave_to_holder(struct object *o, struct page *pg)
 {
 	BUG_ON(page_mapped(pg));
 	page_delist(pg);
+	page_clean(pg);
 	object_get(o);
 	pg->managed.object = o;
 	pg->managed.flags |= MG_DROPPED;
@@ -131,13 +144,16 @@ void object_drop_unheld(struct object *o, u32 from, u32 n)
  */
 void object_put(struct object *o)
 {
-	if (atomic_sub(&o->refs, 1ul))
+	u64 left = atomic_sub(&o->refs, 1ul);
+
+	if (left && left != OBJECT_ENDING)
 		return;
-	if (!o->dropped) {
-		o->dropped = true;
-		atomic_store(&o->refs, 1ul);
+	if (!left) {
+		atomic_store(&o->refs, OBJECT_ENDING + 1);
+		if (o->file)
+			file_end(o->file);
 		object_drop(o, 0, o->npages);
-		if (atomic_sub(&o->refs, 1ul))
+		if (atomic_sub(&o->refs, 1ul) != OBJECT_ENDING)
 			return;
 	}
 	extent_free(o->first, o->npages);

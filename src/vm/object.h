@@ -26,26 +26,30 @@ enum object_kind { OBJECT_ANON, OBJECT_SHMEM, OBJECT_FILE };
 enum managed_flags {
 	MG_REFERENCED = 1u << 0,	    /* used since the lists were looked at */
 	MG_PROBATION = 1u << 1,		    /* unmapped to see whether it is used */
-	MG_DIRTY = 1u << 2,		    /* a file's: differs from it */
+	MG_DIRTY = MANAGED_DIRTY,	    /* a file's: differs from it */
 	MG_WORKINGSET = 1u << 3,	    /* was active when it was evicted, or came back soon */
 	MG_SWAPCACHED = MANAGED_SWAPCACHED, /* in memory and, as entry says, in the swap file: not
 					       mapped since */
 	MG_DROPPED = 1u << 4,		    /* not its object's any more, held by somebody */
 };
 
+#define OBJECT_ENDING (1ul << 63)
+
 struct object {
 	struct lock lock;
 	enum object_kind kind; /* constant */
 	u32 first, npages;     /* constant */
-	u64 refs;
-	u32 resident;	     /* pages in memory; atomic */
-	bool dropped;	     /* its end has begun; who had the last reference */
-	struct list windows; /* struct window, of_object */
+	u32 limit;	       /* pages from here on are past the end of the file; atomic */
+	struct inode *file;    /* OBJECT_FILE: vm/file.h; constant until the last reference */
+	u64 refs;	       /* with OBJECT_ENDING when nobody has it but held pages */
+	u32 resident;	       /* pages in memory; atomic */
+	struct list windows;   /* struct window, of_object */
 };
 
 /* One reference. NULL: no memory, or no addresses left. */
 __hidden_ struct object *object_new(enum object_kind kind, u32 npages);
 __hidden_ void object_get(struct object *o);
+__hidden_ bool object_tryget(struct object *o); /* false: its end has begun */
 /* The last one: every page is dropped, and the extent goes. No lock is held. */
 __hidden_ void object_put(struct object *o);
 

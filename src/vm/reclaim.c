@@ -69,6 +69,7 @@ static void put_on_probation(struct page **pages, unsigned n)
 		page_relist(pages[i], false);
 		page_unlock(pages[i]);
 	}
+	windows_reap();
 }
 
 static void refill(struct memcg *cg, enum lru_list inactive, u64 want)

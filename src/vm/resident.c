@@ -5,10 +5,13 @@
 
 #include "alloc/alloc.h"
 #include "group/vm.h"
+#include "vm/dirty.h"
+#include "vm/file.h"
 #include "vm/lists.h"
 #include "vm/rmap.h"
 #include "vm/store.h"
 #include "vm/swapfile.h"
+#include "vm/workingset.h"
 
 #define READ_AHEAD 8u /* pages read at one go, with the one that is needed */
 
@@ -82,6 +85,18 @@ static void unsettle(struct page *pg)
 	uncharge_pages(page_objcg(pg)->index, PAGE_SIZE);
 }
 
+bool page_charge(u32 handle)
+{
+	return charge_fault(handle, PAGE_SIZE);
+}
+
+void page_settle(struct object *o, u32 index, u32 handle)
+{
+	object_page(o, index)->managed.entry = 0;
+	mark(object_page(o, index), handle);
+	settle(o, object_page(o, index), index);
+}
+
 /* --- coming in ------------------------------------------------------------------------------ */
 
 static int bring_new(struct object *o, u32 index, u32 handle)
@@ -105,6 +120,7 @@ static int bring_new(struct object *o, u32 index, u32 handle)
 static int bring_back(struct object *o, u32 index)
 {
 	struct page *pg = object_page(o, index);
+	struct workingset was = workingset_of(pg);
 	u32 payer = page_objcg(pg)->index;
 	int err = 0;
 
@@ -121,6 +137,7 @@ static int bring_back(struct object *o, u32 index)
 	}
 	swap_uncharge(handle_of(payer), PAGE_SIZE);
 	settle(o, pg, index);
+	workingset_refault(pg, was);
 	return 0;
 }
 
@@ -223,7 +240,10 @@ int page_bring(struct object *o, u32 index, u32 handle, bool *major)
 	case WHERE_RESIDENT:
 		return 0;
 	case WHERE_NONE:
-		return bring_new(o, index, handle);
+		if (o->kind != OBJECT_FILE)
+			return bring_new(o, index, handle);
+		*major = true;
+		return file_bring(o, index, handle);
 	default:
 		*major = true;
 		return bring_back(o, index);
@@ -269,6 +289,7 @@ static void page_clear(struct page *pg)
 	pg->managed.object = NULL;
 	pg->managed.index = 0;
 	pg->managed.shadow = 0;
+	atomic_store(&pg->managed.written, (u8)0);
 }
 
 /* page_ops: also of a page that was dropped while somebody held it. */
@@ -289,6 +310,7 @@ void page_forget(struct object *o, struct page *pg)
 	BUG_ON(page_count(pg) || page_mapped(pg));
 	page_uncache(pg);
 	if (pg->managed.where == WHERE_RESIDENT) {
+		page_clean(pg); /* whatever it is: it is nowhere from now on */
 		page_clear_objcg(pg);
 		leave(h, pg->kind, PAGE_SIZE);
 		uncharge_page(h, PAGE_SIZE);
@@ -307,6 +329,7 @@ void page_evicted(struct object *o, struct page *pg)
 {
 	u32 payer = page_objcg(pg)->index;
 
+	workingset_keep(pg, workingset_left(pg));
 	page_tally(pg, -(s64)PAGE_SIZE);
 	uncharge_pages(payer, PAGE_SIZE);
 	atomic_add_relaxed(&o->resident, -1u);

@@ -32,6 +32,11 @@ __hidden_ void page_uncache(struct page *pg);
  */
 __hidden_ bool pages_read_ahead(struct object *o, u32 i);
 
+/* For who brings content in by himself: a page's worth charged, with everything that reclaim does
+ * for it; then, with the content there, it is resident, charged to handle. */
+__hidden_ bool page_charge(u32 handle);
+__hidden_ void page_settle(struct object *o, u32 index, u32 handle);
+
 /* Its count is 0, where and entry name a copy that is charged: uncharged, and no page of memory. */
 __hidden_ void page_evicted(struct object *o, struct page *pg);
 

@@ -4,6 +4,7 @@
 #include "count/stat.h"
 #include "group/handle.h"
 #include "group/task.h"
+#include "vm/dirty.h"
 #include "vm/mech.h"
 
 /* Anonymous pages are counted by being in memory. */
@@ -122,7 +123,9 @@ void zap_flush(struct zap *z)
 	if (!z->n)
 		return;
 	mech_zap(z->span, z->n);
-	for (unsigned i = 0; i < z->n; i++)
-		window_put(z->window[i]);
+	for (unsigned i = 0; i < z->n; i++) {
+		dirty_after_zap(z->window[i], (uintptr_t)z->span[i].at, z->span[i].len);
+		window_put_later(z->window[i]);
+	}
 	z->n = 0;
 }

@@ -53,7 +53,10 @@ static inline bool zap_full(const struct zap *z)
  * be zapped. False: z is full, zap it and call again.
  */
 __hidden_ bool rmap_unmap(struct page *pg, struct zap *z);
-/* When it returns, nobody reaches the pages through the addresses gathered. z is empty. */
+/*
+ * When it returns, nobody reaches the pages through the addresses gathered. z is empty. Those that
+ * were written to are dirty. The caller calls windows_reap when the pages are unlocked.
+ */
 __hidden_ void zap_flush(struct zap *z);
 
 #endif

@@ -8,6 +8,8 @@
 #include "group/task.h"
 #include "sys/map.h"
 #include "sys/memfd.h"
+#include "vm/dirty.h"
+#include "vm/file.h"
 #include "vm/mm.h"
 
 struct window_zone zone;
@@ -144,16 +146,49 @@ static void free_tables(struct window *w)
 	pages_release(dead, n);
 }
 
-void window_put(struct window *w)
+static void window_end(struct window *w)
 {
-	if (atomic_sub(&w->refs, 1ul))
-		return;
 	lock_acquire(&w->object->lock);
 	list_del(&w->of_object); /* before its tables go: see rmap_unmap */
 	lock_release(&w->object->lock);
 	free_tables(w);
 	window_unreserve(w->start, w->npages);
+	if (window_dirties(w))
+		file_writers_add(w->object->file, -1);
 	object_put(w->object);
 	mm_put(w->mm);
 	rcu_defer(&w->rcu, window_free);
+}
+
+void window_put(struct window *w)
+{
+	if (!atomic_sub(&w->refs, 1ul))
+		window_end(w);
+}
+
+/* --- ends that have to wait ------------------------------------------------------------- */
+
+static struct window *ended; /* by compare-and-swap, taken all at once */
+
+void window_put_later(struct window *w)
+{
+	struct window *top = atomic_load(&ended);
+
+	if (atomic_sub(&w->refs, 1ul))
+		return;
+	do
+		w->later = top;
+	while (!atomic_cas(&ended, &top, w));
+}
+
+void windows_reap(void)
+{
+	struct window *w, *next;
+
+	if (!atomic_load(&ended))
+		return;
+	for (w = atomic_xchg(&ended, (struct window *)NULL); w; w = next) {
+		next = w->later;
+		window_end(w);
+	}
 }

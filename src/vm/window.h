@@ -34,6 +34,7 @@ struct window {
 	u64 refs;
 	u32 left; /* pages that are no holes; atomic */
 	struct list of_object, of_mm;
+	struct window *later; /* of windows_reap */
 	struct rcu_head rcu;
 };
 
@@ -69,6 +70,12 @@ __hidden_ void window_unreserve(uintptr_t start, u32 npages);
 __hidden_ struct window *window_find(uintptr_t addr);
 __hidden_ bool window_tryget(struct window *w); /* RCU section */
 __hidden_ void window_put(struct window *w);
+/*
+ * For who has page locks: the last reference may end an object, and that waits for its pages, which
+ * may be the same. So the end is left to windows_reap, to be called when they are unlocked.
+ */
+__hidden_ void window_put_later(struct window *w);
+__hidden_ void windows_reap(void);
 
 static inline u32 window_index(const struct window *w, uintptr_t addr)
 {

@@ -1,0 +1,81 @@
+/*
+ * file.h - files cached in managed memory: one object for each inode, whoever opens it.
+ *
+ * 1. A file is known by device and inode, so opening it twice finds the same pages. It lives as
+ *    long as its object: while it is open (struct memcg_file) or has a window. With the last
+ *    reference what is dirty is written, then the pages go; who opens it meanwhile waits for that.
+ * 2. The object has an extent for the file as it was first seen and room to grow: half as much
+ *    again, and at least 16 MiB. What lies behind that cannot be mapped or cached until the file
+ *    has been closed by all and opened again.
+ * 3. `size` is what the file had when it was last looked at (file_look): before each fault, sync,
+ *    read and mapping. When it shrank, object->limit comes down first, so that nothing is mapped or
+ *    brought in behind it any more; then the pages behind it leave their windows and go, whether
+ *    dirty or not, and the rest of the last page is cleared. When it grew, what is new in the
+ *    page that was last is read. Between two looks the cache may show what is no longer there.
+ * 4. The cache does not see writes to the file by other means, and they do not see what is dirty.
+ * 5. Nothing is written past the end of the file. An error of writing leaves the page dirty and in
+ *    memory, and is noted: `error` is errno, and a number that rises. Each handle reports it
+ *    once, at its next sync; one opened later does not hear of it.
+ * 6. Locks: the list of all files under files_lock (RANK_EXTENT, a leaf). Reading and writing are
+ *    done with page locks and nothing else.
+ */
+#ifndef MEMCG_VM_FILE_H
+#define MEMCG_VM_FILE_H
+
+#include <memcg/mm.h>
+
+#include "vm/object.h"
+
+struct inode {
+	struct object *object; /* constant; whose reference is ours */
+	struct list all;       /* files_lock */
+	u64 device, inode;     /* constant */
+	int fd;		       /* constant: to read */
+	int fd_write;	       /* -1, then constant; files_lock, read atomically */
+	u64 size;	       /* as last seen; by who has `resizing` */
+	u32 resizing;	       /* somebody is at 3 */
+	u32 writers;	       /* windows that may write; atomic */
+	u64 error;	       /* number << 32 | errno; atomic */
+	u32 next, ahead;       /* where a sequential reader would go on, and pages to read then;
+				* written without a lock: a lost update costs a read */
+};
+
+struct memcg_file {
+	struct inode *file; /* its object is referenced */
+	bool writable;	    /* constant */
+	u64 seen;	    /* the error that was reported last; atomic */
+};
+
+/* How long is it? Follows up what has changed. 0; -EIO. No lock is held. May sleep. */
+__hidden_ int file_look(struct inode *f);
+
+/*
+ * file_read.c. Page index, locked and nowhere, comes in from the file, charged to handle; *ahead
+ * more with it where reading is sequential, onto their lists. -ENXIO: the file ends before it;
+ * -ENOMEM, -EIO.
+ */
+__hidden_ int file_bring(struct object *o, u32 index, u32 handle);
+
+/*
+ * file_write.c. Writes what is dirty of n pages, in the order of their addresses, locked and in no
+ * window unless pinned; those that are not pinned are clean then. -errno of any, which is noted.
+ */
+__hidden_ int file_write_pages(struct page **pages, unsigned n);
+/* All that is dirty and can be locked; a look (dirty.h) before it says what is. */
+__hidden_ int file_write_all(struct inode *f);
+__hidden_ void file_note_error(struct inode *f, int err);
+/* A clean locked page, off its list and in no window: its count is 0 now. False: it stays. */
+__hidden_ bool file_page_leave(struct page *pg);
+/* After that: uncharged; its memory is the caller's to punch. */
+__hidden_ void file_page_gone(struct page *pg);
+
+/* The object's last reference has gone; returns with everything written that can be, f is gone. */
+__hidden_ void file_end(struct inode *f);
+
+/* Windows that may write come and go. */
+__hidden_ void file_writers_add(struct inode *f, int n);
+/* Statistics are about to be read. Free of charge while nothing of a file can be written. */
+__hidden_ void files_look(void);
+__hidden_ void files_fork_child(void);
+
+#endif

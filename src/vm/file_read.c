@@ -1,0 +1,234 @@
+/*
+ * file_read.c - pages of files come in, and how long the file is. Theory in file.h.
+ *
+ * Reading ahead: a miss where the last read ended doubles what is read at once, up to 32 pages; any
+ * other begins with one again, and at the begin of the file with four. Neighbours are taken as far
+ * as they are in a row, free of content, and nobody is at them; charged to the same payer when they
+ * fit without anything being reclaimed for them.
+ */
+#include <errno.h>
+
+#include "alloc/alloc.h"
+#include "sys/cpu.h"
+#include "sys/file.h"
+#include "sys/io.h"
+#include "vm/file.h"
+#include "vm/lists.h"
+#include "vm/reclaim.h"
+#include "vm/resident.h"
+#include "vm/rmap.h"
+#include "vm/workingset.h"
+
+#define AHEAD_MAX 32u
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+static u64 offset_of(u32 index)
+{
+	return (u64)index << PAGE_SHIFT;
+}
+
+/* Pages that have content now, from the first on; the rest of the last one is zero. -errno. */
+static int read_run(struct object *o, u32 index, u32 n)
+{
+	ssize_t got = sys_pread_full(o->file->fd, page_address(object_page(o, index)),
+				     (size_t)n << PAGE_SHIFT, offset_of(index));
+
+	if (got > 0)
+		return (int)DIV_ROUND_UP((size_t)got, PAGE_SIZE);
+	managed_punch(o->first + index, n); /* an error may have left some */
+	if (!got)
+		return -ENXIO;			/* shorter than it was a moment ago */
+	return got == -EFAULT ? -ENOMEM : -EIO; /* EFAULT: the system has no memory for the alias */
+}
+
+/* Locked pages that are charged: those that get content, or -errno; the charge of the others goes.
+ */
+static int bring_charged(struct object *o, u32 index, u32 n, u32 handle)
+{
+	int got = read_run(o, index, n);
+	u32 in = got > 0 ? (u32)got : 0;
+
+	uncharge_pages(handle, (u64)(n - in) << PAGE_SHIFT);
+	for (u32 i = index; i < index + in; i++) {
+		struct workingset was = workingset_of(object_page(o, i));
+
+		page_settle(o, i, handle);
+		workingset_refault(object_page(o, i), was);
+	}
+	return got;
+}
+
+/* --- ahead ---------------------------------------------------------------------------------- */
+
+static u32 ahead_wanted(struct inode *f, u32 index)
+{
+	u32 n = atomic_load(&f->next) == index ? MIN(2 * atomic_load(&f->ahead), AHEAD_MAX) : 1;
+
+	n = !index && n < 4 ? 4 : n;
+	atomic_store(&f->ahead, n);
+	return n;
+}
+
+/* Locks pages after index: how many there are with it. */
+static u32 lock_ahead(struct object *o, u32 index, u32 n)
+{
+	u32 end = MIN(index + n, atomic_load(&o->limit)), i = index + 1;
+
+	for (; i < end; i++) {
+		struct page *pg = object_page(o, i);
+
+		if (atomic_load(&pg->managed.where) != WHERE_NONE || !page_trylock(pg, PAGE_BUSY))
+			break;
+		if (pg->managed.where != WHERE_NONE) {
+			page_unlock(pg);
+			break;
+		}
+	}
+	return i - index;
+}
+
+/* Those after the first: what has content joins its list. */
+static void unlock_ahead(struct object *o, u32 index, u32 n)
+{
+	for (u32 i = index + 1; i < index + n; i++) {
+		struct page *pg = object_page(o, i);
+
+		if (pg->managed.where == WHERE_RESIDENT)
+			page_enlist(pg);
+		page_unlock(pg);
+	}
+}
+
+static int bring_ahead(struct object *o, u32 index, u32 n, u32 handle)
+{
+	int got = -ENOMEM;
+
+	if (n > 1 && charge_pages(handle, (u64)n << PAGE_SHIFT, MEMCG_NOWAIT | CHARGE_ONCE))
+		got = bring_charged(o, index, n, handle);
+	else if (n > 1)
+		charge_forgive();
+	return got;
+}
+
+int file_bring(struct object *o, u32 index, u32 handle)
+{
+	u32 n = lock_ahead(o, index, ahead_wanted(o->file, index));
+	int got = bring_ahead(o, index, n, handle);
+
+	if (got <= 0) /* the page that is needed, alone */
+		got = page_charge(handle) ? bring_charged(o, index, 1, handle) : -ENOMEM;
+	unlock_ahead(o, index, n);
+	if (got > 0)
+		atomic_store(&o->file->next, index + (u32)got);
+	return got > 0 ? 0 : got;
+}
+
+/* --- how long it is ----------------------------------------------------------------------------
+ */
+
+#define BATCH 32u
+
+/* Locks up to BATCH pages from *i on that have content or are just given some: how many. */
+static unsigned lock_some(struct object *o, u32 *i, struct page **out)
+{
+	unsigned n = 0;
+
+	for (; *i < o->npages && n < BATCH; ++*i) {
+		struct page *pg = object_page(o, *i);
+
+		if (atomic_load(&pg->managed.where) != WHERE_RESIDENT && !page_locked(pg))
+			continue;
+		if (!n)
+			page_lock(pg);
+		else if (!page_trylock(pg, PAGE_BUSY))
+			break;
+		out[n++] = pg;
+	}
+	return n;
+}
+
+/* And unlocks them. False: one is mapped still, where munmap has begun (mm.c) but not ended. */
+static bool take_out(struct page **pages, unsigned n)
+{
+	bool all = true;
+
+	pages_take_out(pages, n);
+	for (unsigned k = 0; k < n; k++) {
+		all = all && !page_mapped(pages[k]);
+		page_unlock(pages[k]);
+	}
+	windows_reap();
+	return all;
+}
+
+/* Everything from page `from` on goes. o->limit says so already: nothing is mapped there again. */
+static void drop_behind(struct object *o, u32 from)
+{
+	struct page *pages[BATCH];
+
+	for (u32 i = from, at = from; i < o->npages; at = i) {
+		unsigned n = lock_some(o, &i, pages);
+
+		if (take_out(pages, n))
+			continue;
+		i = at; /* a window is being unmapped: it will be, soon */
+		sys_cpu_yield();
+	}
+	object_drop(o, from, o->npages - from);
+}
+
+/* [from, to) of the file's last page, which is in memory, is zero or what the file has there. */
+static void refresh_tail(struct inode *f, u64 from, u64 to)
+{
+	struct page *pg = object_page(f->object, (u32)(from >> PAGE_SHIFT));
+	size_t at = from % PAGE_SIZE, len = (size_t)MIN(to - from, PAGE_SIZE - at);
+
+	page_lock(pg);
+	if (pg->managed.where == WHERE_RESIDENT && !(pg->managed.flags & MG_DROPPED)) {
+		char *p = (char *)page_address(pg) + at;
+
+		__builtin_memset(p, 0, PAGE_SIZE - at);
+		if (to > from)
+			(void)sys_pread_full(f->fd, p, len, from);
+	}
+	page_unlock(pg);
+}
+
+/* A full barrier: a fault locks its page, then reads the limit; we look at locks after this. */
+static void set_limit(struct object *o, u64 size)
+{
+	atomic_xchg(&o->limit, (u32)MIN(DIV_ROUND_UP(size, PAGE_SIZE), (u64)o->npages));
+}
+
+static void resize(struct inode *f, u64 size)
+{
+	u64 was = f->size;
+	u32 end = (u32)MIN(DIV_ROUND_UP(MIN(size, was), PAGE_SIZE), (u64)f->object->npages);
+
+	atomic_store(&f->size, size);
+	if (size < was) {
+		set_limit(f->object, size);
+		drop_behind(f->object, end);
+	}
+	if (MIN(size, was) % PAGE_SIZE && MIN(size, was) >> PAGE_SHIFT < f->object->npages)
+		refresh_tail(f, MIN(size, was), size);
+	set_limit(f->object, size);
+}
+
+/* Somebody else who is at it has seen the same, or sees it the next time. */
+int file_look(struct inode *f)
+{
+	struct sys_file_info info;
+	u32 idle = 0;
+	int err = sys_file_info(f->fd, &info);
+
+	if (err)
+		return err;
+	if (likely(info.size == atomic_load(&f->size)) || !atomic_cas(&f->resizing, &idle, 1u))
+		return 0;
+	if (info.size != f->size)
+		resize(f, info.size);
+	atomic_store_release(&f->resizing, 0u);
+	return 0;
+}

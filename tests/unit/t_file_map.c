@@ -1,0 +1,690 @@
+/* t_file_map.c - files in windows: contents, what is written, leaving and coming back, errors. */
+#include "alloc_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <memcg/mm.h>
+
+#include "page/managed.h"
+#include "vm/mech.h"
+
+static struct memcg_mm *mm, *mm2;
+
+static u64 stat_of(struct memcg *g, size_t member)
+{
+	struct memcg_stat s;
+
+	CHECK(!memcg_stat(g, &s, sizeof(s)));
+	return *(u64 *)((char *)&s + member);
+}
+#define STAT(g, line) stat_of(g, offsetof(struct memcg_stat, line))
+
+/* Bytes that the file has at an offset: the same for each run of the test. */
+static char byte_at(size_t at)
+{
+	return (char)(at * 31 + (at >> 12) * 7 + 1);
+}
+
+static int temp_file(size_t size)
+{
+	char name[] = "/tmp/t_file_map.XXXXXX", buf[PAGE_SIZE];
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0 && !unlink(name));
+	for (size_t at = 0; at < size; at += PAGE_SIZE) {
+		size_t n = size - at < PAGE_SIZE ? size - at : PAGE_SIZE;
+
+		for (size_t i = 0; i < n; i++)
+			buf[i] = byte_at(at + i);
+		CHECK(pwrite(fd, buf, n, (off_t)at) == (ssize_t)n);
+	}
+	return fd;
+}
+
+static int reopen(int fd, int flags)
+{
+	char path[64];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags);
+	CHECK(again >= 0);
+	return again;
+}
+
+static char in_file(int fd, size_t at)
+{
+	char c = 0;
+
+	CHECK(pread(fd, &c, 1, (off_t)at) == 1);
+	return c;
+}
+
+static void mm_set_up(void)
+{
+	set_up();
+	mm = memcg_mm_create(cg);
+	mm2 = memcg_mm_create(other);
+	CHECK(mm && mm2);
+}
+
+static void mm_tear_down(void)
+{
+	memcg_mm_destroy(mm);
+	memcg_mm_destroy(mm2);
+	CHECK(managed_resident() == 0);
+	closes();
+}
+
+/* The system has given the file what the counters say, no page more. */
+static void memory_fits(void)
+{
+	CHECK(managed_resident() == STAT(memcg_root(), anon) + STAT(memcg_root(), file));
+	closes();
+}
+
+static char *map_file(struct memcg_mm *m, struct memcg_file *f, size_t size, bool write)
+{
+	char *p = memcg_mmap(m, size, write ? PROT_READ | PROT_WRITE : PROT_READ, 0, f, 0);
+
+	CHECK(p);
+	return p;
+}
+
+static bool shows(const char *p, size_t from, size_t size)
+{
+	for (size_t i = from; i < from + size; i++)
+		if (p[i] != byte_at(i))
+			return false;
+	return true;
+}
+
+static void all_out(struct memcg_mm *m, char *p, size_t size)
+{
+	CHECK(!memcg_madvise(m, p, size, MEMCG_PAGEOUT));
+}
+
+/* --- signals ------------------------------------------------------------------------------ */
+
+static sigjmp_buf back;
+static volatile sig_atomic_t got;
+
+static void on_signal(int sig)
+{
+	got = sig;
+	siglongjmp(back, 1);
+}
+
+static int touch_is(const volatile char *p)
+{
+	got = 0;
+	if (!sigsetjmp(back, 1))
+		(void)*p;
+	return got;
+}
+
+/* --- contents ------------------------------------------------------------------------------- */
+
+static void test_contents(void)
+{
+	const size_t size = 100 * PAGE_SIZE + 1000;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	CHECK(f);
+	p = map_file(mm, f, size, false);
+	CHECK(STAT(cg, file) == 0);
+	CHECK(p[50 * PAGE_SIZE] == byte_at(50 * PAGE_SIZE));
+	CHECK(STAT(cg, file) == PAGE_SIZE && STAT(cg, file_mapped) == PAGE_SIZE);
+	CHECK(STAT(cg, pgmajfault) == 1 && STAT(cg, inactive_file) == PAGE_SIZE);
+	memory_fits();
+	CHECK(shows(p, 0, size));
+	for (size_t i = size; i < 101 * PAGE_SIZE; i++)
+		CHECK(p[i] == 0);
+	CHECK(STAT(cg, file) == 101 * PAGE_SIZE && STAT(cg, shmem) == 0);
+	CHECK(STAT(cg, file_dirty) == 0 && STAT(cg, pgmajfault) < 12);
+	CHECK(held(cg) == 102 * PAGE_SIZE);
+	memory_fits();
+	CHECK(!memcg_munmap(mm, p, size));
+	CHECK(STAT(cg, file) == 101 * PAGE_SIZE && STAT(cg, file_mapped) == 0);
+	memcg_file_close(f);
+	CHECK(STAT(cg, file) == 0 && held(cg) == 0);
+	mm_tear_down();
+}
+
+/* The second descriptor finds the pages of the first, whoever pays for them. */
+static void test_shared_by_two(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE), again = reopen(fd, O_RDONLY);
+	struct memcg_file *f, *g;
+	char *p, *q;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	g = memcg_file_open(again, 0);
+	CHECK(f && g && f != g);
+	close(again);
+	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	q = map_file(mm2, g, 8 * PAGE_SIZE, false);
+	CHECK(shows(p, 0, 8 * PAGE_SIZE));
+	CHECK(shows(q, 0, 8 * PAGE_SIZE));
+	p[5 * PAGE_SIZE] = 'x';
+	CHECK(q[5 * PAGE_SIZE] == 'x');
+	CHECK(STAT(cg, file) == 8 * PAGE_SIZE && STAT(other, file) == 0);
+	CHECK(STAT(cg, file_mapped) == 8 * PAGE_SIZE && STAT(other, file_mapped) == 0);
+	CHECK(!memcg_munmap(mm, p, 8 * PAGE_SIZE));
+	memcg_file_close(f);
+	CHECK(q[5 * PAGE_SIZE] == 'x' && STAT(cg, file) == 8 * PAGE_SIZE);
+	CHECK(STAT(cg, file_mapped) == 8 * PAGE_SIZE);
+	memory_fits();
+	memcg_file_close(g);
+	CHECK(q[5 * PAGE_SIZE] == 'x'); /* the window keeps the file */
+	CHECK(!memcg_munmap(mm2, q, 8 * PAGE_SIZE));
+	CHECK(STAT(cg, file) == 0 && in_file(fd, 5 * PAGE_SIZE) == 'x');
+	mm_tear_down();
+}
+
+/* --- written pages ---------------------------------------------------------------------------- */
+
+static void test_written(void)
+{
+	const size_t size = 64 * PAGE_SIZE + 10;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	struct stat st;
+	char *p;
+
+	mm_set_up();
+	CHECK(mech == MECH_FAULTS);
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, size, true);
+	p[0] = 'a'; /* by a fault */
+	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
+	CHECK(shows(p, 1, size - 1)); /* mapped by reads, and around them */
+	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
+	p[10 * PAGE_SIZE] = 'b'; /* no fault of ours */
+	p[11 * PAGE_SIZE] = 'c';
+	p[64 * PAGE_SIZE] = 'd';
+	p[64 * PAGE_SIZE + 100] = 'e'; /* behind the end */
+	CHECK(STAT(cg, file_dirty) == 4 * PAGE_SIZE && STAT(cg, file_writeback) == 0);
+	memory_fits();
+	CHECK(in_file(fd, 10 * PAGE_SIZE) == byte_at(10 * PAGE_SIZE));
+	CHECK(memcg_file_sync(f) == 0);
+	CHECK(STAT(cg, file_dirty) == 0 && STAT(cg, file_writeback) == 0);
+	CHECK(in_file(fd, 0) == 'a' && in_file(fd, 10 * PAGE_SIZE) == 'b');
+	CHECK(in_file(fd, 11 * PAGE_SIZE) == 'c' && in_file(fd, 64 * PAGE_SIZE) == 'd');
+	CHECK(!fstat(fd, &st) && st.st_size == (off_t)size);
+	/* Clean pages are noticed again. */
+	CHECK(p[10 * PAGE_SIZE] == 'b' && STAT(cg, file_dirty) == 0);
+	p[10 * PAGE_SIZE] = 'f';
+	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
+	CHECK(memcg_file_sync(f) == 0 && in_file(fd, 10 * PAGE_SIZE) == 'f');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+static void test_written_then_unmapped(void)
+{
+	int fd = temp_file(16 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p, *q;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 16 * PAGE_SIZE, true);
+	CHECK(shows(p, 0, 16 * PAGE_SIZE));
+	p[3 * PAGE_SIZE] = 'x';
+	p[9 * PAGE_SIZE] = 'y';
+	CHECK(!memcg_munmap(mm, p, 4 * PAGE_SIZE));
+	CHECK(STAT(cg, file_dirty) == 2 * PAGE_SIZE);
+	CHECK(!memcg_madvise(mm, p + 4 * PAGE_SIZE, 12 * PAGE_SIZE, MEMCG_DONTNEED));
+	CHECK(STAT(cg, file_dirty) == 2 * PAGE_SIZE && STAT(cg, file_mapped) == 0);
+	memory_fits();
+	q = map_file(mm2, f, 16 * PAGE_SIZE, true);
+	CHECK(q[3 * PAGE_SIZE] == 'x' && q[9 * PAGE_SIZE] == 'y');
+	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(in_file(fd, 3 * PAGE_SIZE) == 'x' && in_file(fd, 9 * PAGE_SIZE) == 'y');
+	CHECK(q[2 * PAGE_SIZE] == byte_at(2 * PAGE_SIZE));
+	q[2 * PAGE_SIZE] = 'z';
+	CHECK(!memcg_munmap(mm, p + 4 * PAGE_SIZE, 12 * PAGE_SIZE));
+	memcg_file_close(f);
+	memcg_mm_destroy(mm2); /* the last of it: written on the way */
+	CHECK(in_file(fd, 2 * PAGE_SIZE) == 'z');
+	mm2 = NULL;
+	mm_tear_down();
+}
+
+/* --- leaving and coming back -------------------------------------------------------------------
+ */
+
+static void test_evicted(void)
+{
+	const size_t size = 64 * PAGE_SIZE;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, size, true);
+	CHECK(shows(p, 0, size));
+	p[7 * PAGE_SIZE + 1] = 'x'; /* noticed by the system alone */
+	p[8 * PAGE_SIZE + 1] = 'y';
+	all_out(mm, p, size);
+	CHECK(STAT(cg, file) == 0 && STAT(cg, file_dirty) == 0 && STAT(cg, file_mapped) == 0);
+	CHECK(STAT(cg, zswapped) == 0);
+	CHECK(in_file(fd, 7 * PAGE_SIZE + 1) == 'x' && in_file(fd, 8 * PAGE_SIZE + 1) == 'y');
+	CHECK(managed_resident() == 0);
+	closes();
+	CHECK(STAT(cg, workingset_refault_file) == 0);
+	CHECK(p[7 * PAGE_SIZE + 1] == 'x' && p[8 * PAGE_SIZE + 1] == 'y');
+	CHECK(STAT(cg, workingset_refault_file) == 3); /* one was read ahead */
+	CHECK(shows(p, 9 * PAGE_SIZE, size - 9 * PAGE_SIZE));
+	CHECK(STAT(cg, workingset_refault_file) == 57);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* What came back soon is active, and has been restored when it was so before. */
+static void test_refault(void)
+{
+	int fd = temp_file(4 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p, *anon;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 4 * PAGE_SIZE, false);
+	anon = memcg_mmap(mm, 64 * PAGE_SIZE, PROT_READ | PROT_WRITE, MEMCG_MAP_PREFAULT, NULL, 0);
+	CHECK(anon && !touch_is(p + PAGE_SIZE));
+	CHECK(STAT(cg, inactive_file) == PAGE_SIZE);
+	all_out(mm, p, 4 * PAGE_SIZE);
+	CHECK(STAT(cg, file) == 0 && !touch_is(p + PAGE_SIZE));
+	CHECK(STAT(cg, active_file) == PAGE_SIZE && STAT(cg, workingset_activate_file) == 1);
+	CHECK(STAT(cg, workingset_restore_file) == 0);
+	all_out(mm, p, 4 * PAGE_SIZE);
+	CHECK(!touch_is(p + PAGE_SIZE));
+	CHECK(STAT(cg, workingset_restore_file) == 1);
+	/* Far: more pages have left meanwhile than all other lists hold. */
+	all_out(mm, p, 4 * PAGE_SIZE);
+	all_out(mm, anon, 64 * PAGE_SIZE);
+	CHECK(!touch_is(p + PAGE_SIZE));
+	CHECK(STAT(cg, inactive_file) == PAGE_SIZE && STAT(cg, workingset_activate_file) == 2);
+	CHECK(STAT(cg, workingset_refault_file) == 3);
+	CHECK(!touch_is(anon) && STAT(cg, workingset_refault_anon) == 1);
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* A file twice as large as its group may be, written all over. */
+static void test_over_max(void)
+{
+	const size_t size = 4 * MIB;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, size, true);
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < size; i += PAGE_SIZE) {
+			CHECK(p[i + 1] == byte_at(i + 1));
+			p[i] = (char)(i >> PAGE_SHIFT) + (char)round;
+			CHECK(memcg_current(cg) <= 2 * MIB);
+		}
+	CHECK(STAT(cg, file_writeback) == 0 && STAT(cg, zswapped) == 0);
+	memory_fits();
+	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	for (size_t i = 0; i < size; i += PAGE_SIZE)
+		CHECK(in_file(fd, i) == (char)((i >> PAGE_SHIFT) + 1) &&
+		      in_file(fd, i + 1) == byte_at(i + 1));
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* Reading ahead takes nothing from anybody. */
+static void test_ahead_fits(void)
+{
+	int fd = temp_file(256 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 256 * PAGE_SIZE, false);
+	CHECK(!touch_is(p) && STAT(cg, file) == 4 * PAGE_SIZE);
+	CHECK(!touch_is(p + 4 * PAGE_SIZE) && STAT(cg, file) == 12 * PAGE_SIZE);
+	CHECK(STAT(cg, file_mapped) == 2 * PAGE_SIZE);
+	CHECK(!touch_is(p + 100 * PAGE_SIZE) && STAT(cg, file) == 13 * PAGE_SIZE);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, held(cg) + PAGE_SIZE));
+	CHECK(!touch_is(p + 101 * PAGE_SIZE) && STAT(cg, file) == 14 * PAGE_SIZE);
+	CHECK(STAT(cg, pgsteal) == 0);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* --- errors -------------------------------------------------------------------------------------
+ */
+
+static void test_read_error(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	signal(SIGBUS, on_signal); /* before ours: it is chained */
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 8 * PAGE_SIZE, false);
+	sys_fault_arm(SYS_FAULT_READ, 0, 1, 0, 0);
+	CHECK(touch_is(p) == SIGBUS);
+	CHECK(memcg_pin(p, PAGE_SIZE) == -EIO);
+	sys_fault_disarm_all();
+	CHECK(STAT(cg, file) == 0);
+	memory_fits();
+	/* One that fails ahead costs the page that is needed nothing. */
+	sys_fault_arm(SYS_FAULT_READ, 1, 0, 0, 0);
+	CHECK(!touch_is(p) && p[1] == byte_at(1));
+	CHECK(sys_fault_count(SYS_FAULT_READ) == 1);
+	sys_fault_disarm_all();
+	CHECK(STAT(cg, file) == PAGE_SIZE);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+static void test_write_error(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE);
+	struct memcg_file *f, *g, *later;
+	char *p;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	g = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	p[0] = 'x';
+	p[PAGE_SIZE] = 'y';
+	sys_fault_arm(SYS_FAULT_PWRITEV, 0, 1, 0, 0);
+	all_out(mm, p, 8 * PAGE_SIZE);
+	CHECK(STAT(cg, file) >= 2 * PAGE_SIZE && STAT(cg, file_dirty) == 2 * PAGE_SIZE);
+	CHECK(STAT(cg, file_writeback) == 0);
+	memory_fits();
+	sys_fault_disarm_all();
+	later = memcg_file_open(fd, 0);
+	CHECK(in_file(fd, 0) == byte_at(0) && p[0] == 'x' && p[PAGE_SIZE] == 'y');
+	CHECK(memcg_file_sync(f) == -ENOSPC); /* written now, but it was not then */
+	CHECK(in_file(fd, 0) == 'x' && in_file(fd, PAGE_SIZE) == 'y');
+	CHECK(memcg_file_sync(f) == 0);
+	CHECK(memcg_file_sync(g) == -ENOSPC && memcg_file_sync(g) == 0);
+	CHECK(memcg_file_sync(later) == 0);
+	sys_fault_arm(SYS_FAULT_FSYNC, 1, 0, 0, 0);
+	CHECK(memcg_file_sync(g) == -EIO && memcg_file_sync(g) == 0);
+	CHECK(memcg_file_sync(f) == -EIO && memcg_file_sync(f) == 0);
+	sys_fault_disarm_all();
+	memcg_file_close(f);
+	memcg_file_close(g);
+	memcg_file_close(later);
+	mm_tear_down();
+}
+
+static void test_shrinks(void)
+{
+	const size_t size = 40 * PAGE_SIZE;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	char *p, c = 'q';
+
+	signal(SIGBUS, on_signal);
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, size + 4 * PAGE_SIZE, true);
+	CHECK(touch_is(p + size) == SIGBUS && STAT(cg, file) == 0); /* behind the end */
+	CHECK(shows(p, 0, size));
+	p[30 * PAGE_SIZE] = 'x';
+	p[20 * PAGE_SIZE] = 'y';
+	CHECK(!ftruncate(fd, (off_t)(20 * PAGE_SIZE + 100)));
+	CHECK(memcg_file_sync(f) == 0);
+	CHECK(STAT(cg, file) == 21 * PAGE_SIZE && STAT(cg, file_dirty) == 0);
+	CHECK(in_file(fd, 20 * PAGE_SIZE) == 'y');
+	CHECK(touch_is(p + 21 * PAGE_SIZE) == SIGBUS && touch_is(p + 30 * PAGE_SIZE) == SIGBUS);
+	CHECK(shows(p, 19 * PAGE_SIZE, PAGE_SIZE) && p[20 * PAGE_SIZE + 99]);
+	CHECK(p[20 * PAGE_SIZE + 100] == 0 && p[21 * PAGE_SIZE - 1] == 0);
+	memory_fits();
+	/* And at a fault. */
+	CHECK(!ftruncate(fd, (off_t)(10 * PAGE_SIZE)));
+	CHECK(touch_is(p + 25 * PAGE_SIZE) == SIGBUS);
+	CHECK(STAT(cg, file) == 10 * PAGE_SIZE && touch_is(p + 10 * PAGE_SIZE) == SIGBUS);
+	/* It grows: what is new is seen, in the page that was last too. */
+	CHECK(!ftruncate(fd, (off_t)(10 * PAGE_SIZE - 10)));
+	CHECK(memcg_file_sync(f) == 0 && p[10 * PAGE_SIZE - 5] == 0);
+	CHECK(pwrite(fd, &c, 1, (off_t)(10 * PAGE_SIZE - 5)) == 1);
+	CHECK(pwrite(fd, &c, 1, (off_t)(12 * PAGE_SIZE)) == 1);
+	CHECK(!touch_is(p + 12 * PAGE_SIZE) && p[12 * PAGE_SIZE] == 'q');
+	CHECK(p[10 * PAGE_SIZE - 5] == 'q' && p[10 * PAGE_SIZE - 4] == 0);
+	CHECK(p[10 * PAGE_SIZE - 11] == byte_at(10 * PAGE_SIZE - 11));
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* A page that is held is the holder's when the file lets it go. */
+static void test_shrinks_pinned(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	signal(SIGBUS, on_signal);
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	CHECK(!memcg_pin(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE));
+	p[4 * PAGE_SIZE] = 'x';
+	/* Pinned: written, but nobody knows whether a device is at it. */
+	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 2 * PAGE_SIZE);
+	CHECK(in_file(fd, 4 * PAGE_SIZE) == 'x');
+	CHECK(!ftruncate(fd, PAGE_SIZE));
+	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(touch_is(p + 4 * PAGE_SIZE) == SIGBUS && STAT(cg, file) == 2 * PAGE_SIZE);
+	memory_fits();
+	CHECK(!ftruncate(fd, 8 * PAGE_SIZE));
+	CHECK(touch_is(p + 4 * PAGE_SIZE) == SIGBUS); /* its place is taken */
+	memcg_unpin(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE);
+	CHECK(!touch_is(p + 4 * PAGE_SIZE) && p[4 * PAGE_SIZE] == 0);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+static bool opens(int fd, unsigned flags, int err)
+{
+	errno = 0;
+	return !memcg_file_open(fd, flags) && errno == err;
+}
+
+static bool maps(struct memcg_file *f, size_t n, int prot, u64 offset, int err)
+{
+	errno = 0;
+	return !memcg_mmap(mm, n, prot, 0, f, offset) && errno == err;
+}
+
+static void test_bad_arguments(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE), ro = reopen(fd, O_RDONLY), ends[2];
+	struct memcg_file *f, *g;
+	char *p;
+
+	mm_set_up();
+	CHECK(!pipe(ends));
+	CHECK(opens(-1, 0, EBADF) && opens(ends[0], 0, EINVAL) && opens(fd, 1, EINVAL));
+	CHECK(opens(reopen(fd, O_WRONLY), 0, EACCES));
+	CHECK(opens(reopen(fd, O_RDWR | O_APPEND), 0, EINVAL));
+	CHECK(opens(reopen(fd, O_PATH), 0, EBADF));
+	f = memcg_file_open(ro, 0);
+	CHECK(f && maps(f, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, EACCES));
+	g = memcg_file_open(fd, 0); /* what one may not, the other still may */
+	CHECK(g && maps(f, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, EACCES));
+	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ, 0, f, 0);
+	CHECK(p && !memcg_mmap_same(mm, p, PAGE_SIZE, PROT_READ | PROT_WRITE, 0) &&
+	      errno == EACCES);
+	CHECK(maps(g, PAGE_SIZE, PROT_READ, 100, EINVAL) && maps(g, 0, PROT_READ, 0, EINVAL));
+	CHECK(maps(g, PAGE_SIZE, PROT_READ, UINT64_MAX - PAGE_SIZE + 1, EOVERFLOW));
+	CHECK(maps(g, PAGE_SIZE, PROT_READ, 1ull << 40, EFBIG));
+	CHECK(memcg_file_sync(NULL) == -EINVAL && memcg_file_sync(f) == 0);
+	memcg_file_close(NULL);
+	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, g, 5 * PAGE_SIZE);
+	CHECK(p && p[1] == byte_at(5 * PAGE_SIZE + 1));
+	memcg_file_close(f);
+	memcg_file_close(g);
+	mm_tear_down();
+}
+
+/* --- where the system notices no writes
+ * ----------------------------------------------------------- */
+
+static void test_nothing_noticed(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	sys_fault_arm(SYS_FAULT_UFFD, 2, 0, 0, 0); /* the one that would */
+	mm_set_up();
+	CHECK(mech == MECH_FAULTS && sys_fault_count(SYS_FAULT_UFFD) == 1);
+	sys_fault_disarm_all();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	CHECK(shows(p, 0, 8 * PAGE_SIZE));
+	p[PAGE_SIZE] = 'x';
+	CHECK(STAT(cg, file_dirty) == 8 * PAGE_SIZE); /* for all that is known */
+	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'x');
+	CHECK(STAT(cg, file_dirty) == 0);
+	CHECK(!touch_is(p + PAGE_SIZE));
+	p[PAGE_SIZE] = 'y';
+	all_out(mm, p, 8 * PAGE_SIZE);
+	CHECK(STAT(cg, file) == 0 && in_file(fd, PAGE_SIZE) == 'y');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+static void test_pins_alone(void)
+{
+	int fd = temp_file(8 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	sys_fault_arm(SYS_FAULT_UFFD, 0, 1, 0, 0);
+	mm_set_up();
+	CHECK(mech == MECH_PINS);
+	sys_fault_disarm_all();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	CHECK(!memcg_pin(p, 2 * PAGE_SIZE));
+	CHECK(shows(p, 0, 2 * PAGE_SIZE));
+	p[PAGE_SIZE] = 'x';
+	memcg_unpin(p, 2 * PAGE_SIZE);
+	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'x');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+/* --- many at once
+ * ----------------------------------------------------------------------------------- */
+
+#define WORKERS 4
+
+struct work {
+	struct memcg_file *f;
+	int id;
+	u32 rounds;
+};
+
+/* Each worker has its own byte in every page, and counts it up. */
+static void *work(void *arg)
+{
+	struct work *w = arg;
+	struct memcg_mm *m = memcg_mm_create(cg);
+	u64 seed = (u64)w->id + 1;
+
+	CHECK(m);
+	for (u32 round = 0; round < w->rounds; round++) {
+		char *p = memcg_mmap(m, 32 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, w->f, 0);
+
+		CHECK(p);
+		for (u32 i = 0; i < 32; i++)
+			CHECK(p[i * PAGE_SIZE + (size_t)w->id] == (char)round);
+		for (u32 i = 0; i < 32; i++)
+			p[i * PAGE_SIZE + (size_t)w->id] = (char)(round + 1);
+		switch (next_random(&seed) % 4) {
+		case 0:
+			all_out(m, p, 32 * PAGE_SIZE);
+			break;
+		case 1:
+			CHECK(memcg_file_sync(w->f) == 0);
+			break;
+		case 2:
+			stat_of(cg, 0);
+			break;
+		}
+		if (next_random(&seed) % 2)
+			CHECK(!memcg_madvise(m, p, 32 * PAGE_SIZE, MEMCG_DONTNEED));
+		CHECK(!memcg_munmap(m, p, 32 * PAGE_SIZE));
+	}
+	memcg_mm_destroy(m);
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	char zero[32 * PAGE_SIZE] = {0};
+	int fd = temp_file(32 * PAGE_SIZE);
+	struct work w[WORKERS];
+	pthread_t t[WORKERS];
+	u32 rounds = (u32)effort(100);
+
+	CHECK(pwrite(fd, zero, sizeof(zero), 0) == sizeof(zero));
+	mm_set_up();
+	for (int i = 0; i < WORKERS; i++) {
+		w[i] = (struct work){memcg_file_open(fd, 0), i, rounds};
+		CHECK(w[i].f && !pthread_create(&t[i], NULL, work, &w[i]));
+	}
+	for (int i = 0; i < WORKERS; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	memory_fits();
+	CHECK(memcg_file_sync(w[0].f) == 0 && STAT(cg, file_dirty) == 0);
+	for (size_t i = 0; i < 32; i++)
+		for (size_t k = 0; k < WORKERS; k++)
+			CHECK(in_file(fd, i * PAGE_SIZE + k) == (char)rounds);
+	for (int i = 0; i < WORKERS; i++)
+		memcg_file_close(w[i].f);
+	mm_tear_down();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAGE_TEST(test_contents),      PAGE_TEST(test_shared_by_two),
+		PAGE_TEST(test_written),       PAGE_TEST(test_written_then_unmapped),
+		PAGE_TEST(test_evicted),       PAGE_TEST(test_refault),
+		PAGE_TEST(test_over_max),      PAGE_TEST(test_ahead_fits),
+		PAGE_TEST(test_read_error),    PAGE_TEST(test_write_error),
+		PAGE_TEST(test_shrinks),       PAGE_TEST(test_shrinks_pinned),
+		PAGE_TEST(test_bad_arguments), PAGE_TEST(test_nothing_noticed),
+		PAGE_TEST(test_pins_alone),    PAGE_TEST(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
