@@ -65,6 +65,12 @@ MEMCG_API MEMCG_NODISCARD struct memcg_file *memcg_file_open(int fd, unsigned fl
  */
 MEMCG_API int memcg_file_sync(struct memcg_file *file);
 /**
+ * Copies from the file's pages, brought in and paid for by the active group where they are not yet;
+ * with what was written through windows. Bytes, fewer than n only at the end; 0 there. -EINVAL,
+ * -ENOMEM, -EIO, and -EFBIG as for mapping; the buffer may be managed memory.
+ */
+MEMCG_API ssize_t memcg_file_read(struct memcg_file *file, void *buf, size_t n, uint64_t offset);
+/**
  * Windows of it stay. When the last handle and window are gone, what is not yet in the file is
  * written, without waiting for the device, and the pages go. NULL is allowed.
  */

@@ -118,10 +118,13 @@ bool rmap_unmap(struct page *pg, struct zap *z)
 	return !zap_full(z) || !page_mapped(pg);
 }
 
+HOOK_DEFINE(zap_pending);
+
 void zap_flush(struct zap *z)
 {
 	if (!z->n)
 		return;
+	HOOK(zap_pending);
 	mech_zap(z->span, z->n);
 	for (unsigned i = 0; i < z->n; i++) {
 		dirty_after_zap(z->window[i], (uintptr_t)z->span[i].at, z->span[i].len);

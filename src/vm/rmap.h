@@ -58,5 +58,6 @@ __hidden_ bool rmap_unmap(struct page *pg, struct zap *z);
  * were written to are dirty. The caller calls windows_reap when the pages are unlocked.
  */
 __hidden_ void zap_flush(struct zap *z);
+HOOK_DECLARE(zap_pending); /* entries are cleared, the system maps the pages still */
 
 #endif
