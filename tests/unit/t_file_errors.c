@@ -287,7 +287,7 @@ static void test_ends_under_eviction(void)
 			    MEMCG_MAP_SHARED | MEMCG_MAP_PREFAULT, NULL, 0);
 	CHECK(hooked);
 	hook_zap_pending = unmap_it;
-	(void)memcg_reclaim(cg, 4 * PAGE_SIZE);
+	(void)memcg_reclaim(cg, MIB); /* all there is, from all sources */
 	CHECK(!hook_zap_pending && managed_resident() == 0);
 	closes();
 	f = memcg_file_open(fd, 0);
@@ -295,7 +295,7 @@ static void test_ends_under_eviction(void)
 	CHECK(shows(hooked, 0, 4 * PAGE_SIZE));
 	memcg_file_close(f);
 	hook_zap_pending = unmap_it;
-	(void)memcg_reclaim(cg, 4 * PAGE_SIZE);
+	(void)memcg_reclaim(cg, MIB); /* all there is, from all sources */
 	CHECK(!hook_zap_pending && managed_resident() == 0 && in_file(fd, PAGE_SIZE) == 'x');
 	mm_tear_down();
 }
