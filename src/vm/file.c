@@ -18,6 +18,9 @@ static struct list files = LIST_INIT(files);
 static u32 writers; /* windows of all files that may write; atomic */
 static u32 ends;    /* files that have ended: a futex */
 
+HOOK_DEFINE(file_ending);
+HOOK_DEFINE(file_awaited);
+
 /* --- one file ---------------------------------------------------------------------------- */
 
 /* With room to grow when there is, else as it is. NULL: no memory, or larger than can be managed.
@@ -73,6 +76,7 @@ static void file_free(struct inode *f)
 /* The object has no reference any more, so nobody finds the file; but who looks for it waits. */
 void file_end(struct inode *f)
 {
+	HOOK(file_ending);
 	if (file_write_all(f))
 		log_line("a file (device %lu, inode %lu) is closed by all and could not be written "
 			 "(error %d): what was changed in memory is lost; sync it before",
@@ -134,6 +138,7 @@ static struct inode *find_or_wait_locked(const struct sys_file_info *info)
 		if (!ending)
 			return f;
 		lock_release(&files_lock);
+		HOOK(file_awaited);
 		sys_futex_wait(&ends, seen, 0);
 		lock_acquire(&files_lock);
 	}

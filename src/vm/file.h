@@ -46,6 +46,10 @@ struct memcg_file {
 	u64 seen;	    /* the error that was reported last; atomic */
 };
 
+HOOK_DECLARE(file_cut_off); /* file_read.c: what lies behind the end is in no window any more */
+HOOK_DECLARE(file_ending);  /* nobody has it, nothing of it is written yet */
+HOOK_DECLARE(file_awaited); /* who opens a file that is ending is about to wait */
+
 /* How long is it? Follows up what has changed. 0; -EIO. No lock is held. May sleep. */
 __hidden_ int file_look(struct inode *f);
 

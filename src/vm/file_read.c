@@ -148,6 +148,8 @@ static unsigned lock_some(struct object *o, u32 *i, struct page **out)
 	return n;
 }
 
+HOOK_DEFINE(file_cut_off);
+
 /* And unlocks them. False: one is mapped still, where munmap has begun (mm.c) but not ended. */
 static bool take_out(struct page **pages, unsigned n)
 {
@@ -175,6 +177,7 @@ static void drop_behind(struct object *o, u32 from)
 		i = at; /* a window is being unmapped: it will be, soon */
 		sys_cpu_yield();
 	}
+	HOOK(file_cut_off);
 	object_drop(o, from, o->npages - from);
 }
 

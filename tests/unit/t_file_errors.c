@@ -239,9 +239,30 @@ static void test_sync_looks(void)
 	mm_tear_down();
 }
 
+/* The system takes a mapping away by itself, which it may: what it had noticed is gone with it. */
+static void test_mapping_lost(void)
+{
+	int fd = temp_file(4 * PAGE_SIZE);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, 4 * PAGE_SIZE, true);
+	CHECK(shows(p, 0, 4 * PAGE_SIZE));
+	p[PAGE_SIZE] = 'x';
+	CHECK(!madvise(p + PAGE_SIZE, 2 * PAGE_SIZE, MADV_DONTNEED));
+	CHECK(!touch_is(p + PAGE_SIZE) && !touch_is(p + 2 * PAGE_SIZE));
+	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
+	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'x');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
 #ifdef MEMCG_DEBUG
 /* --- between two steps of taking pages out: hook points ---------------------------------- */
 
+#include "vm/file.h"
 #include "vm/rmap.h"
 
 static char *hooked;
@@ -299,6 +320,86 @@ static void test_ends_under_eviction(void)
 	CHECK(!hook_zap_pending && managed_resident() == 0 && in_file(fd, PAGE_SIZE) == 'x');
 	mm_tear_down();
 }
+
+static int felt;
+
+static void touch_it(void)
+{
+	hook_file_cut_off = NULL;
+	felt = touch_is(hooked + 2 * PAGE_SIZE);
+}
+
+/* Behind the new end nothing becomes mapped, also while it is still in memory. */
+static void test_touched_while_it_shrinks(void)
+{
+	int fd = temp_file(4 * PAGE_SIZE);
+	struct memcg_file *f;
+
+	signal(SIGBUS, on_signal);
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	CHECK(shows(hooked, 0, 4 * PAGE_SIZE));
+	CHECK(!ftruncate(fd, PAGE_SIZE));
+	hook_file_cut_off = touch_it;
+	CHECK(memcg_file_sync(f) == 0 && !hook_file_cut_off && felt == SIGBUS);
+	CHECK(STAT(cg, file) == PAGE_SIZE);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
+static u32 waits, done; /* atomic */
+static int ending_fd;
+
+static void it_waits(void)
+{
+	hook_file_awaited = NULL;
+	atomic_store(&waits, 1u);
+}
+
+static void *open_it(void *arg)
+{
+	struct memcg_file *f = memcg_file_open(ending_fd, 0);
+	char c = 0;
+
+	CHECK(f && memcg_file_read(f, &c, 1, PAGE_SIZE) == 1);
+	*(char *)arg = c;
+	memcg_file_close(f);
+	atomic_store(&done, 1u);
+	return NULL;
+}
+
+static pthread_t opener;
+static char opened;
+
+static void somebody_opens_it(void)
+{
+	hook_file_ending = NULL;
+	hook_file_awaited = it_waits;
+	CHECK(!pthread_create(&opener, NULL, open_it, &opened));
+	while (!atomic_load(&waits) && !atomic_load(&done))
+		sched_yield();
+}
+
+/* Closed by all, not yet written, and opened again: what was written is there. */
+static void test_opened_while_it_ends(void)
+{
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	ending_fd = temp_file(4 * PAGE_SIZE);
+	f = memcg_file_open(ending_fd, 0);
+	p = map_file(mm, f, 4 * PAGE_SIZE, true);
+	p[PAGE_SIZE] = 'x';
+	CHECK(!memcg_munmap(mm, p, 4 * PAGE_SIZE));
+	hook_file_ending = somebody_opens_it;
+	memcg_file_close(f);
+	CHECK(!pthread_join(opener, NULL) && opened == 'x');
+	CHECK(atomic_load(&waits));
+	mm_tear_down();
+}
 #endif
 
 int main(void)
@@ -311,9 +412,12 @@ int main(void)
 		PAGE_TEST(test_bad_arguments),
 		PAGE_TEST(test_read),
 		PAGE_TEST(test_sync_looks),
+		PAGE_TEST(test_mapping_lost),
 #ifdef MEMCG_DEBUG
 		PAGE_TEST(test_written_before_the_zap),
 		PAGE_TEST(test_ends_under_eviction),
+		PAGE_TEST(test_touched_while_it_shrinks),
+		PAGE_TEST(test_opened_while_it_ends),
 #endif
 	};
 
