@@ -153,6 +153,14 @@ static void count_fault(struct page *pg, bool major)
 	rcu_read_unlock(self);
 }
 
+/* The first use of a page of a file says nothing: much is read once. */
+static void page_used(struct page *pg)
+{
+	if (!(pg->managed.flags & MG_AHEAD))
+		pg->managed.flags |= MG_REFERENCED;
+	pg->managed.flags &= (u8) ~(MG_PROBATION | MG_AHEAD);
+}
+
 /* A write, or what may be one as long as it is pinned; and what the system would not notice. */
 static void note_write(struct window *w, struct page *pg, unsigned flags)
 {
@@ -188,8 +196,7 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 	if (err)
 		return err;
 	note_write(w, pg, flags);
-	pg->managed.flags |= MG_REFERENCED;
-	pg->managed.flags &= (u8)~MG_PROBATION;
+	page_used(pg);
 	if (flags & FAULT_PIN)
 		page_get(pg);
 	count_fault(pg, major);

@@ -27,7 +27,9 @@ static int bring(struct object *o, u32 index, u32 payer)
 		return err;
 	if (!was_in)
 		page_enlist(pg);
-	pg->managed.flags |= MG_REFERENCED;
+	if (!(pg->managed.flags & MG_AHEAD)) /* as in fault.c, page_used */
+		pg->managed.flags |= MG_REFERENCED;
+	pg->managed.flags &= (u8)~MG_AHEAD;
 	page_get(pg);
 	return 0;
 }

@@ -54,6 +54,7 @@ static int bring_charged(struct object *o, u32 index, u32 n, u32 handle)
 		struct workingset was = workingset_of(object_page(o, i));
 
 		page_settle(o, i, handle);
+		object_page(o, i)->managed.flags |= MG_AHEAD;
 		workingset_refault(object_page(o, i), was);
 	}
 	return got;

@@ -30,6 +30,7 @@ enum managed_flags {
 	MG_WORKINGSET = 1u << 3,	    /* was active when it was evicted, or came back soon */
 	MG_SWAPCACHED = MANAGED_SWAPCACHED, /* in memory and, as entry says, in the swap file: not
 					       mapped since */
+	MG_AHEAD = 1u << 6,		    /* a file's: brought in, and not used yet */
 	MG_DROPPED = 1u << 4,		    /* not its object's any more, held by somebody */
 };
 

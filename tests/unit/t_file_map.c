@@ -226,6 +226,31 @@ static void test_over_max(void)
 	mm_tear_down();
 }
 
+/* What is read once displaces nothing; what is used again is active. */
+static void test_read_once(void)
+{
+	const size_t size = 8 * MIB;
+	int fd = temp_file(size);
+	struct memcg_file *f;
+	char *p;
+
+	mm_set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
+	f = memcg_file_open(fd, 0);
+	p = map_file(mm, f, size, false);
+	for (size_t i = 0; i < size; i += PAGE_SIZE)
+		CHECK(!touch_is(p + i));
+	CHECK(STAT(cg, pgsteal) >= 6 * MIB / PAGE_SIZE && STAT(cg, pgactivate) == 0);
+	CHECK(STAT(cg, active_file) == 0);
+	CHECK(!memcg_madvise(mm, p + size - PAGE_SIZE, PAGE_SIZE, MEMCG_COLD));
+	CHECK(!touch_is(p + size - PAGE_SIZE));
+	(void)memcg_reclaim(cg, MIB);
+	CHECK(STAT(cg, pgactivate) == 1);
+	memory_fits();
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
 /* Reading ahead takes nothing from anybody. */
 static void test_ahead_fits(void)
 {
@@ -372,12 +397,12 @@ static void test_threads(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(test_contents),	 PAGE_TEST(test_shared_by_two),
-		PAGE_TEST(test_written),	 PAGE_TEST(test_written_then_unmapped),
-		PAGE_TEST(test_evicted),	 PAGE_TEST(test_refault),
-		PAGE_TEST(test_over_max),	 PAGE_TEST(test_ahead_fits),
-		PAGE_TEST(test_nothing_noticed), PAGE_TEST(test_pins_alone),
-		PAGE_TEST(test_threads),
+		PAGE_TEST(test_contents),   PAGE_TEST(test_shared_by_two),
+		PAGE_TEST(test_written),    PAGE_TEST(test_written_then_unmapped),
+		PAGE_TEST(test_evicted),    PAGE_TEST(test_refault),
+		PAGE_TEST(test_over_max),   PAGE_TEST(test_read_once),
+		PAGE_TEST(test_ahead_fits), PAGE_TEST(test_nothing_noticed),
+		PAGE_TEST(test_pins_alone), PAGE_TEST(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
