@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "group/task.h"
 #include "sync/lock.h"
 #include "sys/file.h"
 #include "sys/futex.h"
@@ -171,6 +172,8 @@ int swap_alloc(u32 slots[], unsigned n)
 	unsigned got = 0;
 
 	n = MIN(n, SWAP_CLUSTER);
+	task_busy_begin(); /* a signal handler's fault is not served meanwhile: it would want the
+			      lock */
 	lock_acquire(&swap.lock);
 	do
 		got = take_locked(slots, n);
@@ -178,6 +181,7 @@ int swap_alloc(u32 slots[], unsigned n)
 	if (!got && is_open())
 		got = swap_map_take_scattered(slots, n);
 	lock_release(&swap.lock);
+	task_busy_end();
 	return got ? (int)got : -ENOSPC;
 }
 
