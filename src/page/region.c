@@ -1,11 +1,11 @@
 /*
  * region.c - the one reserved range, and opening it.
  *
- * 1. One reservation holds, in this order: the heap's memory (aligned to a chunk), as many addresses
- *    for the alias of managed memory (managed.c), the descriptors of both, back[] of the heap,
- *    count[] of both, and two small arrays with an element per chunk. Only the reservation
- *    is big; what is open grows with use, so a system that counts committed memory
- *    counts little more than what is used.
+ * 1. One reservation holds, in this order: the heap's memory (aligned to a chunk), as many
+ * addresses for the alias of managed memory (managed.c), the descriptors of both, back[] of the
+ * heap, count[] of both, and two small arrays with an element per chunk. Only the reservation is
+ * big; what is open grows with use, so a system that counts committed memory counts little more
+ * than what is used.
  * 2. Memory, descriptors, back[] and count[] are opened together in steps of STEP chunks,
  *    smaller ones where the system refuses. A step half opened stays half
  *    opened: opening what is open already does no harm, and the next try does it again.
