@@ -242,8 +242,11 @@ static void test_read_once(void)
 		CHECK(!touch_is(p + i));
 	CHECK(STAT(cg, pgsteal) >= 6 * MIB / PAGE_SIZE && STAT(cg, pgactivate) == 0);
 	CHECK(STAT(cg, active_file) == 0);
-	CHECK(!memcg_madvise(mm, p + size - PAGE_SIZE, PAGE_SIZE, MEMCG_COLD));
-	CHECK(!touch_is(p + size - PAGE_SIZE));
+	/* Twice: it may have been mapped by the fault of a neighbour, and seen by nobody. */
+	for (int i = 0; i < 2; i++) {
+		CHECK(!memcg_madvise(mm, p + size - PAGE_SIZE, PAGE_SIZE, MEMCG_COLD));
+		CHECK(!touch_is(p + size - PAGE_SIZE));
+	}
 	(void)memcg_reclaim(cg, MIB);
 	CHECK(STAT(cg, pgactivate) == 1);
 	memory_fits();
