@@ -51,8 +51,10 @@ static u64 external(struct memcg *cg)
 
 static void fill_events(struct memcg_stat *s, const struct group_vm *vm)
 {
-	const u64 *e = vm->event;
+	u64 e[VM_EVENT_NR];
 
+	for (unsigned i = 0; i < VM_EVENT_NR; i++)
+		e[i] = atomic_load(&vm->event[i]);
 	s->workingset_refault_anon = e[VM_REFAULT_ANON];
 	s->workingset_refault_file = e[VM_REFAULT_FILE];
 	s->workingset_activate_anon = e[VM_ACTIVATE_ANON];

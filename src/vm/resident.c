@@ -62,7 +62,7 @@ static void settle(struct object *o, struct page *pg, u32 index)
 {
 	atomic_store(&pg->kind, kind_of(o));
 	pg->npages = 1;
-	pg->managed.where = WHERE_RESIDENT;
+	atomic_store(&pg->managed.where, (u8)WHERE_RESIDENT);
 	pg->managed.flags = 0;
 	if (o->kind != OBJECT_ANON) {
 		pg->managed.object = o;
@@ -283,7 +283,7 @@ static void page_clear(struct page *pg)
 {
 	atomic_store(&pg->kind, (u8)PAGE_NONE);
 	pg->npages = 0;
-	pg->managed.where = WHERE_NONE;
+	atomic_store(&pg->managed.where, (u8)WHERE_NONE);
 	pg->managed.flags = 0;
 	pg->managed.entry = 0;
 	pg->managed.object = NULL;
