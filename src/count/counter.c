@@ -153,11 +153,12 @@ static bool level_try(struct counter *c, u64 n)
 	return true;
 }
 
-bool counter_try_charge(struct counter *c, u64 n, struct counter **fail)
+bool counter_try_charge_below(struct counter *c, const struct counter *top, u64 n,
+			      struct counter **fail)
 {
 	struct counter *level, *done;
 
-	for (level = c; level; level = level->parent) {
+	for (level = c; level != top; level = level->parent) {
 		if (likely(level_try(level, n)))
 			continue;
 		atomic_add_relaxed(&level->failcnt, 1);
@@ -169,6 +170,11 @@ bool counter_try_charge(struct counter *c, u64 n, struct counter **fail)
 	}
 	atomic_add(&c->own, n);
 	return true;
+}
+
+bool counter_try_charge(struct counter *c, u64 n, struct counter **fail)
+{
+	return counter_try_charge_below(c, NULL, n, fail);
 }
 
 void counter_charge(struct counter *c, u64 n)
@@ -184,11 +190,16 @@ void counter_charge(struct counter *c, u64 n)
 	}
 }
 
-void counter_uncharge(struct counter *c, u64 n)
+void counter_uncharge_below(struct counter *c, const struct counter *top, u64 n)
 {
 	atomic_sub(&c->own, n);
-	for (; c; c = c->parent)
+	for (; c != top; c = c->parent)
 		level_sub(c, n);
+}
+
+void counter_uncharge(struct counter *c, u64 n)
+{
+	counter_uncharge_below(c, NULL, n);
 }
 
 u64 counter_own(const struct counter *c)

@@ -68,10 +68,18 @@ __hidden_ void counter_init(struct counter *c, struct counter *parent);
  * one.
  */
 __hidden_ __must_check_ bool counter_try_charge(struct counter *c, u64 n, struct counter **fail);
+/*
+ * The same for a charge that is to move here from another counter below top: the levels from c up
+ * to top, without it, because top and all above it have the bytes. c is top: none; NULL: all.
+ */
+__hidden_ __must_check_ bool counter_try_charge_below(struct counter *c, const struct counter *top,
+						      u64 n, struct counter **fail);
 /* Charges memory that exists already, whatever the limits say. */
 __hidden_ void counter_charge(struct counter *c, u64 n);
 /* More than is charged: the level is clamped to 0, the rest of the levels are done as asked. */
 __hidden_ void counter_uncharge(struct counter *c, u64 n);
+/* On the levels from c up to top, without it, as counter_try_charge_below. */
+__hidden_ void counter_uncharge_below(struct counter *c, const struct counter *top, u64 n);
 
 /* Returns the max it replaces. Usage may be above the new one: making it fit is the caller's. */
 __hidden_ u64 counter_set_max(struct counter *c, u64 max);

@@ -36,7 +36,20 @@ static void own_follow(const struct handle *h, struct memcg *cg)
 	}
 }
 
-bool charge_try(u32 handle, u64 n, struct memcg **limited)
+/* top's descendants may have been destroyed, and top itself: then cg is at it or above. */
+bool group_counts_below(const struct memcg *cg, const struct memcg *top)
+{
+	return !top || cg->depth > top->depth;
+}
+
+static const struct counter *stop_at(const struct memcg *cg, const struct memcg *top)
+{
+	if (!top)
+		return NULL;
+	return group_counts_below(cg, top) ? &top->counter : &cg->counter;
+}
+
+bool charge_try_below(u32 handle, const struct memcg *top, u64 n, struct memcg **limited)
 {
 	struct rcu_reader *self = self_rcu();
 	struct handle *h = handle_of(handle);
@@ -50,7 +63,7 @@ bool charge_try(u32 handle, u64 n, struct memcg **limited)
 	rcu_read_lock(self);
 	cg = handle_group(h);
 	HOOK(charge_found);
-	done = counter_try_charge(&cg->counter, n, &fail);
+	done = counter_try_charge_below(&cg->counter, stop_at(cg, top), n, &fail);
 	if (done) {
 		own_follow(h, cg);
 		handle_add(h, n);
@@ -59,6 +72,11 @@ bool charge_try(u32 handle, u64 n, struct memcg **limited)
 	}
 	rcu_read_unlock(self);
 	return done;
+}
+
+bool charge_try(u32 handle, u64 n, struct memcg **limited)
+{
+	return charge_try_below(handle, NULL, n, limited);
 }
 
 void charge_force(u32 handle, u64 n)
@@ -76,7 +94,7 @@ void charge_force(u32 handle, u64 n)
 	handle_add(h, n);
 }
 
-void charge_fold(u32 handle, u64 bytes)
+void charge_fold_below(u32 handle, const struct memcg *top, u64 bytes)
 {
 	struct rcu_reader *self = self_rcu();
 	struct handle *h = handle_of(handle);
@@ -87,7 +105,7 @@ void charge_fold(u32 handle, u64 bytes)
 	rcu_read_lock(self);
 	cg = handle_group(h);
 	HOOK(fold_found);
-	counter_uncharge(&cg->counter, bytes);
+	counter_uncharge_below(&cg->counter, stop_at(cg, top), bytes);
 	if (unlikely(memcg__self->measured) && group_below(cg, memcg__self->measured))
 		memcg__self->folded += bytes;
 	own_follow(h, cg);
@@ -96,6 +114,11 @@ void charge_fold(u32 handle, u64 bytes)
 	handle_sub(h, bytes);
 	if (charge_watch)
 		charge_watch();
+}
+
+void charge_fold(u32 handle, u64 bytes)
+{
+	charge_fold_below(handle, NULL, bytes);
 }
 
 void uncharge_bytes(u32 handle, u64 n)

@@ -21,6 +21,16 @@ HOOK_DECLARE(fold_found);   /* a fold's */
  * is dying (its ancestors may have room), or when n is more than a handle can count.
  */
 __hidden_ bool charge_try(u32 handle, u64 n, struct memcg **limited);
+/*
+ * A charge that moves between two handles is counted below top alone, a group at or above both: top
+ * and all above it have the bytes, and no peak of theirs may move. So the bytes are
+ * tried for one handle and folded for the other, in any order. top NULL: as charge_try,
+ * charge_fold.
+ */
+__hidden_ bool charge_try_below(u32 handle, const struct memcg *top, u64 n, struct memcg **limited);
+__hidden_ void charge_fold_below(u32 handle, const struct memcg *top, u64 n);
+/* Where counting for cg, which pays now, ends: at top, or at once when it was inherited past it. */
+__hidden_ bool group_counts_below(const struct memcg *cg, const struct memcg *top);
 /* Whatever the limits say. */
 __hidden_ void charge_force(u32 handle, u64 n);
 

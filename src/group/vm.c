@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "group/charge.h"
+
 /* --- coming and going ------------------------------------------------------------- */
 
 static struct group_vm *group_vm_new(struct memcg *cg)
@@ -159,7 +161,14 @@ static void own_follow(const struct handle *h, struct memcg *cg)
 	}
 }
 
-bool swap_charge(struct handle *h, u64 n)
+static const struct counter *stop_at(const struct memcg *cg, const struct memcg *top)
+{
+	if (!top)
+		return NULL;
+	return group_counts_below(cg, top) ? &top->vm->swap : &cg->vm->swap;
+}
+
+bool swap_charge_below(struct handle *h, const struct memcg *top, u64 n)
 {
 	struct rcu_reader *self = self_rcu();
 	struct memcg *cg;
@@ -167,7 +176,7 @@ bool swap_charge(struct handle *h, u64 n)
 
 	rcu_read_lock(self);
 	cg = handle_group(h);
-	done = counter_try_charge(&cg->vm->swap, n, NULL);
+	done = counter_try_charge_below(&cg->vm->swap, stop_at(cg, top), n, NULL);
 	if (done)
 		handle_add(h, n);
 	else
@@ -179,15 +188,25 @@ bool swap_charge(struct handle *h, u64 n)
 	return done;
 }
 
-void swap_uncharge(struct handle *h, u64 n)
+bool swap_charge(struct handle *h, u64 n)
+{
+	return swap_charge_below(h, NULL, n);
+}
+
+void swap_uncharge_below(struct handle *h, const struct memcg *top, u64 n)
 {
 	struct rcu_reader *self = self_rcu();
 	struct memcg *cg;
 
 	rcu_read_lock(self);
 	cg = handle_group(h);
-	counter_uncharge(&cg->vm->swap, n);
+	counter_uncharge_below(&cg->vm->swap, stop_at(cg, top), n);
 	own_follow(h, cg);
 	rcu_read_unlock(self);
 	handle_sub(h, n);
+}
+
+void swap_uncharge(struct handle *h, u64 n)
+{
+	swap_uncharge_below(h, NULL, n);
 }

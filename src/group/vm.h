@@ -92,5 +92,8 @@ __hidden_ struct lruvec *page_lruvec_lock(struct page *pg);
  */
 __hidden_ bool swap_charge(struct handle *h, u64 n);
 __hidden_ void swap_uncharge(struct handle *h, u64 n);
+/* Of a charge that moves, counted below top alone: group/charge.h. */
+__hidden_ bool swap_charge_below(struct handle *h, const struct memcg *top, u64 n);
+__hidden_ void swap_uncharge_below(struct handle *h, const struct memcg *top, u64 n);
 
 #endif

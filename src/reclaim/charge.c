@@ -57,7 +57,8 @@ void charge_forgive(void)
 		self->refused.wanted = 0;
 }
 
-static bool try_harder(u32 handle, u64 n, unsigned flags, struct memcg **limited)
+static bool try_harder(u32 handle, const struct memcg *top, u64 n, unsigned flags,
+		       struct memcg **limited)
 {
 	struct memcg *by = *limited;
 	unsigned round;
@@ -68,12 +69,12 @@ static bool try_harder(u32 handle, u64 n, unsigned flags, struct memcg **limited
 		if (!(flags & MEMCG_NOWAIT))
 			reclaim_quiet(by, round);
 		group_put(by);
-		if (charge_try(handle, n, &by))
+		if (charge_try_below(handle, top, n, &by))
 			return true;
 		if (flags & MEMCG_NOWAIT)
 			break;
 	}
-	if (!by && charge_try(handle, n, &by))
+	if (!by && charge_try_below(handle, top, n, &by))
 		return true;
 	*limited = by;
 	return false;
@@ -120,16 +121,16 @@ static bool refused_on_demand(u32 handle, u64 n, unsigned flags)
 }
 
 /* With the limits as they were read last. */
-static bool charge_alone(u32 handle, u64 n, unsigned flags)
+static bool charge_alone(u32 handle, const struct memcg *top, u64 n, unsigned flags)
 {
 	struct memcg *limited;
 	bool done;
 
 	if (refused_on_demand(handle, n, flags))
 		return false;
-	done = charge_try(handle, n, &limited) ||
+	done = charge_try_below(handle, top, n, &limited) ||
 	       (!(flags & (CHARGE_FORCE | CHARGE_ONCE)) &&
-		try_harder(handle, n, flags, &limited)) ||
+		try_harder(handle, top, n, flags, &limited)) ||
 	       refused(handle, n, flags, limited);
 	if (done)
 		owed_high(handle, n);
@@ -137,11 +138,16 @@ static bool charge_alone(u32 handle, u64 n, unsigned flags)
 	return done;
 }
 
-bool charge_quiet(u32 handle, u64 n, unsigned flags)
+bool charge_quiet_below(u32 handle, const struct memcg *top, u64 n, unsigned flags)
 {
 	if (charge_refresh)
 		charge_refresh();
-	return charge_alone(handle, n, flags);
+	return charge_alone(handle, top, n, flags);
+}
+
+bool charge_quiet(u32 handle, u64 n, unsigned flags)
+{
+	return charge_quiet_below(handle, NULL, n, flags);
 }
 
 /*
@@ -184,7 +190,7 @@ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 		return true;
 	}
 	group_put(limited);
-	return charge_alone(handle, n, flags);
+	return charge_alone(handle, NULL, n, flags);
 }
 
 /* --- the outer half ----------------------------------------------------------------- */

@@ -43,6 +43,9 @@ struct retry {
 __private_ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags);
 __hidden_ bool charge_quiet(u32 handle, u64 n, unsigned flags); /* without a batch for the stock */
 
+/* The same for a charge that moves: group/charge.h. */
+__hidden_ bool charge_quiet_below(u32 handle, const struct memcg *top, u64 n, unsigned flags);
+
 /* An attempt failed: true when another is worth while. False: given up, and said why. */
 __hidden_ bool charge_again(struct retry *r);
 /* A refusal that was got round after all. */
