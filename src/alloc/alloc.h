@@ -42,8 +42,9 @@ __hidden_ size_t object_size(const void *p, const char *call);
 
 /*
  * One attempt to have `to` pay for an object of a slab that `from` (0: whoever) pays for. charged:
- * the object's cost is charged to `to` already, and stays so whatever the answer; its owner
- * gets its own charge back. 0; -EINVAL: not from's, not an object; -ENOMEM: `to` is over its max.
+ * the object's cost is the caller's to move: `to` is charged already and stays so whatever the
+ * answer, and `from` keeps its charge, which the caller folds where the answer is 0.
+ * 0; -EINVAL: not from's, not an object; -ENOMEM: `to` is over its max.
  */
 __hidden_ int object_recharge(void *object, u32 from, u32 to, bool charged);
 

@@ -1,7 +1,8 @@
 /*
- * recharge.c - moving the charge of one object. The target is charged first (or was, by a caller
- * that charges for many objects at once), the entry exchanged, the old payer credited: a refusal
- * changes nothing. An object of nobody's has no old payer: it is taken in.
+ * recharge.c - moving the charge of one object. The target is charged first, the entry exchanged,
+ * the old payer credited: a refusal changes nothing. A caller that moves many objects does the
+ * first and the last itself, for all of them at once. An object of nobody's has no old payer: it is
+ * taken in.
  */
 #include <errno.h>
 
@@ -13,7 +14,7 @@
 struct transfer {
 	u32 from; /* 0: whoever pays */
 	u32 to;
-	bool charged; /* to `to`, by the caller */
+	bool charged; /* the bytes have been moved by the caller: only the entry changes */
 };
 
 static bool pay(const struct transfer *t, u32 cost)
@@ -21,10 +22,10 @@ static bool pay(const struct transfer *t, u32 cost)
 	return t->charged || charge(t->to, cost);
 }
 
-static void pay_back(const struct transfer *t, u32 cost)
+static void pay_back(const struct transfer *t, u32 handle, u32 cost)
 {
 	if (!t->charged)
-		uncharge(t->to, cost);
+		uncharge(handle, cost);
 }
 
 /* 0: it was freed. NOBODY: there is nobody to credit. */
@@ -44,11 +45,11 @@ static int recharge_entry(struct objcgs *v, unsigned i, const struct transfer *t
 		return -ENOMEM;
 	while (!atomic_cas(&v->entry[i], &owner, t->to))
 		if (!gives(t, owner)) {
-			pay_back(t, cost);
+			pay_back(t, t->to, cost);
 			return -EINVAL;
 		}
 	if (owner > OWNER_NOBODY)
-		uncharge(owner, cost);
+		pay_back(t, owner, cost);
 	return 0;
 }
 

@@ -42,8 +42,9 @@ __hidden_ u32 zswap_owner(u64 entry); /* the handle that pays; 0: nobody */
 
 /*
  * Has `to` pay for a copy that `from` (0: whoever) pays for; `from` is credited. charged: its
- * zswap_bytes are charged to `to` already, by the caller, and stay so whatever the answer. 0;
- * -EINVAL: not from's; -ENOMEM: `to` is over its max. Nothing is changed then.
+ * zswap_bytes are charged to `to` already, by the caller, and stay so whatever the answer; `from`
+ * is the caller's to credit. 0; -EINVAL: not from's; -ENOMEM: `to` is over its max. Nothing is
+ * changed then.
  */
 __hidden_ int zswap_recharge(u64 entry, u32 from, u32 to, bool charged);
 

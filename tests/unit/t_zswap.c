@@ -284,8 +284,7 @@ static void a_copy_is_recharged(void)
 	CHECK(!held(cg));
 }
 
-/* Of a charge that was made beforehand: nothing is charged here, `from` is credited all the same.
- */
+/* Of a charge that the caller moves: nothing is charged here, nor credited. */
 static void a_copy_is_recharged_beforehand(void)
 {
 	u32 from, to, cost;
@@ -298,9 +297,11 @@ static void a_copy_is_recharged_beforehand(void)
 	CHECK(charge_bytes(to, 2 * cost, 0));
 	CHECK(!memcg_set_limit(other, MEMCG_MAX, 2 * cost));
 	CHECK(!zswap_recharge(entry, from, to, true));
-	CHECK(!held(cg) && held(other) == 2 * cost && zswap_owner(entry) == to);
+	CHECK(held(cg) == cost && held(other) == 2 * cost && zswap_owner(entry) == to);
 	CHECK(zswap_recharge(entry, from, to, true) == -EINVAL && held(other) == 2 * cost);
+	uncharge_bytes(from, cost);
 	uncharge_bytes(to, cost);
+	CHECK(!held(cg) && held(other) == cost);
 	closes();
 	zswap_free(entry);
 	CHECK(!held(other));
