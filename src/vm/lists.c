@@ -24,14 +24,18 @@ static void count(const struct page *pg, enum lru_list list, s64 pages)
 		stat_add(page_objcg(pg)->index, lru_stat(list), pages * (s64)PAGE_SIZE);
 }
 
-void page_relist(struct page *pg, bool active)
+void page_putback(struct page *pg, enum lru_list list)
 {
 	struct lruvec *lv = page_lruvec_lock(pg);
-	enum lru_list list = list_of(pg, active);
 
 	lru_add(lv, pg, list);
 	lock_release(&lv->lock);
 	count(pg, list, 1);
+}
+
+void page_relist(struct page *pg, bool active)
+{
+	page_putback(pg, list_of(pg, active));
 }
 
 void page_enlist_copy(struct page *pg)
@@ -59,7 +63,7 @@ void pages_enlist(struct object *o, u32 index, u32 n)
 	count(first, list, n);
 }
 
-void page_delist(struct page *pg)
+enum lru_list page_delist(struct page *pg)
 {
 	struct lruvec *lv = page_lruvec_lock(pg);
 	enum lru_list list = pg->managed.list;
@@ -69,6 +73,7 @@ void page_delist(struct page *pg)
 	lock_release(&lv->lock);
 	if (list)
 		count(pg, list, -1);
+	return list;
 }
 
 void page_make_old(struct page *pg)

@@ -10,6 +10,7 @@
 #ifndef MEMCG_VM_LISTS_H
 #define MEMCG_VM_LISTS_H
 
+#include "lru/lruvec.h"
 #include "vm/object.h"
 
 /* A page that has come into memory joins its owner's list. */
@@ -18,8 +19,10 @@ __hidden_ void page_enlist(struct page *pg);
 __hidden_ void pages_enlist(struct object *o, u32 index, u32 n);
 /* A page that is compressed now: the newest of its owner's copies. */
 __hidden_ void page_enlist_copy(struct page *pg);
-/* It leaves the list it is on, if it is on one. */
-__hidden_ void page_delist(struct page *pg);
+/* It leaves the list it is on, which is returned; LRU_NONE: it was on none. */
+__hidden_ enum lru_list page_delist(struct page *pg);
+/* Off its list before, on that of its owner after: as the newest. */
+__hidden_ void page_putback(struct page *pg, enum lru_list list);
 /* It is among the first to go: the oldest of the inactive. */
 __hidden_ void page_make_old(struct page *pg);
 /* Off its list before, on the active or the inactive one of its kind after: as the newest. */

@@ -33,6 +33,17 @@ void page_tally(const struct page *pg, s64 bytes)
 	count_kind(page_objcg(pg)->index, pg->kind, bytes);
 }
 
+void page_tally_whole(const struct page *pg, s64 bytes)
+{
+	u32 h = page_objcg(pg)->index;
+
+	page_tally(pg, bytes);
+	if (pg->kind != PAGE_ANON && page_mapped(pg))
+		stat_add(h, STAT_FILE_MAPPED, bytes);
+	if (pg->managed.entry)
+		stat_add(h, STAT_SWAPCACHED, bytes);
+}
+
 /* --- charges ------------------------------------------------------------------------------ */
 
 /* As the loop of every allocation, save that nothing of the program's runs. */

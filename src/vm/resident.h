@@ -46,5 +46,10 @@ __hidden_ void page_forget(struct object *o, struct page *pg);
 
 /* So many bytes more of what the resident page counts as in memory.stat. */
 __hidden_ void page_tally(const struct page *pg, s64 bytes);
+/*
+ * Of everything a resident page counts as, for who changes its owner; its list is lists.h's. Page
+ * lock held, and it is mapped nowhere or stays mapped.
+ */
+__hidden_ void page_tally_whole(const struct page *pg, s64 bytes);
 
 #endif

@@ -68,6 +68,12 @@ static void count_copy(const struct page *pg, s64 times)
 	stat_add(h, STAT_ZSWAPPED, times * (s64)PAGE_SIZE);
 }
 
+void store_tally(const struct page *pg, s64 times)
+{
+	if (pg->managed.where == WHERE_ZSWAP)
+		count_copy(pg, times);
+}
+
 int store_compress(struct page *pg)
 {
 	u64 entry;

@@ -16,6 +16,8 @@
 __hidden_ int store_compress(struct page *pg);
 /* The same in the swap file, n <= SWAP_CLUSTER pages of one group: how many of the first. */
 __hidden_ unsigned store_write(struct page **pages, unsigned n);
+/* The copy counts so many times more in its owner's memory.stat: 1, -1. */
+__hidden_ void store_tally(const struct page *pg, s64 times);
 /* Whether the group of the page lets it be written to a file. */
 __hidden_ bool store_may_write(const struct page *pg);
 
