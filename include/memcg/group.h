@@ -146,6 +146,7 @@ struct memcg_stat {
 	uint64_t charge_nowait;	 /**< those of them with MEMCG_NOWAIT */
 	uint64_t charge_nofail;	 /**< made past a max by MEMCG_NOFAIL */
 	uint64_t charge_reserve; /**< made past a max by MEMCG_RESERVE */
+	uint64_t move_charge;	 /**< 1 to 3 written to memory.move_charge_at_immigrate */
 };
 
 /**

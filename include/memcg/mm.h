@@ -99,6 +99,40 @@ MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsi
 MEMCG_API int memcg_pin(const void *addr, size_t length);
 MEMCG_API void memcg_unpin(const void *addr, size_t length);
 
+/** Passed as unsigned. Neither ANON nor FILE: memory.move_charge_at_immigrate of `to` says which.
+ */
+enum memcg_move_flags {
+	MEMCG_MOVE_ANON = 1u << 0,   /**< private anonymous memory, what of it is swapped out too */
+	MEMCG_MOVE_FILE = 1u << 1,   /**< of files, and shared anonymous memory */
+	MEMCG_MOVE_DRY_RUN = 1u << 2 /**< nothing is changed: says what would be */
+};
+
+/**
+ * Bytes of the mm's ranges, 4096 for each page in memory, compressed or swapped out. Pages never
+ * touched are in none, nor is anything in 2 MiB of a range where nothing was ever touched
+ * through the mm. Passed with its size: it grows at the end.
+ */
+struct memcg_move {
+	uint64_t moved;
+	uint64_t mapped_elsewhere; /**< not mapped in the mm, but in another: stays */
+	uint64_t busy;		   /**< in use this moment, or no room for it any more: stays */
+	uint64_t not_ours;	   /**< another group's, the target's own too: stays */
+	uint64_t refused;	   /**< ENOMEM: what was wanted, memory and swap; else 0 */
+	uint64_t nsec;		   /**< what it took; of a dry run an estimate */
+};
+
+/**
+ * Moves the mm to another group (NULL: the root), with what its group pays for in its ranges. All
+ * of it is charged first, on the groups below the common ancestor only; then page after page
+ * follows. From then on what is first touched through the mm is charged to `to`. Other threads
+ * may go on using the mm. out may be NULL. Rate: MEMCG_MOVE_RATE.
+ * 0; -EINVAL: no mm, unknown flags; -EBUSY: it is being moved; -ENOMEM: over a max of `to` or
+ * above it, after reclaim, which runs the program's shrinkers: nothing has moved, the mm is
+ * where it was. A dry run says so in `refused` and gives 0. Some 0.3 us a page.
+ */
+MEMCG_API int memcg_mm_move(struct memcg_mm *mm, struct memcg *to, unsigned flags,
+			    struct memcg_move *out, size_t size);
+
 /** read(2) and write(2) with the buffer pinned around the call; any buffer. -1 and errno. */
 MEMCG_API ssize_t memcg_io_read(int fd, void *buf, size_t n);
 MEMCG_API ssize_t memcg_io_write(int fd, const void *buf, size_t n);

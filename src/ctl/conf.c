@@ -78,6 +78,7 @@ static const struct row {
 	{"MEMCG_LEFTOVERS", "0 or 1", parse_flag, &conf.leftovers},
 	{"MEMCG_SWAP_FILE", "an absolute path", parse_path, conf.swap_file},
 	{"MEMCG_SWAP_SIZE", "a size or max", parse_size, &conf.swap_size},
+	{"MEMCG_MOVE_RATE", "a size or max", parse_size, &conf.move_rate},
 };
 
 static void row_from_environment(const struct row *r)
@@ -123,5 +124,6 @@ int conf_from_program(const struct memcg_config *config)
 	conf.unaccounted = c.unaccounted ? 1 : conf.unaccounted;
 	conf.purge_ms = c.purge_ms ? c.purge_ms : conf.purge_ms;
 	conf.swap_size = c.swap_size ? c.swap_size : conf.swap_size;
+	conf.move_rate = c.move_rate ? c.move_rate : conf.move_rate;
 	return 0;
 }

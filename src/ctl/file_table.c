@@ -79,6 +79,13 @@ const struct file file_table[] = {
 	 "0 or 1",
 	 "0, here or above: nothing of the group is written to the swap file. What neither "
 	 "compresses nor may be written stays in memory."},
+	{"memory.move_charge_at_immigrate", show_move_charge, store_move_charge, FILE_OURS,
+	 "a number", "0 to 3",
+	 "What memcg_mm_move to this group moves when its flags do not say: 1 private anonymous "
+	 "memory and what of it is swapped out, 2 pages of files and shared memory, 3 both, 0 "
+	 "nothing. For those who know it from cgroup v1, where it is deprecated: writing another "
+	 "value than 0 says so in a line, once, and is counted in `move_charge` of "
+	 "`memory.stat`."},
 	{"memory.slack", show_slack, NULL, FILE_OURS, BYTES, NULL,
 	 "Charged ahead for the group and those below it, held by CPUs and owned by no object: "
 	 "`memory.current` is above the truth by this at most."},

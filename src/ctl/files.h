@@ -47,6 +47,10 @@ STORE(zswap_writeback);
 SHOW(oom_group);
 STORE(oom_group);
 
+/* file_move.c */
+SHOW(move_charge);
+STORE(move_charge);
+
 /* file_event.c */
 SHOW(events);
 SHOW(events_local);

@@ -30,7 +30,8 @@
 #include "base/bits.h"
 
 /* The kernel's, in the order of its memory.events; then ours, which no watch and no file of events
- * shows: charges refused; of those the ones of MEMCG_NOWAIT; and charges made past a max. */
+ * shows: charges refused; of those the ones of MEMCG_NOWAIT; charges made past a max; and writes to
+ * memory.move_charge_at_immigrate. */
 enum group_event {
 	EV_LOW,
 	EV_HIGH,
@@ -43,6 +44,7 @@ enum group_event {
 	EV_NOWAIT,
 	EV_NOFAIL,
 	EV_RESERVE,
+	EV_MOVE_CHARGE,
 	EV_NR
 };
 #define EV_KERNEL_NR (EV_SOCK_THROTTLED + 1u)

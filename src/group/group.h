@@ -45,6 +45,7 @@ struct memcg {
 	/* Kept and shown; bytes, and a switch. */
 	u64 swap_high, swap_max, zswap_max;
 	u8 no_zswap_writeback;
+	u8 move_charge; /* memory.move_charge_at_immigrate, 0 to 3 */
 	/* Tree lock. */
 	struct list children, sibling;
 	struct memcg *hash_next;

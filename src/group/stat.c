@@ -126,6 +126,7 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.charge_nowait = atomic_load(&cg->events[EV_NOWAIT]),
 		.charge_nofail = atomic_load(&cg->events[EV_NOFAIL]),
 		.charge_reserve = atomic_load(&cg->events[EV_RESERVE]),
+		.move_charge = atomic_load(&cg->events[EV_MOVE_CHARGE]),
 	};
 	fill_managed(cg, s);
 	others = s->anon + s->file + s->large + s->buffer + s->pagetables + s->kernel_stack +

@@ -94,7 +94,8 @@
 	X(charge_refused)  \
 	X(charge_nowait)   \
 	X(charge_nofail)   \
-	X(charge_reserve)
+	X(charge_reserve)  \
+	X(move_charge)
 
 #define STAT_LINES(X)        \
 	STAT_LINES_KERNEL(X) \

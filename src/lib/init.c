@@ -30,6 +30,7 @@
 #include "sys/log.h"
 #include "vm/file.h"
 #include "vm/mech.h"
+#include "vm/move.h"
 #include "vm/reclaim.h"
 #include "vm/swapfile.h"
 #include "vm/zswap.h"
@@ -108,6 +109,7 @@ static void bring_up_upper(void)
 		.dir = conf.temp_dir,
 		.size = conf.swap_size,
 	};
+	move_rate = conf.move_rate;
 }
 
 static void set_root_limits(void)

@@ -118,6 +118,7 @@ static void window_show(struct window *w)
 	lock_release(&w->object->lock);
 	lock_acquire(&w->mm->lock);
 	list_add_tail(&w->mm->windows, &w->of_mm);
+	w->pass = w->mm->pass; /* what comes in through it is charged as the walk wants it */
 	lock_release(&w->mm->lock);
 	set_blocks(w, w);
 }

@@ -20,6 +20,8 @@ struct memcg_mm {
 	u64 refs;
 	struct handle *handle; /* who pays; changed by a move; see mm_payer */
 	struct list windows;   /* struct window, of_mm */
+	u32 moving;	       /* somebody moves its charges: move.h; atomic */
+	u32 pass;	       /* of a walk over the windows: move.h; lock */
 };
 
 __hidden_ void mm_put(struct memcg_mm *mm);

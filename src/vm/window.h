@@ -33,6 +33,7 @@ struct window {
 	bool locked;	       /* each of its pages has a reference of it */
 	u64 refs;
 	u32 left; /* pages that are no holes; atomic */
+	u32 pass; /* the last walk over the mm's windows that it was in; mm's lock */
 	struct list of_object, of_mm;
 	struct window *later; /* of windows_reap */
 	struct rcu_head rcu;

@@ -154,7 +154,7 @@ static const char stat_names[] =
 	"thp_fault_alloc thp_collapse_alloc thp_swpout thp_swpout_fallback "
 	"numa_pages_migrated numa_pte_updates numa_hint_faults "
 	"peak large buffer external maps stock cached metadata local "
-	"charge_refused charge_nowait charge_nofail charge_reserve ";
+	"charge_refused charge_nowait charge_nofail charge_reserve move_charge ";
 
 /* Byte for byte: each name, and the struct's number at the same place behind current. */
 static void assert_stat_file(struct memcg *of, const struct memcg_stat *s)
@@ -165,7 +165,7 @@ static void assert_stat_file(struct memcg *of, const struct memcg_stat *s)
 
 	for (; (end = strchr(name, ' ')); name = end + 1)
 		at += sprintf(at, "%.*s %lu\n", (int)(end - name), name, (unsigned long)*++number);
-	assert_ptr_equal(number, &s->charge_reserve);
+	assert_ptr_equal(number, &s->move_charge);
 	assert_ptr_equal(number + 1, s + 1);
 	assert_string_equal(get_of(of, "memory.stat"), expected);
 }
