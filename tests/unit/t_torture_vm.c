@@ -1,0 +1,355 @@
+/*
+ * t_torture_vm.c - managed memory with everything at once: ranges mapped, written, unmapped and
+ * mapped again, two windows of one object, pages evicted, groups destroyed, address spaces moved
+ * from group to group, by as many threads. Every word that is read is checked. After every round
+ * all threads rest, every page is read, and the recount must close.
+ *
+ * Usage: t_torture_vm [SECONDS [SEED]]; or MEMCG_TORTURE_SECONDS. The seed is printed.
+ */
+#include "swap_fixture.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include <memcg/mm.h>
+
+#include "group/vm.h"
+#include "page/managed.h"
+#include "vm/mech.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+
+#define THREADS 4
+#define SPACES	5
+#define SLOTS	14
+#define PAGES	620 /* of a slot, at most: more than a block */
+#define GROUPS	7
+#define STEPS	120 /* of a thread in a round */
+
+/* A range, and what is in each page. The lock is for the range's life and its contents; eviction,
+ * moves and the ends of groups go on without it. */
+static struct slot {
+	pthread_mutex_t lock;
+	char *at[2]; /* the second: another window of the same pages, or NULL */
+	unsigned space[2];
+	unsigned pages;
+	bool shared;
+	u64 version[PAGES]; /* 0: never written */
+} slots[SLOTS];
+
+static struct memcg_mm *spaces[SPACES];
+
+static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct memcg *top, *groups[GROUPS]; /* referenced by the table */
+static u64 made;
+
+static u64 moves, moved, elsewhere, busy, not_ours, refused, died, evicted, mapped;
+
+/* --- groups -------------------------------------------------------------------------------- */
+
+/* One in seven has little room: moves to it are refused, and its pages go early. Lock held. */
+static void group_make(unsigned i)
+{
+	struct memcg *parent = i < 4 ? top : groups[i % 2];
+	char name[32];
+
+	snprintf(name, sizeof(name), "g%lu", (unsigned long)++made);
+	groups[i] = memcg_create(parent, name);
+	CHECK(groups[i]);
+	if (i == 3)
+		CHECK(!memcg_set_limit(groups[i], MEMCG_MAX, 6 * MIB));
+}
+
+static struct memcg *some_group(u64 *seed)
+{
+	struct memcg *g;
+
+	pthread_mutex_lock(&groups_lock);
+	g = memcg_get(groups[next_random(seed) % GROUPS]);
+	pthread_mutex_unlock(&groups_lock);
+	return g;
+}
+
+static void kill_group(u64 *seed)
+{
+	unsigned i = next_random(seed) % GROUPS;
+
+	pthread_mutex_lock(&groups_lock);
+	if (!memcg_destroy(groups[i])) { /* else it has children */
+		group_make(i);
+		died++;
+	}
+	pthread_mutex_unlock(&groups_lock);
+}
+
+/* --- ranges --------------------------------------------------------------------------------- */
+
+static u64 value_of(const struct slot *s, unsigned i)
+{
+	return s->version[i] * SLOTS + (u64)(s - slots) + (u64)i * 1000003;
+}
+
+static enum content kind_of(const struct slot *s, unsigned i)
+{
+	return (enum content)((s->version[i] + i) % CONTENT_KINDS);
+}
+
+static bool is_zero(const u64 *word)
+{
+	return !word[0] && !memcmp(word, word + 1, PAGE_SIZE - sizeof(*word));
+}
+
+static void page_check(const struct slot *s, unsigned i, unsigned window)
+{
+	const char *p = s->at[window] + ((size_t)i << PAGE_SHIFT);
+
+	if (s->version[i])
+		CHECK(page_is(p, value_of(s, i), kind_of(s, i)));
+	else
+		CHECK(is_zero((const u64 *)p));
+}
+
+static unsigned a_window(const struct slot *s, u64 *seed)
+{
+	return s->at[1] ? next_random(seed) % 2 : 0;
+}
+
+static void page_use(struct slot *s, u64 *seed)
+{
+	unsigned i = next_random(seed) % s->pages, by = a_window(s, seed);
+
+	page_check(s, i, by);
+	if (next_random(seed) % 2)
+		return;
+	s->version[i]++;
+	page_write(s->at[by] + ((size_t)i << PAGE_SHIFT), value_of(s, i), kind_of(s, i));
+	page_check(s, i, a_window(s, seed));
+}
+
+static void slot_map(struct slot *s, u64 *seed)
+{
+	unsigned flags = next_random(seed) % 8 ? 0 : MEMCG_MAP_PREFAULT;
+
+	s->pages = 1 + next_random(seed) % PAGES;
+	s->shared = next_random(seed) % 2;
+	s->space[0] = next_random(seed) % SPACES;
+	s->space[1] = next_random(seed) % SPACES;
+	memset(s->version, 0, sizeof(s->version));
+	s->at[0] = memcg_mmap(spaces[s->space[0]], (size_t)s->pages << PAGE_SHIFT, RW,
+			      flags | (s->shared ? MEMCG_MAP_SHARED : 0), NULL, 0);
+	if (!s->at[0] && errno == ENOMEM) /* prefault met a max */
+		s->at[0] = memcg_mmap(spaces[s->space[0]], (size_t)s->pages << PAGE_SHIFT, RW,
+				      s->shared ? MEMCG_MAP_SHARED : 0, NULL, 0);
+	CHECK(s->at[0]);
+	s->at[1] = s->shared ? memcg_mmap_same(spaces[s->space[1]], s->at[0],
+					       (size_t)s->pages << PAGE_SHIFT, RW, 0)
+			     : NULL;
+	CHECK(s->at[1] || !s->shared);
+	atomic_add_relaxed(&mapped, 1ul);
+}
+
+static void slot_unmap(struct slot *s)
+{
+	for (unsigned k = 0; k < 2; k++)
+		if (s->at[k])
+			CHECK(!memcg_munmap(spaces[s->space[k]], s->at[k],
+					    (size_t)s->pages << PAGE_SHIFT));
+	s->at[0] = s->at[1] = NULL;
+}
+
+/* One of two windows goes and another comes, while the other stays. */
+static void slot_remap(struct slot *s, u64 *seed)
+{
+	unsigned k = next_random(seed) % 2;
+	size_t length = (size_t)s->pages << PAGE_SHIFT;
+
+	CHECK(!memcg_munmap(spaces[s->space[k]], s->at[k], length));
+	s->space[k] = next_random(seed) % SPACES;
+	s->at[k] = memcg_mmap_same(spaces[s->space[k]], s->at[!k], length, RW, 0);
+	CHECK(s->at[k]);
+}
+
+/* Private pages are gone then; shared ones are only unmapped. */
+static void slot_forget(struct slot *s, u64 *seed)
+{
+	unsigned k = a_window(s, seed), i = next_random(seed) % s->pages;
+	unsigned n = 1 + next_random(seed) % (s->pages - i);
+
+	CHECK(!memcg_madvise(spaces[s->space[k]], s->at[k] + ((size_t)i << PAGE_SHIFT),
+			     (size_t)n << PAGE_SHIFT, MEMCG_DONTNEED));
+	if (!s->shared)
+		memset(&s->version[i], 0, n * sizeof(s->version[0]));
+}
+
+static void slot_advise(struct slot *s, u64 *seed)
+{
+	unsigned k = a_window(s, seed), i = next_random(seed) % s->pages;
+	unsigned n = 1 + next_random(seed) % (s->pages - i);
+
+	CHECK(!memcg_madvise(spaces[s->space[k]], s->at[k] + ((size_t)i << PAGE_SHIFT),
+			     (size_t)n << PAGE_SHIFT,
+			     next_random(seed) % 2 ? MEMCG_PAGEOUT : MEMCG_COLD));
+	atomic_add_relaxed(&evicted, 1ul);
+}
+
+static void slot_pin(struct slot *s, u64 *seed)
+{
+	char *p = s->at[0] + ((size_t)(next_random(seed) % s->pages) << PAGE_SHIFT);
+	int err = memcg_pin(p, PAGE_SIZE);
+
+	CHECK(!err || err == -ENOMEM);
+	if (!err)
+		memcg_unpin(p, PAGE_SIZE);
+}
+
+static void slot_use(u64 *seed)
+{
+	struct slot *s = &slots[next_random(seed) % SLOTS];
+	unsigned what = next_random(seed) % 40;
+
+	pthread_mutex_lock(&s->lock);
+	if (what == 0) {
+		slot_unmap(s);
+		slot_map(s, seed);
+	} else if (what == 1 && s->shared) {
+		slot_remap(s, seed);
+	} else if (what < 4) {
+		slot_forget(s, seed);
+	} else if (what < 8) {
+		slot_advise(s, seed);
+	} else if (what == 8) {
+		slot_pin(s, seed);
+	} else {
+		for (unsigned n = 1 + next_random(seed) % 40; n; n--)
+			page_use(s, seed);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- moves ------------------------------------------------------------------------------------ */
+
+static void space_move(u64 *seed)
+{
+	struct memcg_mm *mm = spaces[next_random(seed) % SPACES];
+	struct memcg *to = some_group(seed);
+	struct memcg_move r;
+	int err = memcg_mm_move(mm, to, next_random(seed) % 8, &r, sizeof(r));
+
+	memcg_put(to);
+	if (err == -EBUSY)
+		return;
+	CHECK(!err || err == -ENOMEM);
+	atomic_add_relaxed(&moves, 1ul);
+	atomic_add_relaxed(&moved, r.moved);
+	atomic_add_relaxed(&elsewhere, r.mapped_elsewhere);
+	atomic_add_relaxed(&busy, r.busy);
+	atomic_add_relaxed(&not_ours, r.not_ours);
+	atomic_add_relaxed(&refused, !!err);
+}
+
+static void reclaim(u64 *seed)
+{
+	struct memcg *g = some_group(seed);
+
+	(void)memcg_reclaim(g, (1 + next_random(seed) % 64) * PAGE_SIZE);
+	memcg_put(g);
+	atomic_add_relaxed(&evicted, 1ul);
+}
+
+static void *work(void *arg)
+{
+	u64 seed = *(u64 *)arg;
+
+	for (unsigned i = 0; i < STEPS; i++) {
+		unsigned what = next_random(&seed) % 16;
+
+		if (what == 0)
+			reclaim(&seed);
+		else if (what == 1)
+			kill_group(&seed);
+		else if (what < 5)
+			space_move(&seed);
+		else
+			slot_use(&seed);
+	}
+	memcg_leave(NULL);
+	return NULL;
+}
+
+/* --- rounds ------------------------------------------------------------------------------------
+ */
+
+static void all_is_there(void)
+{
+	for (unsigned k = 0; k < SLOTS; k++)
+		for (unsigned i = 0; i < slots[k].pages; i++)
+			page_check(&slots[k], i, slots[k].at[1] ? i % 2 : 0);
+}
+
+static void run_round(u64 *seed)
+{
+	pthread_t t[THREADS];
+	u64 seeds[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		seeds[i] = (u64)next_random(seed) << 32 | next_random(seed);
+		CHECK(!pthread_create(&t[i], NULL, work, &seeds[i]));
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	closes();
+	all_is_there();
+	closes();
+}
+
+static void begin(u64 *seed)
+{
+	top = memcg_create(NULL, "top");
+	CHECK(top);
+	for (unsigned i = 0; i < GROUPS; i++)
+		group_make(i);
+	for (unsigned i = 0; i < SPACES; i++) {
+		spaces[i] = memcg_mm_create(groups[i]);
+		CHECK(spaces[i]);
+	}
+	for (unsigned i = 0; i < SLOTS; i++) {
+		pthread_mutex_init(&slots[i].lock, NULL);
+		slot_map(&slots[i], seed);
+	}
+}
+
+static void end(void)
+{
+	for (unsigned i = 0; i < SPACES; i++)
+		memcg_mm_destroy(spaces[i]);
+	for (unsigned i = GROUPS; i--;)
+		CHECK(!memcg_destroy(groups[i]));
+	CHECK(!held(top) && !managed_resident());
+	CHECK(!memcg_destroy(top));
+	closes();
+}
+
+int main(int argc, char **argv)
+{
+	const char *env = getenv("MEMCG_TORTURE_SECONDS");
+	double seconds = argc > 1 ? atof(argv[1]) : env ? atof(env) : 5;
+	u64 seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (u64)time(NULL) * 2654435761u | 1;
+	time_t stop = time(NULL) + (time_t)seconds;
+	unsigned round = 0;
+
+	printf("# seed %lu, %g s, per-CPU back end %s\n", (unsigned long)seed, seconds,
+	       (memcg_root(), pcpu_backend == PCPU_RSEQ) ? "rseq" : "portable");
+	fflush(stdout);
+	begin(&seed);
+	do {
+		run_round(&seed);
+		round++;
+	} while (time(NULL) < stop);
+	end();
+	printf("# %lu ranges, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
+	       "not ours %lu; %lu groups died\n",
+	       mapped, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
+	       busy >> PAGE_SHIFT, not_ours >> PAGE_SHIFT, died);
+	printf("1..1\nok 1 - %u rounds, every recount closed\n", round);
+	return 0;
+}
