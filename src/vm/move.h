@@ -71,8 +71,8 @@ __hidden_ bool move_page(struct move *m, struct page *pg, struct move_cost cost)
 /* A table of the mm's, its lock held. False: it is not from's, or its cost is not charged. */
 __hidden_ bool move_table(struct move *m, struct page *t);
 
-HOOK_DECLARE(move_chosen);   /* a page is locked and has been found movable */
-HOOK_DECLARE(move_isolated); /* it is on no list, and nothing of it has moved */
+HOOK_DECLARE(move_chosen);  /* a page is locked and has been found movable */
+HOOK_DECLARE(move_halfway); /* in memory: it is on no list and in no statistic */
 
 /* --- move_charge.c: bytes ---------------------------------------------------------------- */
 

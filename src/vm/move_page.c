@@ -10,7 +10,7 @@
 #include "vm/zswap.h"
 
 HOOK_DEFINE(move_chosen);
-HOOK_DEFINE(move_isolated);
+HOOK_DEFINE(move_halfway);
 
 /* --- the rule ---------------------------------------------------------------------------- */
 
@@ -48,13 +48,14 @@ static u64 copy_cost(u64 entry)
 
 static struct move_cost cost_of(const struct page *pg, unsigned where)
 {
-	u64 entry = atomic_load(&pg->managed.entry);
+	bool cached = atomic_load(&pg->managed.flags) & MG_SWAPCACHED;
 
 	switch (where) {
-	case WHERE_RESIDENT: /* with a slot that it still has: swapped out and in memory at once */
-		return (struct move_cost){.mem = PAGE_SIZE, .swap = entry ? PAGE_SIZE : 0};
+	case WHERE_RESIDENT: /* in the swap cache: swapped out and in memory at once */
+		return (struct move_cost){.mem = PAGE_SIZE, .swap = cached ? PAGE_SIZE : 0};
 	case WHERE_ZSWAP:
-		return (struct move_cost){.mem = copy_cost(entry), .swap = PAGE_SIZE};
+		return (struct move_cost){.mem = copy_cost(atomic_load(&pg->managed.entry)),
+					  .swap = PAGE_SIZE};
 	default:
 		return (struct move_cost){.swap = PAGE_SIZE};
 	}
@@ -78,6 +79,12 @@ enum move_verdict move_look(const struct move *m, const struct page *pg, bool pr
 
 /* --- moving --------------------------------------------------------------------------------- */
 
+static void change_owner(struct move *m, struct page *pg)
+{
+	(void)page_replace_objcg(pg, m->payer);
+	page_moved(pg);
+}
+
 /* In memory. The lists are the only thing that finds a page without its object or a table. */
 static bool move_resident(struct move *m, struct page *pg)
 {
@@ -85,25 +92,34 @@ static bool move_resident(struct move *m, struct page *pg)
 
 	if (!list)
 		return false;
-	HOOK(move_isolated);
 	page_tally_whole(pg, -(s64)PAGE_SIZE);
-	(void)page_replace_objcg(pg, m->payer);
+	HOOK(move_halfway);
+	change_owner(m, pg);
 	page_tally_whole(pg, PAGE_SIZE);
 	page_putback(pg, list);
 	return true;
 }
 
-/* Not in memory. A compressed copy has an owner of its own, which is the page's. */
-static bool move_copy(struct move *m, struct page *pg)
+/* A compressed copy has an owner of its own, the page's, and a list; a damaged one is on none. */
+static bool move_compressed(struct move *m, struct page *pg)
 {
-	u32 from = page_objcg(pg)->index;
+	enum lru_list list;
 
-	if (pg->managed.where == WHERE_ZSWAP &&
-	    zswap_recharge(pg->managed.entry, from, m->payer->index, true))
+	if (zswap_recharge(pg->managed.entry, page_objcg(pg)->index, m->payer->index, true))
 		return false;
+	list = page_delist(pg);
 	store_tally(pg, -1);
-	(void)page_replace_objcg(pg, m->payer);
+	change_owner(m, pg);
 	store_tally(pg, 1);
+	if (list)
+		page_putback(pg, list);
+	return true;
+}
+
+/* A word, or a slot of the swap file: whose it is says the page alone. */
+static bool move_swapped(struct move *m, struct page *pg)
+{
+	change_owner(m, pg);
 	return true;
 }
 
@@ -113,7 +129,16 @@ bool move_page(struct move *m, struct page *pg, struct move_cost cost)
 	bool moved;
 
 	HOOK(move_chosen);
-	moved = pg->managed.where == WHERE_RESIDENT ? move_resident(m, pg) : move_copy(m, pg);
+	switch (pg->managed.where) {
+	case WHERE_RESIDENT:
+		moved = move_resident(m, pg);
+		break;
+	case WHERE_ZSWAP:
+		moved = move_compressed(m, pg);
+		break;
+	default:
+		moved = move_swapped(m, pg);
+	}
 	if (moved)
 		move_spend(m, h, cost);
 	return moved;
