@@ -1,6 +1,8 @@
 /* t_move.c - moving an mm's charges: what moves and what stays, to the byte and line by line. */
 #include "move_fixture.h"
 
+#include <sched.h>
+
 /* What is not there yet: page cache (memcg_file_open), and pages in memory with a slot on disk. */
 #define HAVE_FILES	0
 #define HAVE_SWAP_CACHE 0
@@ -815,9 +817,190 @@ static void deprecated_is_said_once(void)
 	tear_down();
 }
 
+/* --- between two steps ----------------------------------------------------------------------- */
+
+#ifdef MEMCG_DEBUG
+
+static void *(*meanwhile)(void *); /* what another thread does at the hook, once */
+static unsigned hooked;
+static struct scene stage;
+
+/* The mover holds a table's lock: what needs one is another thread's to do. */
+static void do_meanwhile(void)
+{
+	pthread_t t;
+
+	if (hooked++)
+		return;
+	CHECK(!pthread_create(&t, NULL, meanwhile, NULL));
+	CHECK(!pthread_join(t, NULL));
+}
+
+static void set_stage(void *(*fn)(void *))
+{
+	scene_set(&stage);
+	meanwhile = fn;
+	hooked = 0;
+	hook_move_halfway = do_meanwhile;
+}
+
+static char *second_at; /* the other window */
+
+static void *unmap_second(void *arg)
+{
+	CHECK(!memcg_munmap(stage.second, second_at, (size_t)N << PAGE_SHIFT));
+	return arg;
+}
+
+/* Mapped here and elsewhere, where it is unmapped when it is in no statistic: it stays mapped. */
+static void unmapped_elsewhere_meanwhile(void)
+{
+	set_stage(unmap_second);
+	touched(&stage, SHMEM, 0);
+	stage.second = memcg_mm_create(stage.third);
+	second_at = map_again(stage.second, stage.p);
+	is_filled(second_at, N, stage.content);
+	CHECK(move_to(stage.to, MOVE_ALL).moved == (u64)N << PAGE_SHIFT && hooked == N);
+	CHECK(STAT(stage.to, file_mapped) == (u64)N << PAGE_SHIFT &&
+	      !STAT(stage.from, file_mapped));
+	closes();
+	CHECK(!memcg_munmap(mm, stage.p, (size_t)N << PAGE_SHIFT));
+	CHECK(!STAT(stage.to, file_mapped) && !STAT(stage.parent, file));
+	scene_strike(&stage);
+}
+
+/*
+ * What sank the first patch: a page that only others map loses its last mapping when it is in no
+ * statistic, so that it is taken off the old group's. It is left alone.
+ */
+static void mapped_elsewhere_alone_is_left(void)
+{
+	struct memcg_move r;
+
+	set_stage(unmap_second);
+	touched(&stage, SHMEM, 0);
+	stage.second = memcg_mm_create(stage.third);
+	second_at = map_again(stage.second, stage.p);
+	is_filled(second_at, N, stage.content);
+	advise(mm, stage.p, N, MEMCG_DONTNEED);
+	r = move_to(stage.to, MOVE_ALL);
+	CHECK(!hooked && !r.moved && r.mapped_elsewhere == (u64)N << PAGE_SHIFT);
+	(void)unmap_second(NULL);
+	CHECK(!STAT(stage.from, file_mapped) && !STAT(stage.to, file_mapped));
+	CHECK(STAT(stage.from, shmem) == (u64)N << PAGE_SHIFT);
+	closes();
+	scene_strike(&stage);
+}
+
+static pthread_t toucher;
+static volatile bool has_touched;
+
+static void *touch_first(void *arg)
+{
+	CHECK(page_is(stage.p, 1, stage.content));
+	has_touched = true;
+	return arg;
+}
+
+/* Until it waits for the page, or has not had to. */
+static void touch_meanwhile(void)
+{
+	struct page *pg = page_of(stage.p);
+
+	if (hooked++)
+		return;
+	CHECK(!pthread_create(&toucher, NULL, touch_first, NULL));
+	while (!has_touched && !(atomic_load(&pg->managed.lock) & PAGE_LOCK_WAITERS))
+		sched_yield();
+	CHECK(!has_touched);
+}
+
+/* Mapped nowhere and locked: a fault waits until it is the target's, and is counted there. */
+static void a_fault_waits(void)
+{
+	set_stage(NULL);
+	hook_move_halfway = touch_meanwhile;
+	unmapped(&stage, SHMEM);
+	CHECK(!STAT(stage.from, file_mapped));
+	CHECK(move_to(stage.to, MOVE_ALL).moved == (u64)N << PAGE_SHIFT);
+	CHECK(!pthread_join(toucher, NULL));
+	CHECK(STAT(stage.to, file_mapped) && !STAT(stage.from, file_mapped));
+	closes();
+	scene_strike(&stage);
+}
+
+static void *end_from(void *arg)
+{
+	CHECK(!memcg_destroy(stage.from));
+	return arg;
+}
+
+static void *end_to(void *arg)
+{
+	CHECK(!memcg_destroy(stage.to));
+	return arg;
+}
+
+static void *end_all(void *arg)
+{
+	CHECK(!memcg_destroy(stage.from) && !memcg_destroy(stage.to));
+	CHECK(!memcg_destroy(stage.third) && !memcg_destroy(stage.parent));
+	return arg;
+}
+
+/* Some in memory, some compressed, half of the tables' worth of both; groups end at the first. */
+static void ends_halfway(void *(*fn)(void *), struct memcg *expect)
+{
+	struct memcg_move r;
+
+	meanwhile = fn;
+	stage.content = CONTENT_TEXT;
+	touched(&stage, ANON, 0);
+	advise(mm, stage.p + 50 * PAGE_SIZE, 10, MEMCG_PAGEOUT);
+	r = move_to(stage.to, MOVE_ALL);
+	CHECK(r.moved == (u64)N << PAGE_SHIFT && hooked);
+	CHECK(swap_of(expect) == 10 * PAGE_SIZE);
+	closes();
+	is_filled(stage.p, N, stage.content);
+	closes();
+	memcg_mm_destroy(mm);
+	closes();
+}
+
+static void from_ends_halfway(void)
+{
+	set_stage(NULL);
+	ends_halfway(end_from, stage.to);
+	CHECK(!held(stage.parent) && !held(stage.to));
+}
+
+static void to_ends_halfway(void)
+{
+	set_stage(NULL);
+	ends_halfway(end_to, stage.parent);
+	CHECK(!held(stage.parent) && !held(stage.from));
+}
+
+/* Target, source and the ancestor that they had in common: all is the root's. */
+static void all_end_halfway(void)
+{
+	set_stage(NULL);
+	ends_halfway(end_all, memcg_root());
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+#ifdef MEMCG_DEBUG
+		PAGE_TEST(unmapped_elsewhere_meanwhile),
+		PAGE_TEST(mapped_elsewhere_alone_is_left),
+		PAGE_TEST(a_fault_waits),
+		PAGE_TEST(from_ends_halfway),
+		PAGE_TEST(to_ends_halfway),
+		PAGE_TEST(all_end_halfway),
+#endif
 		PAGE_TEST(the_kernels_table),
 		PAGE_TEST(what_comes_later_is_the_targets),
 		PAGE_TEST(copies_come_back_to_the_target),
