@@ -131,6 +131,14 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                   \
 	}
 
+/* A gibibyte, as it is after the name. */
+#define MOVE(name_)                                                              \
+	{                                                                        \
+		.name = "move/" name_, .linked = true, .repeats = 3, .metric = { \
+			{.key = "mib_s", .unit = "MiB/s"},                       \
+		}                                                                \
+	}
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -177,6 +185,9 @@ const struct bench_case bench_cases[] = {
 	MANAGED("refault", 1.25),
 	MANAGED("evict", 1.25),
 	MANAGED("working-set", 0),
+	MOVE("present"),
+	MOVE("shared"),
+	MOVE("compressed"),
 	HANDLE_CALL("charge"),
 	HANDLE_CALL("get-put"),
 	HANDLE_CALL("enter-leave"),

@@ -49,6 +49,8 @@ void measure_managed(const struct bench_time *t, const char *arg);
 
 /* swap.c: store, load, same */
 void measure_swap(const struct bench_time *t, const char *arg);
+/* move.c: arg is a case */
+void measure_move(const struct bench_time *t, const char *arg);
 
 /* reclaim.c */
 void measure_slabs(const struct bench_time *t, const char *arg);

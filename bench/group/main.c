@@ -24,6 +24,7 @@ static const struct {
 	{"limits", measure_limits},
 	{"managed", measure_managed},
 	{"zswap", measure_swap},
+	{"move", measure_move},
 };
 
 int main(int argc, char **argv)
