@@ -69,7 +69,6 @@ static void put_on_probation(struct page **pages, unsigned n)
 		page_relist(pages[i], false);
 		page_unlock(pages[i]);
 	}
-	windows_reap();
 }
 
 static void refill(struct memcg *cg, enum lru_list inactive, u64 want)
@@ -86,6 +85,7 @@ static void refill(struct memcg *cg, enum lru_list inactive, u64 want)
 		if (!got)
 			return;
 		put_on_probation(pages, got);
+		windows_reap();
 		group_vm_event(cg, VM_REFILL, got);
 		group_vm_event(cg, VM_DEACTIVATED, got);
 	}

@@ -40,6 +40,8 @@ void page_tally_whole(const struct page *pg, s64 bytes)
 	page_tally(pg, bytes);
 	if (pg->kind != PAGE_ANON && page_mapped(pg))
 		stat_add(h, STAT_FILE_MAPPED, bytes);
+	if (pg->kind == PAGE_FILE && pg->managed.flags & MG_DIRTY)
+		stat_add(h, STAT_FILE_DIRTY, bytes);
 	if (pg->managed.flags & MG_SWAPCACHED)
 		stat_add(h, STAT_SWAPCACHED, bytes);
 }

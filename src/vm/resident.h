@@ -48,7 +48,8 @@ __hidden_ void page_forget(struct object *o, struct page *pg);
 __hidden_ void page_tally(const struct page *pg, s64 bytes);
 /*
  * Of everything a resident page counts as, for who changes its owner; its list is lists.h's. Page
- * lock held, and it is mapped nowhere or stays mapped.
+ * lock held, and it is mapped nowhere or stays mapped. A page that is being written back is none of
+ * his: who writes it has the lock.
  */
 __hidden_ void page_tally_whole(const struct page *pg, s64 bytes);
 
