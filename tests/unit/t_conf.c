@@ -27,6 +27,7 @@
 #include "page/page.h"
 #include "sync/percpu.h"
 #include "sys/fault.h"
+#include "vm/move.h"
 #include "vm/swap_open.h"
 
 static const char *self;
@@ -113,6 +114,7 @@ static void test_good_values(void **state)
 		{"MEMCG_SWAP_SIZE", "256M", &conf.swap_size, 256 * MIB},
 		{"MEMCG_SWAP_SIZE", "0", &conf.swap_size, 0},
 		{"MEMCG_SWAP_SIZE", "max", &conf.swap_size, MEMCG_UNLIMITED},
+		{"MEMCG_MOVE_RATE", "100M", &conf.move_rate, 100 * MIB},
 	};
 	unsigned i;
 
@@ -140,6 +142,7 @@ static void test_bad_values(void **state)
 		{"MEMCG_PROMOTE", "10", &conf.promote, 1},
 		{"MEMCG_GUARDS", "pagesize", &conf.guard_pages, 0},
 		{"MEMCG_SWAP_SIZE", "much", &conf.swap_size, GIB},
+		{"MEMCG_MOVE_RATE", "fast", &conf.move_rate, 0},
 	};
 	char start[64];
 	unsigned i;
@@ -215,11 +218,12 @@ static int check_effects(const void *arg)
 	setenv("MEMCG_GUARDS", "pages", 1);
 	setenv("MEMCG_REGION", "256M", 1);
 	setenv("MEMCG_SWAP_SIZE", "77M", 1);
+	setenv("MEMCG_MOVE_RATE", "78M", 1);
 	memcg_get_limit(memcg_root(), MEMCG_MAX, &max);
 	memcg_get_limit(memcg_root(), MEMCG_HIGH, &high);
 	return !(max == 100 * MIB && high == 50 * MIB && pcpu_backend == PCPU_PORTABLE &&
 		 accounting_off && page_purge_ms == 77 && promote_off && guards_by_pages &&
-		 regn.span <= 256 * MIB && swap_setup.size == 77 * MIB);
+		 regn.span <= 256 * MIB && swap_setup.size == 77 * MIB && move_rate == 78 * MIB);
 }
 
 /* A value that is read does something. */
@@ -321,6 +325,7 @@ static int init_wins(const void *arg)
 	c.region = 512 * MIB;
 	c.swap_file = "/some/file";
 	c.swap_size = 3 * MIB;
+	c.move_rate = 4 * MIB;
 	setenv("MEMCG_SWAP_FILE", "/other/file", 1);
 	if (memcg_init(&c) != 0)
 		return 1;
@@ -332,7 +337,7 @@ static int init_wins(const void *arg)
 	    regn.span > 512 * MIB)
 		return 3;
 	if (strcmp(swap_setup.file, "/some/file") != 0 || swap_setup.file == c.swap_file ||
-	    swap_setup.size != 3 * MIB)
+	    swap_setup.size != 3 * MIB || move_rate != 4 * MIB)
 		return 5;
 	return memcg_init(&c) == -EBUSY && memcg_init(NULL) == -EBUSY ? 0 : 4;
 }
