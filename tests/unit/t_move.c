@@ -337,6 +337,7 @@ static void copies_come_back_to_the_target(void)
 	advise(mm, p, 30, MEMCG_PAGEOUT);
 	CHECK(move_to(other, MEMCG_MOVE_ANON).moved == 30 * PAGE_SIZE);
 	CHECK(!held(cg) && !swap_of(cg) && swap_of(other) == 30 * PAGE_SIZE);
+	CHECK(!cg->vm->lru.pages[LRU_COPIES] && other->vm->lru.pages[LRU_COPIES] == 10);
 	is_filled(p, 10, CONTENT_SAME);
 	is_filled(p + 10 * PAGE_SIZE, 10, CONTENT_TEXT);
 	is_filled(p + 20 * PAGE_SIZE, 10, CONTENT_RANDOM);
