@@ -25,8 +25,10 @@ int store_move_charge(struct memcg *cg, const char *buf, size_t len)
 {
 	u32 what;
 
-	if (parse_count(buf, len, &what) || what > 3)
-		return -EINVAL;
+	int err = parse_count(buf, len, &what);
+
+	if (err || what > 3)
+		return err ? err : -EINVAL;
 	atomic_store(&cg->move_charge, (u8)what);
 	if (what) {
 		say_deprecated();
