@@ -20,6 +20,9 @@
 #define __unused_	 __attribute__((unused))
 #define __must_check_	 __attribute__((warn_unused_result))
 
+/* A function that reads, plainly, what others may be writing, and says why that is tolerated. */
+#define __racy_ __attribute__((noinline, no_sanitize("thread")))
+
 #define CACHELINE	     64
 #define __cacheline_aligned_ __aligned_(CACHELINE)
 

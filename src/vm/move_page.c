@@ -28,11 +28,24 @@ static bool is_from(const struct move *m, const struct page *pg)
 	return is && h != m->payer;
 }
 
+/* Of a page, of a moment. */
+struct seen {
+	unsigned where, flags;
+	u64 entry;
+};
+
+/* With the page lock exact. Without it another is writing: the first pass takes what it gets. */
+static __racy_ struct seen see(const struct page *pg)
+{
+	return (struct seen){
+		.where = pg->managed.where, .flags = pg->managed.flags, .entry = pg->managed.entry};
+}
+
 /*
  * Without the page lock the copy may go meanwhile, and its entry mean something else: so what it
- * names is read as an address that may lead anywhere.
+ * names is read as an address that may lead anywhere, to a descriptor that is being written.
  */
-static u64 copy_cost(u64 entry)
+static __racy_ u64 copy_cost(u64 entry)
 {
 	const void *copy = (const void *)entry;
 	const struct page *slab;
@@ -41,21 +54,19 @@ static u64 copy_cost(u64 entry)
 	if (!region_has(copy) || !region_opened(page_index(copy)))
 		return ZSWAP_MAX;
 	slab = page_head(page_index(copy));
-	size = atomic_load(&slab->slab.size);
-	return atomic_load(&slab->kind) == PAGE_SLAB && size <= PAGE_SIZE ? slab_cost(size)
-									  : ZSWAP_MAX;
+	size = slab->slab.size;
+	return slab->kind == PAGE_SLAB && size <= PAGE_SIZE ? slab_cost(size) : ZSWAP_MAX;
 }
 
-static struct move_cost cost_of(const struct page *pg, unsigned where)
+static struct move_cost cost_of(struct seen s)
 {
-	bool cached = atomic_load(&pg->managed.flags) & MG_SWAPCACHED;
+	bool cached = s.flags & MG_SWAPCACHED;
 
-	switch (where) {
+	switch (s.where) {
 	case WHERE_RESIDENT: /* in the swap cache: swapped out and in memory at once */
 		return (struct move_cost){.mem = PAGE_SIZE, .swap = cached ? PAGE_SIZE : 0};
 	case WHERE_ZSWAP:
-		return (struct move_cost){.mem = copy_cost(atomic_load(&pg->managed.entry)),
-					  .swap = PAGE_SIZE};
+		return (struct move_cost){.mem = copy_cost(s.entry), .swap = PAGE_SIZE};
 	default:
 		return (struct move_cost){.swap = PAGE_SIZE};
 	}
@@ -65,15 +76,15 @@ static struct move_cost cost_of(const struct page *pg, unsigned where)
 enum move_verdict move_look(const struct move *m, const struct page *pg, bool present,
 			    struct move_cost *cost)
 {
-	unsigned where = atomic_load(&pg->managed.where);
+	struct seen s = see(pg);
 
-	if (where == WHERE_NONE || atomic_load(&pg->managed.flags) & MG_DROPPED)
+	if (s.where == WHERE_NONE || s.flags & MG_DROPPED)
 		return MOVE_NOTHING;
 	if (!present && page_mapped(pg))
 		return MOVE_ELSEWHERE;
 	if (!is_from(m, pg))
 		return MOVE_NOT_OURS;
-	*cost = cost_of(pg, where);
+	*cost = cost_of(s);
 	return MOVE_TAKE;
 }
 
