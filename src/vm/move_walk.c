@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sys/clock.h"
+#include "vm/dirty.h"
 #include "vm/lists.h"
 
 #define BATCH 32u /* entries looked at under one hold of the table lock: some ten microseconds */
@@ -244,7 +245,19 @@ static void move_entries(struct move *m, struct window *w, u32 i, struct page *t
 	}
 }
 
+/* What was written to files and nobody has seen is dirty before it is moved, not on the way. */
+static void look_for_writes(struct move *m)
+{
+	struct window *w = NULL;
+
+	pass_begin(m->mm);
+	while ((w = pass_next(m->mm, w)))
+		if (w->object->kind == OBJECT_FILE && is_wanted(m, w))
+			dirty_look(w->object, false);
+}
+
 void move_pages(struct move *m)
 {
+	look_for_writes(m);
 	each_table(m, move_entries, NULL);
 }

@@ -3,8 +3,6 @@
 
 #include <sched.h>
 
-#define HAVE_FILES 0 /* memcg_file_open is not there yet */
-
 static struct memcg_mm *mm, *mm2;
 
 static struct memcg_move move_to(struct memcg *to, unsigned flags)
@@ -41,14 +39,38 @@ enum kind { ANON, SHMEM, CACHED };
 struct scene {
 	struct memcg *parent, *from, *to, *third;
 	struct memcg_mm *second;
+	struct memcg_file *file;
 	char *p;
 	enum content content;
 	bool table; /* the mover has one, from's */
 };
 
+/* A file with the content in it. */
+static void make_file(struct scene *s)
+{
+	char name[] = "/tmp/t_move.XXXXXX";
+	u64 page[PAGE_SIZE / sizeof(u64)];
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0 && !unlink(name));
+	for (unsigned i = 0; i < N; i++) {
+		page_write(page, i + 1, s->content);
+		CHECK(write(fd, page, PAGE_SIZE) == (ssize_t)PAGE_SIZE);
+	}
+	s->file = memcg_file_open(fd, 0);
+	CHECK(s->file && !close(fd));
+}
+
 static char *map_first(struct scene *s, enum kind kind, struct memcg_mm *by, unsigned flags)
 {
-	(void)s;
+	char *p;
+
+	if (kind == CACHED) {
+		make_file(s);
+		p = memcg_mmap(by, (size_t)N << PAGE_SHIFT, RW, flags, s->file, 0);
+		CHECK(p);
+		return p;
+	}
 	return range(by, N, flags | (kind == SHMEM ? MEMCG_MAP_SHARED : 0));
 }
 
@@ -65,6 +87,30 @@ static void touched(struct scene *s, enum kind kind, unsigned flags)
 	s->p = map_first(s, kind, mm, flags);
 	fill(s->p, N, s->content);
 	s->table = true;
+}
+
+/* Read, and nothing written. */
+static void clean(struct scene *s, enum kind kind)
+{
+	s->p = map_first(s, kind, mm, 0);
+	is_filled(s->p, N, s->content);
+	s->table = true;
+	CHECK(!STAT(s->from, file_dirty));
+}
+
+/* Read first: so the system alone knows what is written then. */
+static void written_unseen(struct scene *s, enum kind kind)
+{
+	clean(s, kind);
+	fill(s->p, N / 2, s->content);
+}
+
+/* Written to the file, and mapped again. */
+static void synced(struct scene *s, enum kind kind)
+{
+	touched(s, kind, 0);
+	CHECK(!memcg_file_sync(s->file) && !STAT(s->from, file_dirty));
+	is_filled(s->p, N, s->content);
 }
 
 static void present(struct scene *s, enum kind kind)
@@ -204,8 +250,10 @@ static const struct row {
 	{"shmem, compressed (2)", SHMEM, compressed, 2, NOTHING},
 	{"shmem, in the swap file (2)", SHMEM, on_disk, 2, NOTHING},
 	{"shmem, in the swap cache (3)", SHMEM, swap_cached, 2, NOTHING},
-#if HAVE_FILES
-	{"file, present", CACHED, present, 2, NOTHING},
+	{"file, present, dirty", CACHED, present, 2, NOTHING},
+	{"file, clean", CACHED, clean, 2, NOTHING},
+	{"file, written and not seen yet", CACHED, written_unseen, 2, NOTHING},
+	{"file, synced", CACHED, synced, 2, NOTHING},
 	{"file, locked", CACHED, mlocked, 2, NOTHING},
 	{"file, shared within the group", CACHED, shared_within, 2, NOTHING},
 	{"file, shared with a third group", CACHED, shared_with_third, 2, NOTHING},
@@ -213,7 +261,6 @@ static const struct row {
 	{"file, mapped elsewhere only (1)", CACHED, mapped_elsewhere, 0, ELSEWHERE},
 	{"file, no table", CACHED, without_table, 0, NOTHING},
 	{"file, a third group's", CACHED, a_thirds, 0, NOT_OURS},
-#endif
 };
 
 static void scene_set(struct scene *s)
@@ -233,6 +280,7 @@ static void scene_strike(struct scene *s)
 
 	memcg_mm_destroy(mm);
 	memcg_mm_destroy(s->second);
+	memcg_file_close(s->file);
 	left = bill_of(s->parent);
 	CHECK(same_bill(&left, &(struct bill){0}));
 	CHECK(!memcg_destroy(s->third) && !memcg_destroy(s->to) && !memcg_destroy(s->from) &&
