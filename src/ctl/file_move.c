@@ -24,7 +24,6 @@ static void say_deprecated(void)
 int store_move_charge(struct memcg *cg, const char *buf, size_t len)
 {
 	u32 what;
-
 	int err = parse_count(buf, len, &what);
 
 	if (err || what > 3)

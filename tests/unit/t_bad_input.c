@@ -37,7 +37,7 @@ static const struct {
 	{"memory.oom.group", FLAG, "1"},
 	{"memory.zswap.writeback", FLAG, "0"},
 	{"memory.accounting", FLAG, NULL},
-	{"memory.move_charge_at_immigrate", FLAG, "1"},
+	{"memory.move_charge_at_immigrate", COUNT, "1"},
 	{"memory.balloon", LIMIT, NULL},
 	{"memory.pressure", TRIGGER, NULL},
 	{"memory.fail", FAIL, "nth=1000 seed=7"},
