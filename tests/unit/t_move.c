@@ -985,11 +985,13 @@ static void a_fault_waits(void)
 {
 	set_stage(NULL);
 	hook_move_halfway = touch_meanwhile;
-	unmapped(&stage, SHMEM);
+	stage.p = map_first(&stage, SHMEM, mm, 0);
+	fill(stage.p, 1, stage.content); /* no neighbours, which a fault would map too */
+	advise(mm, stage.p, 1, MEMCG_COLD);
 	CHECK(!STAT(stage.from, file_mapped));
-	CHECK(move_to(stage.to, MOVE_ALL).moved == (u64)N << PAGE_SHIFT);
+	CHECK(move_to(stage.to, MOVE_ALL).moved == PAGE_SIZE);
 	CHECK(!pthread_join(toucher, NULL));
-	CHECK(STAT(stage.to, file_mapped) && !STAT(stage.from, file_mapped));
+	CHECK(STAT(stage.to, file_mapped) == PAGE_SIZE && !STAT(stage.from, file_mapped));
 	closes();
 	scene_strike(&stage);
 }

@@ -1,8 +1,9 @@
 /*
- * t_torture_vm.c - managed memory with everything at once: ranges mapped, written, unmapped and
- * mapped again, two windows of one object, pages evicted, groups destroyed, address spaces moved
- * from group to group, by as many threads. Every word that is read is checked. After every round
- * all threads rest, every page is read, and the recount must close.
+ * t_torture_vm.c - managed memory with everything at once: ranges, private, shared and of files,
+ * mapped, written, unmapped and mapped again, two windows of one object, pages evicted, files
+ * synced, groups destroyed, address spaces moved from group to group, by as many threads. Every
+ * word that is read is checked. After every round all threads rest, every page is read, and the
+ * recount must close.
  *
  * Usage: t_torture_vm [SECONDS [SEED]]; or MEMCG_TORTURE_SECONDS. The seed is printed.
  */
@@ -33,7 +34,8 @@ static struct slot {
 	char *at[2]; /* the second: another window of the same pages, or NULL */
 	unsigned space[2];
 	unsigned pages;
-	bool shared;
+	bool shared; /* anonymous or of the file: what is unmapped is not lost */
+	struct memcg_file *file;
 	u64 version[PAGES]; /* 0: never written */
 } slots[SLOTS];
 
@@ -43,7 +45,7 @@ static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct memcg *top, *groups[GROUPS]; /* referenced by the table */
 static u64 made;
 
-static u64 moves, moved, elsewhere, busy, not_ours, refused, died, evicted, mapped;
+static u64 moves, moved, synced, elsewhere, busy, not_ours, refused, died, evicted, mapped;
 
 /* --- groups -------------------------------------------------------------------------------- */
 
@@ -126,20 +128,35 @@ static void page_use(struct slot *s, u64 *seed)
 	page_check(s, i, a_window(s, seed));
 }
 
+static struct memcg_file *file_new(unsigned pages)
+{
+	char name[] = "/tmp/t_torture_vm.XXXXXX";
+	int fd = mkstemp(name);
+	struct memcg_file *f;
+
+	CHECK(fd >= 0 && !unlink(name) && !ftruncate(fd, (off_t)pages << PAGE_SHIFT));
+	f = memcg_file_open(fd, 0);
+	CHECK(f && !close(fd));
+	return f;
+}
+
 static void slot_map(struct slot *s, u64 *seed)
 {
 	unsigned flags = next_random(seed) % 8 ? 0 : MEMCG_MAP_PREFAULT;
+	unsigned kind = next_random(seed) % 3;
 
 	s->pages = 1 + next_random(seed) % PAGES;
-	s->shared = next_random(seed) % 2;
+	s->shared = kind;
+	s->file = kind == 2 ? file_new(s->pages) : NULL;
+	flags |= kind == 1 ? MEMCG_MAP_SHARED : 0;
 	s->space[0] = next_random(seed) % SPACES;
 	s->space[1] = next_random(seed) % SPACES;
 	memset(s->version, 0, sizeof(s->version));
-	s->at[0] = memcg_mmap(spaces[s->space[0]], (size_t)s->pages << PAGE_SHIFT, RW,
-			      flags | (s->shared ? MEMCG_MAP_SHARED : 0), NULL, 0);
+	s->at[0] = memcg_mmap(spaces[s->space[0]], (size_t)s->pages << PAGE_SHIFT, RW, flags,
+			      s->file, 0);
 	if (!s->at[0] && errno == ENOMEM) /* prefault met a max */
 		s->at[0] = memcg_mmap(spaces[s->space[0]], (size_t)s->pages << PAGE_SHIFT, RW,
-				      s->shared ? MEMCG_MAP_SHARED : 0, NULL, 0);
+				      flags & ~(unsigned)MEMCG_MAP_PREFAULT, s->file, 0);
 	CHECK(s->at[0]);
 	s->at[1] = s->shared ? memcg_mmap_same(spaces[s->space[1]], s->at[0],
 					       (size_t)s->pages << PAGE_SHIFT, RW, 0)
@@ -155,6 +172,7 @@ static void slot_unmap(struct slot *s)
 			CHECK(!memcg_munmap(spaces[s->space[k]], s->at[k],
 					    (size_t)s->pages << PAGE_SHIFT));
 	s->at[0] = s->at[1] = NULL;
+	memcg_file_close(s->file);
 }
 
 /* One of two windows goes and another comes, while the other stays. */
@@ -202,6 +220,17 @@ static void slot_pin(struct slot *s, u64 *seed)
 		memcg_unpin(p, PAGE_SIZE);
 }
 
+static void slot_sync(struct slot *s, u64 *seed)
+{
+	u64 word[2];
+	unsigned i = next_random(seed) % s->pages;
+
+	CHECK(!memcg_file_sync(s->file));
+	CHECK(memcg_file_read(s->file, word, sizeof(word), (u64)i << PAGE_SHIFT) == sizeof(word));
+	CHECK(!memcmp(word, s->at[0] + ((size_t)i << PAGE_SHIFT), sizeof(word)));
+	atomic_add_relaxed(&synced, 1ul);
+}
+
 static void slot_use(u64 *seed)
 {
 	struct slot *s = &slots[next_random(seed) % SLOTS];
@@ -219,6 +248,8 @@ static void slot_use(u64 *seed)
 		slot_advise(s, seed);
 	} else if (what == 8) {
 		slot_pin(s, seed);
+	} else if (what == 9 && s->file) {
+		slot_sync(s, seed);
 	} else {
 		for (unsigned n = 1 + next_random(seed) % 40; n; n--)
 			page_use(s, seed);
@@ -322,6 +353,8 @@ static void end(void)
 {
 	for (unsigned i = 0; i < SPACES; i++)
 		memcg_mm_destroy(spaces[i]);
+	for (unsigned i = 0; i < SLOTS; i++)
+		memcg_file_close(slots[i].file);
 	for (unsigned i = GROUPS; i--;)
 		CHECK(!memcg_destroy(groups[i]));
 	CHECK(!held(top) && !managed_resident());
@@ -346,9 +379,9 @@ int main(int argc, char **argv)
 		round++;
 	} while (time(NULL) < stop);
 	end();
-	printf("# %lu ranges, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
+	printf("# %lu ranges, %lu syncs, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
 	       "not ours %lu; %lu groups died\n",
-	       mapped, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
+	       mapped, synced, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
 	       busy >> PAGE_SHIFT, not_ours >> PAGE_SHIFT, died);
 	printf("1..1\nok 1 - %u rounds, every recount closed\n", round);
 	return 0;
