@@ -1,6 +1,6 @@
 /*
  * evict.pml - a page leaves memory while programs write to it, others pin it, map it and unmap it, and
- * its charge moves. (src/vm/evict.c, fault.c, mm.c, rmap.c, move.c, page_lock.c: to be built)
+ * its charge moves. (src/vm/evict.c, fault.c, mm.c, rmap.c, move_page.c, page_lock.h)
  *
  * One page, two windows on it, a thread that writes through each. A mapping has two sides: our entry,
  * under its table's lock, and what the hardware has, which system calls alone change: CONTINUE

@@ -1,6 +1,6 @@
 /*
  * lru.pml - a group dies, and its lists of pages go to its parent while pages come and go.
- * (src/group/vm.c, src/lru/lruvec.c, src/vm/lists.c, reclaim.c, move.c: to be built)
+ * (src/group/vm.c, src/lru/lruvec.c, src/vm/lists.c, reclaim.c, move_page.c)
  *
  * Groups C below P below R; R is the root, and T another group below it. One page is charged to C's
  * handle: it comes onto a list, is isolated and put back, or moved to T while it is isolated, and

@@ -1,6 +1,6 @@
 /*
  * move.pml - a page's charge moves while other tables map and unmap it: what each group has mapped.
- * (src/vm/rmap.c, move.c, mm.c, fault.c: to be built)
+ * (src/vm/rmap.c, move_page.c, move_walk.c, mm.c, fault.c)
  *
  * A page of A's, two windows on it, each with its table. Faults map it, with the page lock and the
  * table's; munmap takes its table's lock alone; a mover with the first table moves the charge to B,

@@ -1,6 +1,6 @@
 /*
  * truncate.pml - a file becomes shorter, or a part of a private window is unmapped, while faults bring
- * the page back. (src/vm/object.c, fault.c, mm.c, resident.c, evict.c: to be built)
+ * the page back. (src/vm/object.c, fault.c, mm.c, resident.c, evict.c)
  *
  * One page, nowhere at first: a first fault makes it, and charges it. Two threads fault on it, an evictor
  * takes it out to swap. Then, as the variant says:

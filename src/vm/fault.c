@@ -59,7 +59,7 @@ static bool stands(struct window *w, struct page *t, u32 i)
 {
 	struct block *b = block_at(window_address(w, i));
 
-	/* Pairs with cut_block, which clears the slot, then looks for the table. */
+	/* Pairs with mark_block, which clears the slot, then looks for the table. */
 	return atomic_load_seq(&b->window) == w &&
 	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
 }
