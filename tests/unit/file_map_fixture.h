@@ -2,7 +2,7 @@
 #ifndef MEMCG_TESTS_FILE_MAP_FIXTURE_H
 #define MEMCG_TESTS_FILE_MAP_FIXTURE_H
 
-#include "alloc_fixture.h"
+#include "faults_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 #ifndef MEMCG_TESTS_MOVE_FIXTURE_H
 #define MEMCG_TESTS_MOVE_FIXTURE_H
 
+#include "faults_fixture.h"
 #include "swap_fixture.h"
 
 #include <errno.h>

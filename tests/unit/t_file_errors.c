@@ -405,19 +405,19 @@ static void test_opened_while_it_ends(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(test_read_error),
-		PAGE_TEST(test_write_error),
-		PAGE_TEST(test_shrinks),
-		PAGE_TEST(test_shrinks_pinned),
-		PAGE_TEST(test_bad_arguments),
-		PAGE_TEST(test_read),
-		PAGE_TEST(test_sync_looks),
-		PAGE_TEST(test_mapping_lost),
+		FAULTS_TEST(test_read_error),
+		FAULTS_TEST(test_write_error),
+		FAULTS_TEST(test_shrinks),
+		FAULTS_TEST(test_shrinks_pinned),
+		FAULTS_TEST(test_bad_arguments),
+		FAULTS_TEST(test_read),
+		FAULTS_TEST(test_sync_looks),
+		FAULTS_TEST(test_mapping_lost),
 #ifdef MEMCG_DEBUG
-		PAGE_TEST(test_written_before_the_zap),
-		PAGE_TEST(test_ends_under_eviction),
-		PAGE_TEST(test_touched_while_it_shrinks),
-		PAGE_TEST(test_opened_while_it_ends),
+		FAULTS_TEST(test_written_before_the_zap),
+		FAULTS_TEST(test_ends_under_eviction),
+		FAULTS_TEST(test_touched_while_it_shrinks),
+		FAULTS_TEST(test_opened_while_it_ends),
 #endif
 	};
 

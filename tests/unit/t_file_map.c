@@ -400,12 +400,12 @@ static void test_threads(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(test_contents),   PAGE_TEST(test_shared_by_two),
-		PAGE_TEST(test_written),    PAGE_TEST(test_written_then_unmapped),
-		PAGE_TEST(test_evicted),    PAGE_TEST(test_refault),
-		PAGE_TEST(test_over_max),   PAGE_TEST(test_read_once),
-		PAGE_TEST(test_ahead_fits), PAGE_TEST(test_nothing_noticed),
-		PAGE_TEST(test_pins_alone), PAGE_TEST(test_threads),
+		FAULTS_TEST(test_contents),   FAULTS_TEST(test_shared_by_two),
+		FAULTS_TEST(test_written),    FAULTS_TEST(test_written_then_unmapped),
+		FAULTS_TEST(test_evicted),    FAULTS_TEST(test_refault),
+		FAULTS_TEST(test_over_max),   FAULTS_TEST(test_read_once),
+		FAULTS_TEST(test_ahead_fits), FAULTS_TEST(test_nothing_noticed),
+		FAULTS_TEST(test_pins_alone), FAULTS_TEST(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

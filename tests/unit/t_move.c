@@ -683,22 +683,6 @@ static void busy_pages_stay(void)
 	tear_down();
 }
 
-/* What the system alone knows to be written is dirty when it arrives, before anybody asks. */
-static void writes_are_looked_for(void)
-{
-	struct scene s;
-
-	scene_set(&s);
-	clean(&s, CACHED);
-	CHECK(!(page_of(s.p)->managed.flags & MG_DIRTY));
-	*(volatile char *)s.p = *(volatile char *)s.p;
-	CHECK(!(page_of(s.p)->managed.flags & MG_DIRTY)); /* not seen by us */
-	CHECK(move_to(s.to, MOVE_ALL).moved == (u64)N << PAGE_SHIFT);
-	CHECK(page_of(s.p)->managed.flags & MG_DIRTY);
-	CHECK(STAT(s.to, file_dirty) == PAGE_SIZE && !STAT(s.from, file_dirty));
-	scene_strike(&s);
-}
-
 /* Dropped while somebody holds it: not the range's any more. */
 static void a_dropped_page_stays(void)
 {
@@ -1077,38 +1061,37 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #ifdef MEMCG_DEBUG
-		PAGE_TEST(unmapped_elsewhere_meanwhile),
-		PAGE_TEST(mapped_elsewhere_alone_is_left),
-		PAGE_TEST(a_fault_waits),
-		PAGE_TEST(from_ends_halfway),
-		PAGE_TEST(to_ends_halfway),
-		PAGE_TEST(all_end_halfway),
+		FAULTS_TEST(unmapped_elsewhere_meanwhile),
+		FAULTS_TEST(mapped_elsewhere_alone_is_left),
+		FAULTS_TEST(a_fault_waits),
+		FAULTS_TEST(from_ends_halfway),
+		FAULTS_TEST(to_ends_halfway),
+		FAULTS_TEST(all_end_halfway),
 #endif
-		PAGE_TEST(the_kernels_table),
-		PAGE_TEST(what_comes_later_is_the_targets),
-		PAGE_TEST(copies_come_back_to_the_target),
-		PAGE_TEST(to_where_it_is),
-		PAGE_TEST(bad_arguments),
-		PAGE_TEST(over_the_targets_max),
-		PAGE_TEST(over_the_targets_swap_max),
-		PAGE_TEST(over_a_max_between),
-		PAGE_TEST(the_ancestor_is_full),
-		PAGE_TEST(reclaim_makes_room),
-		PAGE_TEST(up_and_down),
-		PAGE_TEST(inherited_pages),
-		PAGE_TEST(from_a_dead_group),
-		PAGE_TEST(to_a_dead_group),
-		PAGE_TEST(busy_pages_stay),
-		PAGE_TEST(writes_are_looked_for),
-		PAGE_TEST(a_dropped_page_stays),
-		PAGE_TEST(pinned_pages_move),
-		PAGE_TEST(a_page_comes_between),
-		PAGE_TEST(a_page_too_many_comes_between),
-		PAGE_TEST(as_slow_as_asked),
-		PAGE_TEST(a_dry_run_knows_the_time),
-		PAGE_TEST(the_file),
-		PAGE_TEST(the_targets_file_decides),
-		PAGE_TEST(deprecated_is_said_once),
+		FAULTS_TEST(the_kernels_table),
+		FAULTS_TEST(what_comes_later_is_the_targets),
+		FAULTS_TEST(copies_come_back_to_the_target),
+		FAULTS_TEST(to_where_it_is),
+		FAULTS_TEST(bad_arguments),
+		FAULTS_TEST(over_the_targets_max),
+		FAULTS_TEST(over_the_targets_swap_max),
+		FAULTS_TEST(over_a_max_between),
+		FAULTS_TEST(the_ancestor_is_full),
+		FAULTS_TEST(reclaim_makes_room),
+		FAULTS_TEST(up_and_down),
+		FAULTS_TEST(inherited_pages),
+		FAULTS_TEST(from_a_dead_group),
+		FAULTS_TEST(to_a_dead_group),
+		FAULTS_TEST(busy_pages_stay),
+		FAULTS_TEST(a_dropped_page_stays),
+		FAULTS_TEST(pinned_pages_move),
+		FAULTS_TEST(a_page_comes_between),
+		FAULTS_TEST(a_page_too_many_comes_between),
+		FAULTS_TEST(as_slow_as_asked),
+		FAULTS_TEST(a_dry_run_knows_the_time),
+		FAULTS_TEST(the_file),
+		FAULTS_TEST(the_targets_file_decides),
+		FAULTS_TEST(deprecated_is_said_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
