@@ -120,6 +120,43 @@ static void test_same_filled_leave(void)
 	closes();
 }
 
+static u64 rss_kib(void)
+{
+	char line[256];
+	u64 kib = 0;
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Rss:", 4))
+			kib = strtoull(line + 4, NULL, 10);
+	fclose(f);
+	return kib;
+}
+
+/*
+ * The process has less, by what the counters say: a page in a window and in the alias counts twice
+ * in Rss, so it falls by that at least, and by twice that at most. The bound is for the rest of the
+ * process, which goes on meanwhile.
+ */
+static void test_the_system_has_it_back(void)
+{
+	const u64 size = 32 * MIB, bound = MIB;
+	u64 before, after;
+	char *p;
+
+	mm_set_up();
+	p = memcg_mmap(mm, size, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	memset(p, 5, size);
+	before = rss_kib() * KIB;
+	CHECK(!memcg_madvise(mm, p, size, MEMCG_PAGEOUT));
+	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
+	after = rss_kib() * KIB;
+	CHECK(before - after >= size - bound && before - after <= 2 * size + bound);
+	memcg_mm_destroy(mm);
+	closes();
+}
+
 static void test_over_max(void)
 {
 	char *p;
@@ -735,6 +772,7 @@ int main(void)
 		FAULTS_TEST(test_destroy_unmaps),
 		FAULTS_TEST(test_group_dies),
 		FAULTS_TEST(test_same_filled_leave),
+		FAULTS_TEST(test_the_system_has_it_back),
 		FAULTS_TEST(test_over_max),
 		FAULTS_TEST(test_copies_of_every_kind),
 		FAULTS_TEST(test_working_on_twice_the_limit),
