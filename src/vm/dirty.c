@@ -3,6 +3,7 @@
 
 #include "count/stat.h"
 #include "group/handle.h"
+#include "group/task.h"
 #include "sys/memfd.h"
 #include "vm/mech.h"
 #include "vm/table.h"
@@ -112,10 +113,12 @@ void dirty_after_cut(struct window *w, u32 i, u32 n)
 
 		if (!atomic_load(&pg->managed.written))
 			continue;
+		task_busy_begin();
 		page_lock(pg);
 		if (is_here(pg))
 			page_is_dirty(pg);
 		page_unlock(pg);
+		task_busy_end();
 	}
 }
 
@@ -139,13 +142,15 @@ static void mark(struct window *w, struct page *t, u32 i, bool waits)
 {
 	struct page *pg = window_page(w, i);
 
+	task_busy_begin(); /* as in file_write_all: a signal handler may touch it */
 	if (waits)
 		page_lock(pg);
-	else if (!page_trylock(pg, PAGE_BUSY))
-		return;
-	if (is_mapped(w, t, i) && is_here(pg))
-		page_dirty(pg);
-	page_unlock(pg);
+	if (waits || page_trylock(pg, PAGE_BUSY)) {
+		if (is_mapped(w, t, i) && is_here(pg))
+			page_dirty(pg);
+		page_unlock(pg);
+	}
+	task_busy_end();
 }
 
 /*

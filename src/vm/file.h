@@ -17,7 +17,8 @@
  *    memory, and is noted: `error` is errno, and a number that rises. Each handle reports it
  *    once, at its next sync; one opened later does not hear of it.
  * 6. Locks: the list of all files under files_lock (RANK_EXTENT, a leaf). Reading and writing are
- *    done with page locks and nothing else.
+ *    done with page locks and nothing else; outside a fault, which no
+ *    signal interrupts, the thread is busy as long as it has them.
  */
 #ifndef MEMCG_VM_FILE_H
 #define MEMCG_VM_FILE_H

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "alloc/alloc.h"
+#include "group/task.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
 #include "sys/io.h"
@@ -161,7 +162,6 @@ static bool take_out(struct page **pages, unsigned n)
 		all = all && !page_mapped(pages[k]);
 		page_unlock(pages[k]);
 	}
-	windows_reap();
 	return all;
 }
 
@@ -171,9 +171,15 @@ static void drop_behind(struct object *o, u32 from)
 	struct page *pages[BATCH];
 
 	for (u32 i = from, at = from; i < o->npages; at = i) {
-		unsigned n = lock_some(o, &i, pages);
+		unsigned n;
+		bool all;
 
-		if (take_out(pages, n))
+		task_busy_begin(); /* as in file_write_all */
+		n = lock_some(o, &i, pages);
+		all = take_out(pages, n);
+		task_busy_end();
+		windows_reap();
+		if (all)
 			continue;
 		i = at; /* a window is being unmapped: it will be, soon */
 		sys_cpu_yield();
@@ -188,6 +194,7 @@ static void refresh_tail(struct inode *f, u64 from, u64 to)
 	struct page *pg = object_page(f->object, (u32)(from >> PAGE_SHIFT));
 	size_t at = from % PAGE_SIZE, len = (size_t)MIN(to - from, PAGE_SIZE - at);
 
+	task_busy_begin(); /* as in file_write_all */
 	page_lock(pg);
 	if (pg->managed.where == WHERE_RESIDENT && !(pg->managed.flags & MG_DROPPED)) {
 		char *p = (char *)page_address(pg) + at;
@@ -197,6 +204,7 @@ static void refresh_tail(struct inode *f, u64 from, u64 to)
 			(void)sys_pread_full(f->fd, p, len, from);
 	}
 	page_unlock(pg);
+	task_busy_end();
 }
 
 /* A full barrier: a fault locks its page, then reads the limit; we look at locks after this. */

@@ -3,6 +3,7 @@
 
 #include "count/stat.h"
 #include "group/handle.h"
+#include "group/task.h"
 #include "sys/file.h"
 #include "sys/io.h"
 #include "vm/dirty.h"
@@ -139,19 +140,26 @@ static void take_out_unpinned(struct page **pages, unsigned n)
 	pages_take_out(free, k);
 }
 
+/*
+ * Busy while pages are locked, because that lasts as long as the device does: a signal handler of
+ * this thread that touches one of them is refused (fault.c), and does not wait for itself.
+ */
 int file_write_all(struct inode *f)
 {
 	struct page *pages[BATCH];
 	int err = 0, one;
 
 	for (u32 i = 0; i < f->object->npages;) {
-		unsigned n = lock_dirty(f->object, &i, pages);
+		unsigned n;
 
+		task_busy_begin();
+		n = lock_dirty(f->object, &i, pages);
 		take_out_unpinned(pages, n);
 		one = n ? file_write_pages(pages, n) : 0;
 		err = err ? err : one;
 		for (unsigned k = 0; k < n; k++)
 			page_unlock(pages[k]);
+		task_busy_end();
 		windows_reap();
 	}
 	return err;

@@ -290,6 +290,32 @@ static void test_written_before_the_zap(void)
 	mm_tear_down();
 }
 
+static void touched_by_a_handler(void)
+{
+	hook_zap_pending = NULL;
+	CHECK(task_self()->busy && !touch_is(hooked + PAGE_SIZE)); /* mapped still */
+	CHECK(!madvise(hooked + PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED));
+	CHECK(touch_is(hooked + PAGE_SIZE) == SIGBUS);
+}
+
+/* It would wait for the page that its own thread has locked: the program's SIGBUS, and a line. */
+static void test_signal_during_sync(void)
+{
+	int fd = temp_file(4 * PAGE_SIZE);
+	struct memcg_file *f;
+
+	signal(SIGBUS, on_signal);
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	hooked[PAGE_SIZE] = 'x';
+	hook_zap_pending = touched_by_a_handler;
+	CHECK(memcg_file_sync(f) == 0 && !hook_zap_pending && !task_self()->busy);
+	CHECK(in_file(fd, PAGE_SIZE) == 'x' && hooked[PAGE_SIZE] == 'x');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
 static void unmap_it(void)
 {
 	hook_zap_pending = NULL;
@@ -415,6 +441,7 @@ int main(void)
 		FAULTS_TEST(test_mapping_lost),
 #ifdef MEMCG_DEBUG
 		FAULTS_TEST(test_written_before_the_zap),
+		FAULTS_TEST(test_signal_during_sync),
 		FAULTS_TEST(test_ends_under_eviction),
 		FAULTS_TEST(test_touched_while_it_shrinks),
 		FAULTS_TEST(test_opened_while_it_ends),
