@@ -683,6 +683,22 @@ static void busy_pages_stay(void)
 	tear_down();
 }
 
+/* What the system alone knows to be written is dirty when it arrives, before anybody asks. */
+static void writes_are_looked_for(void)
+{
+	struct scene s;
+
+	scene_set(&s);
+	clean(&s, CACHED);
+	CHECK(!(page_of(s.p)->managed.flags & MG_DIRTY));
+	*(volatile char *)s.p = *(volatile char *)s.p;
+	CHECK(!(page_of(s.p)->managed.flags & MG_DIRTY)); /* not seen by us */
+	CHECK(move_to(s.to, MOVE_ALL).moved == (u64)N << PAGE_SHIFT);
+	CHECK(page_of(s.p)->managed.flags & MG_DIRTY);
+	CHECK(STAT(s.to, file_dirty) == PAGE_SIZE && !STAT(s.from, file_dirty));
+	scene_strike(&s);
+}
+
 /* Dropped while somebody holds it: not the range's any more. */
 static void a_dropped_page_stays(void)
 {
@@ -1083,6 +1099,7 @@ int main(void)
 		FAULTS_TEST(from_a_dead_group),
 		FAULTS_TEST(to_a_dead_group),
 		FAULTS_TEST(busy_pages_stay),
+		FAULTS_TEST(writes_are_looked_for),
 		FAULTS_TEST(a_dropped_page_stays),
 		FAULTS_TEST(pinned_pages_move),
 		FAULTS_TEST(a_page_comes_between),
