@@ -213,8 +213,6 @@ static bool pass_max(struct retry *r, struct memcg *limited, u64 n, bool freeing
 			group_event(limited, EV_NOFAIL);
 	} else if ((r->flags & MEMCG_RESERVE || freeing) && limited && within_reserve(limited, n)) {
 		group_event(limited, EV_RESERVE);
-		if (r->flags & CHARGE_OWN)
-			group_event(limited, EV_OOM); /* no handler was asked: say it here */
 	} else {
 		return false;
 	}
@@ -262,6 +260,8 @@ static void give_up(struct memcg *limited, u64 n, unsigned flags)
 	if (!limited)
 		return;
 	group_event(limited, EV_REFUSED);
+	if (flags & CHARGE_OWN)
+		group_event(limited, EV_OOM); /* else counted when a handler was looked for */
 	if (flags & MEMCG_NOWAIT)
 		group_event(limited, EV_NOWAIT);
 	else

@@ -8,6 +8,8 @@
  * 2. From the inactive list the oldest go: one that was used meanwhile becomes active, one that is
  *    mapped without having been taken out before is taken out and begins again, the rest is
  * evicted.
+ *    Anonymous pages of a group that may swap nothing more are not looked at: taking all of them
+ *    out of their windows to no avail costs each its next fault.
  * 3. When that is too little, compressed copies are written to the swap file, the oldest first.
  * 4. A call looks at most twice at each page, so it ends. It runs none of the program's code, and
  *    never waits for a page: whose lock is taken is left alone.
@@ -152,13 +154,21 @@ static u64 evictable(const struct lruvec *lv, enum lru_list inactive)
 	return lru_bytes(lv, inactive) + lru_bytes(lv, inactive + 1);
 }
 
+/* Those that have their copy still need no room. */
+static u64 evictable_anon(const struct memcg *cg)
+{
+	if (counter_headroom(&cg->vm->swap) < PAGE_SIZE && !group_vm_stat(cg, STAT_SWAPCACHED))
+		return 0;
+	return evictable(&cg->vm->lru, LRU_INACTIVE_ANON);
+}
+
 static u64 vm_count(struct memcg *cg, unsigned how)
 {
 	const struct lruvec *lv = &cg->vm->lru;
 
 	if (how == RECLAIM_QUIET)
 		return 0;
-	return evictable(lv, LRU_INACTIVE_ANON) + evictable(lv, LRU_INACTIVE_FILE) +
+	return evictable_anon(cg) + evictable(lv, LRU_INACTIVE_FILE) +
 	       lru_bytes(lv, LRU_COPIES) / 4; /* of what they stand for, a guess */
 }
 
@@ -166,12 +176,12 @@ static u64 vm_count(struct memcg *cg, unsigned how)
 static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
 {
 	struct shrink s = {.cg = cg, .how = how & ~RECLAIM_LATE_TOO};
-	u64 anon = evictable(&cg->vm->lru, LRU_INACTIVE_ANON);
+	u64 anon = evictable_anon(cg);
 	u64 file = evictable(&cg->vm->lru, LRU_INACTIVE_FILE);
 	u64 from_file = (u64)((unsigned __int128)bytes * file / (anon + file + 1));
 
 	s.freed = shrink_list(&s, LRU_INACTIVE_FILE, from_file);
-	if (s.freed < bytes)
+	if (s.freed < bytes && anon)
 		s.freed += shrink_list(&s, LRU_INACTIVE_ANON, bytes - s.freed);
 	if (s.freed < bytes)
 		s.freed += store_write_back(cg, bytes - s.freed);

@@ -495,6 +495,38 @@ static void test_read_only(void)
 	closes();
 }
 
+/*
+ * Nothing may be swapped out: what is refused is one oom, though the reserve was used up first, and
+ * nobody's pages were taken out of their windows for it.
+ */
+static void test_no_swap(void)
+{
+	const size_t n = 512;
+	struct memcg_stat s;
+	size_t in = 0;
+	char *p;
+
+	catch (SIGBUS);
+	mm_set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, n / 2 << PAGE_SHIFT));
+	CHECK(!memcg_set_limit(cg, MEMCG_SWAP_MAX, 0));
+	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	while (in < n && !touch_is(p + (in << PAGE_SHIFT)))
+		in++;
+	CHECK(in > n / 2 - 16 && in < n / 2 + 32);
+	CHECK(number_in(cg, "memory.events", "oom ") == 1);
+	CHECK(!memcg_stat(cg, &s, sizeof(s)));
+	CHECK(s.charge_reserve > 8 && s.pgrefill == 0 && s.pgfault == in);
+	CHECK(touch_is(p + (in << PAGE_SHIFT)) == SIGBUS);
+	CHECK(number_in(cg, "memory.events", "oom ") == 2);
+	/* What swap has room for goes. */
+	CHECK(!memcg_set_limit(cg, MEMCG_SWAP_MAX, n << PAGE_SHIFT));
+	CHECK(!touch_is(p + (in << PAGE_SHIFT)));
+	memory_fits();
+	memcg_mm_destroy(mm);
+	closes();
+}
+
 static void test_bad_arguments(void)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -784,6 +816,7 @@ int main(void)
 		FAULTS_TEST(test_disk_fails_on_the_way_in),
 		FAULTS_TEST(test_holes),
 		FAULTS_TEST(test_read_only),
+		FAULTS_TEST(test_no_swap),
 		FAULTS_TEST(test_bad_arguments),
 		FAULTS_TEST(test_shared),
 		FAULTS_TEST(test_pins),
