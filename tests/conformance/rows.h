@@ -12,6 +12,8 @@ void row_high(void);
 void row_high_sync(void);
 void row_max(void);
 void row_reclaim(void);
+void row_max_pages(void);
+void row_reclaim_pages(void);
 void row_high_work(void);
 void row_oom_events(void);
 void row_oom_group_leaf(void);
