@@ -3,12 +3,13 @@
  * src/page/put.c, page.h)
  *
  * A page that the writer W was charged for is in a pipe. One thread steals it for T, whose max may
- * refuse; one reads it; one tees it into a second pipe, from which it is read; one has its address, and
- * tries to get a reference. A stolen page is written to: it is the taker's alone.
+ * refuse; one reads it; one tees it into a second pipe, from which it is read; one has its address,
+ * tries to get a reference, and with it may move the charge to T or to W. A stolen page is written to: it
+ * is the taker's alone.
  *
  * What must hold: nobody who was given the page's data, and still has it, sees it change; a count is
  * never raised from 0; refused or too late, a steal leaves the page in the pipe and nothing charged;
- * in the end the page is freed once and nothing is charged.
+ * a page that was stolen is T's, charged once; in the end it is freed once and nothing is charged.
  *
  * Right: all
  * Broken: COUNT_OF_ONE	steal looks for a count of one, then stores 0
@@ -17,6 +18,7 @@
  * Broken: LOSES_SLOT	a steal that fails has taken the slot
  * Broken: KEEPS_CHARGE	a steal that fails leaves the taker charged
  * Broken: KEEPS_MARK	the taker is charged and the writer's mark stays
+ * Broken: LOOKS_FIRST	whether the taker pays already is looked at before the page is frozen
  */
 #define NOBODY 0
 #define W      1
@@ -71,6 +73,12 @@ inline page_freeze()
 #endif
 }
 
+inline page_thaw()
+{
+	assert(refcount == 0);
+	refcount = 1
+}
+
 /* The mark goes, its group is credited, the taker's comes: the page is frozen. */
 inline take_over()
 {
@@ -80,21 +88,45 @@ inline take_over()
 	d_step { assert(charged[mark] > 0); charged[mark]-- };
 	owner = T;
 #endif
-	assert(refcount == 0); /* page_thaw() */
-	refcount = 1
+	page_thaw()
+}
+
+/* Frozen, and T pays already; or found, and to be charged for; or neither. */
+inline look()
+{
+	lock();
+	if
+	:: in_pipe ->
+#ifdef LOOKS_FIRST
+		same = owner == T;
+#endif
+		page_freeze();
+		if
+		:: frozen ->
+#ifndef LOOKS_FIRST
+			same = owner == T;
+#endif
+			if
+			:: same -> in_pipe = false
+			:: else -> page_thaw(); frozen = false; found = true
+			fi
+		:: else
+		fi
+	:: else
+	fi;
+	unlock()
 }
 
 proctype stealer()
 {
 	byte mark;
-	bool last, paid, frozen, found;
+	bool last, paid, frozen, found, same;
 
-	lock();
-	found = in_pipe;
-	unlock();
+	look();
 	if
+	:: frozen -> assert(owner == T); page_thaw(); content = 2; page_put()
 	:: found -> charged[T]++; paid = true
-	:: true /* refused, or there is nothing */
+	:: !frozen /* refused, or there is nothing */
 	fi;
 	if
 	:: paid ->
@@ -165,6 +197,14 @@ proctype tee()
 	fi
 }
 
+/* memcg_page_recharge(): charged first, the mark exchanged, whom it named credited. */
+inline recharge(to)
+{
+	charged[to]++;
+	d_step { mark = owner; owner = to };
+	d_step { assert(charged[mark] > 0); charged[mark]-- }
+}
+
 /* memcg_page_tryget() by who has the address, was given no data, and looks at none. */
 proctype passer_by()
 {
@@ -182,7 +222,15 @@ proctype passer_by()
 	};
 #endif
 	if
-	:: got -> assert(!freed); page_put()
+	:: got ->
+		assert(!freed);
+		do
+		:: recharge(T)
+		:: recharge(W)
+		:: break
+		od;
+		assert(!freed);
+		page_put()
 	:: else
 	fi
 }

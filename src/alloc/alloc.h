@@ -36,6 +36,7 @@ HOOK_DECLARE(free_claimed);	/* free.c: a sparse own orphan is this thread's to c
 HOOK_DECLARE(recharge_charged); /* recharge.c: a page's taker is charged, its mark is as it was */
 HOOK_DECLARE(owner_group);	/* its group has been found, and nothing is held of it */
 HOOK_DECLARE(free_taken);	/* a remote free has its payer, and has not pushed the slot */
+HOOK_DECLARE(steal_found);	/* pipe.c: a page to steal, its count and payer not looked at */
 HOOK_DECLARE(page_charged);	/* large.c: pages are charged, and bear no mark */
 HOOK_DECLARE(object_charged);	/* shared.c: a slot is charged, and not taken */
 __hidden_ size_t object_size(const void *p, const char *call);

@@ -12,11 +12,12 @@
  *    end may be somebody else's data when the page is in another pipe too. References begin under
  *    the lock (tee, a reader of a part), or by a tryget of who has an address of the page: he
  *    sees a page that is still being written, tolerated, as he was given none of it.
- * 4. Stealing. The taker is charged first, with no lock held, because that may reclaim; then
- *    the count is frozen from 1 to 0 by compare-and-swap, never looked at: whoever has got a
- *    reference meanwhile makes that fail. A frozen page is the taker's alone; it is uncharged
- *    from whoever the mark names, marked anew, and only then has a count again. Refused or
- *    failed, the slot has not been touched.
+ * 4. Stealing. The count is frozen from 1 to 0 by compare-and-swap, never looked at: whoever has
+ *    got a reference meanwhile makes that fail. Only then is the payer looked at, as nobody else
+ *    can move the charge any more. If it is not the taker, the page is thawed, the taker charged
+ *    with no lock held, because that may reclaim, and all of it done again. A frozen page that is
+ *    charged for is the taker's alone: uncharged from whoever the mark names, marked anew,
+ *    and only then has it a count again. Refused or failed, the slot has not been touched.
  * 5. Waiting is by a futex word for each end, outside the lock. Its value is taken under the lock
  *    that saw nothing to do; who changes that changes the word under the lock, if there are
  *    waiters, and wakes all: each looks again, for one may leave something for the next.
@@ -371,22 +372,19 @@ ssize_t memcg_pipe_tee(struct memcg_pipe *from, struct memcg_pipe *to, size_t n)
 	return r;
 }
 
-/*
- * Is nothing to be charged for `to` (0: accounting is off) to have the page? The pipe has it, and
- * others that have it too may recharge it.
- */
+/* Is nothing to be charged for `to` (0: accounting is off) to have the page? It is frozen. */
 static bool pays_already(u32 to, const struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
 	bool same;
 
-	if (!to)
-		return true;
 	rcu_read_lock(self);
-	same = page_memcg_rcu(pg) == handle_group(handle_of(to));
+	same = !to || page_memcg(pg) == handle_group(handle_of(to));
 	rcu_read_unlock(self);
 	return same;
 }
+
+HOOK_DEFINE(steal_found);
 
 /* The page is frozen: nobody else sees the mark go and come. */
 static void take_over(struct page *pg, u32 to, bool charged)
@@ -410,11 +408,13 @@ static ssize_t steal_slot(struct memcg_pipe *p, u32 to, struct slot *got, bool *
 	lock_acquire(&p->lock);
 	while ((r = need_data_locked(p, true)) > 0) {
 		*got = *slot_at(p, p->head);
-		if (*charged || pays_already(to, got->pg)) {
-			r = page_freeze(got->pg) ? (ssize_t)(got->end - got->begin) : -EBUSY;
+		HOOK(steal_found);
+		r = page_freeze(got->pg) ? (ssize_t)(got->end - got->begin) : -EBUSY;
+		if (r < 0 || *charged || pays_already(to, got->pg)) {
 			p->head += r > 0;
 			break;
 		}
+		page_thaw(got->pg);
 		lock_release(&p->lock);
 		*charged = charge_bytes(to, PAGE_SIZE, 0);
 		if (!*charged)

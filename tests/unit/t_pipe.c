@@ -466,6 +466,47 @@ static void a_reader_in_between(void)
 	closes();
 }
 
+/* --- between the look at the page and the freeze: who has a reference moves the charge ---- */
+
+#ifdef MEMCG_DEBUG
+static void *got_moved_and_put(void *page)
+{
+	CHECK(memcg_page_tryget(page) && !memcg_page_recharge(page, cg));
+	memcg_page_put(page);
+	return NULL;
+}
+
+static void moved_when_found(void)
+{
+	pthread_t thread;
+
+	hook_steal_found = NULL;
+	CHECK(!pthread_create(&thread, NULL, got_moved_and_put, between.seen));
+	CHECK(!pthread_join(thread, NULL));
+}
+
+/* The taker paid for it a moment ago: it pays in the end, not whom the charge was moved to. */
+static void a_recharge_in_between(void)
+{
+	struct memcg_page *page;
+	struct memcg_pipe *p;
+
+	set_up();
+	fill();
+	p = new_pipe(8, NB);
+	into(other);
+	writes(p, 0, PAGE_SIZE);
+	CHECK((between.seen = only_page_of(other)));
+	hook_steal_found = moved_when_found;
+	page = steals(p, 0, 0, PAGE_SIZE);
+	CHECK(!hook_steal_found && page == between.seen);
+	CHECK(pays(cg, 0) && pays(other, 1));
+	memcg_page_put(page);
+	memcg_pipe_destroy(p);
+	closes();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +527,9 @@ int main(void)
 		PAGE_TEST(accounting_is_off),
 		PAGE_TEST(a_tryget_in_between),
 		PAGE_TEST(a_reader_in_between),
+#ifdef MEMCG_DEBUG
+		PAGE_TEST(a_recharge_in_between),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
