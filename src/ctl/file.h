@@ -25,6 +25,7 @@ enum file_flags {
 	FILE_EVENTS_LOCAL = 1u << 4, /* of the group's own, */
 	FILE_END = 1u << 5,	     /* of the group's end alone, */
 	FILE_PRESSURE = 1u << 6,     /* of stalls, once a trigger was written */
+	FILE_SWAP_PEAK = 1u << 7,    /* as FILE_PEAK, of swap */
 };
 
 #define FILE_NOTIFIES (FILE_EVENTS | FILE_EVENTS_LOCAL | FILE_END | FILE_PRESSURE)

@@ -59,8 +59,9 @@ const struct file file_table[] = {
 	 "Managed memory of the group and those below it that is not in memory: filled by one word, "
 	 "compressed, or in the swap file, at its full size; and what is in memory again and still "
 	 "in the file."},
-	{"memory.swap.peak", show_swap_peak, store_peak, 0, BYTES, "anything",
-	 "The most that `memory.swap.current` has been. A write is accepted and changes nothing."},
+	{"memory.swap.peak", show_swap_peak, store_peak, FILE_SWAP_PEAK, BYTES, "anything",
+	 "The most that `memory.swap.current` has been. A write through a reader (memcg_ctl_open) "
+	 "is as for `memory.peak`."},
 	{"memory.swap.high", show_swap_high, store_swap_high, 0, LIMIT, SIZE,
 	 "Each page that is swapped out past this is counted in `memory.swap.events`; nothing is "
 	 "slowed down for it."},

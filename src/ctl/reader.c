@@ -6,6 +6,7 @@
 #include "ctl/file.h"
 #include "ctl/parse.h"
 #include "group/event.h"
+#include "group/vm.h"
 #include "page/page.h"
 #include "reclaim/psi.h"
 #include "sync/lock.h"
@@ -48,12 +49,26 @@ struct memcg_ctl *memcg_ctl_open(struct memcg *cg, const char *file)
 
 /* --- peaks -------------------------------------------------------------------- */
 
+#define FILE_ANY_PEAK (FILE_PEAK | FILE_SWAP_PEAK)
+
+/* NULL: of swap, and the group has had none so far. Its counter begins at 0, as if reset. */
+static struct counter *peak_counter(const struct memcg_ctl *ctl)
+{
+	struct group_vm *vm;
+
+	if (ctl->file->flags & FILE_PEAK)
+		return &ctl->cg->counter;
+	vm = atomic_load_acquire(&ctl->cg->vm);
+	return vm ? &vm->swap : NULL;
+}
+
 /* The local peak, and for the root what it answers for without a charge. */
 static u64 peak_now(const struct memcg_ctl *ctl)
 {
-	u64 local = counter_local_peak(&ctl->cg->counter), now = group_current(ctl->cg);
+	const struct counter *c = peak_counter(ctl);
+	u64 now = ctl->file->flags & FILE_PEAK ? group_current(ctl->cg) : 0;
 
-	return MAX(MAX(ctl->peak, local), now);
+	return MAX(MAX(ctl->peak, c ? counter_local_peak(c) : 0), now);
 }
 
 /* False: it was never reset, and its peak is everybody's. */
@@ -93,12 +108,16 @@ static void unlist_peak_locked(struct memcg_ctl *ctl)
 static void reset_peak(struct memcg_ctl *ctl)
 {
 	struct memcg_ctl *other;
-	u64 before;
+	struct counter *c;
+	u64 before = 0;
 
 	lock_acquire(&reader_lock);
-	counter_reset_local_peak(&ctl->cg->counter, &before);
+	c = peak_counter(ctl);
+	if (c)
+		counter_reset_local_peak(c, &before);
 	for (other = ctl->cg->peak_readers; other; other = other->next)
-		other->peak = MAX(other->peak, before);
+		if (other->file == ctl->file)
+			other->peak = MAX(other->peak, before);
 	ctl->peak = 0;
 	if (!ctl->at)
 		list_peak_locked(ctl);
@@ -237,7 +256,7 @@ ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size)
 		return -ENODEV;
 	if (ctl->file->flags & FILE_NOTIFIES)
 		rearm(ctl);
-	if (!(ctl->file->flags & FILE_PEAK) || !own_peak(ctl, &peak))
+	if (!(ctl->file->flags & FILE_ANY_PEAK) || !own_peak(ctl, &peak))
 		return file_read(ctl->file, ctl->cg, buf, size);
 	if (!buf)
 		return -EINVAL;
@@ -249,7 +268,7 @@ int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len)
 {
 	int err = file_write(ctl->file, ctl->cg, buf, len);
 
-	if (!err && ctl->file->flags & FILE_PEAK)
+	if (!err && ctl->file->flags & FILE_ANY_PEAK)
 		reset_peak(ctl);
 	if (!err && ctl->file->flags & FILE_PRESSURE)
 		err = set_trigger(ctl, buf, len);

@@ -3,11 +3,11 @@
  *
  * 1. A reader is what an open file is in the kernel: it goes on naming its group after that was
  *    destroyed (it holds a reference, not a name), and then answers -ENODEV.
- * 2. memory.peak. Once reset, a reader has its own: the most since then. The counter has one
- *    local peak for all of them. Whoever resets starts that afresh, and first gives what it had
- *    reached to the others: so what a reader shows is the larger of what it was given and the
- *    local peak of now, and no reader sees another's reset. A group's readers that have their
- *    own peak are on a list.
+ * 2. memory.peak, memory.swap.peak. Once reset, a reader has its own: the most since then. The
+ * counter has one local peak for all of them. Whoever resets starts that afresh, and first gives
+ * what it had reached to the others of the same file: so what a reader shows is the larger of what
+ * it was given and the local peak of now, and no reader sees another's reset. A group's readers
+ * that have their own peak are on a list.
  * 3. News. A reader that was asked for a descriptor has a watch (group/event.h) on an eventfd
  *    of its own. Reading makes the descriptor unreadable, arms the watch, and then reads the
  *    counts: what happens after that makes it readable again.

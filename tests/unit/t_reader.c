@@ -22,6 +22,7 @@
 #include "ctl/file.h"
 #include "group/charge.h"
 #include "group/event.h"
+#include "group/vm.h"
 #include "page/page.h"
 #include "reclaim/psi.h"
 #include "sys/fault.h"
@@ -172,6 +173,39 @@ static void test_peaks_of_their_own(void **state)
 	memcg_ctl_close(r[0]);
 	memcg_ctl_close(r[2]);
 	memcg_ctl_close(r[3]);
+}
+
+/* Reset before there is any swap, and beside those of memory.peak. */
+static void test_swap_peaks(void **state)
+{
+	struct memcg_ctl *early = open_one("memory.swap.peak");
+	struct memcg_ctl *late = open_one("memory.swap.peak");
+	struct memcg_ctl *memory = open_one("memory.peak");
+
+	(void)state;
+	reset(early);
+	assert_int_equal(number(early), 0);
+	assert_int_equal(group_vm_need(cg), 0);
+	assert_true(swap_charge(cg->handle, 50000));
+	swap_uncharge(cg->handle, 50000);
+	assert_int_equal(number(early), 50000);
+	assert_int_equal(number(late), 50000);
+	reset(late);
+	assert_int_equal(number(late), 0);
+	assert_int_equal(number(early), 50000);
+	visit(70000);
+	assert_true(swap_charge(cg->handle, 20000));
+	reset(memory);
+	assert_int_equal(number(memory), 0);
+	assert_int_equal(number(late), 20000);
+	assert_int_equal(number(early), 50000);
+	reset(late);
+	assert_int_equal(number(late), 20000); /* which is still there */
+	assert_int_equal(number(memory), 0);
+	swap_uncharge(cg->handle, 20000);
+	memcg_ctl_close(early);
+	memcg_ctl_close(late);
+	memcg_ctl_close(memory);
 }
 
 /* What is there at the reset is the least a peak can be. */
@@ -463,6 +497,7 @@ int main(void)
 		TEST(test_written),
 		TEST(test_not_opened),
 		TEST(test_peaks_of_their_own),
+		TEST(test_swap_peaks),
 		TEST(test_peak_above_nothing),
 		TEST(test_peak_refused),
 		TEST(test_events_are_news),
