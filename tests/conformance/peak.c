@@ -11,20 +11,20 @@
 #include "rows.h"
 #include "tenant.h"
 
-static struct memcg_ctl *reader_open(struct memcg *cg)
+struct memcg_ctl *reader_open(struct memcg *cg, const char *file)
 {
-	struct memcg_ctl *ctl = memcg_ctl_open(cg, "memory.peak");
+	struct memcg_ctl *ctl = memcg_ctl_open(cg, file);
 
 	EXPECT(ctl);
 	return ctl;
 }
 
-static void reader_reset(struct memcg_ctl *ctl)
+void reader_reset(struct memcg_ctl *ctl)
 {
 	EXPECT_IS(memcg_ctl_write(ctl, "reset", 5), ==, 0);
 }
 
-static uint64_t reader_peak(struct memcg_ctl *ctl)
+uint64_t reader_peak(struct memcg_ctl *ctl)
 {
 	char buf[64];
 
@@ -65,7 +65,7 @@ void row_current_peak(void)
 	EXPECT_IS(current_of(cg), ==, 0);
 	EXPECT_IS(file_number(cg, "memory.peak"), ==, 0);
 	for (unsigned i = 0; i < 4; i++)
-		reader[i] = reader_open(cg);
+		reader[i] = reader_open(cg, "memory.peak");
 	EXPECT_IS(reader_peak(reader[0]), ==, 0);
 
 	anon_50M(cg);

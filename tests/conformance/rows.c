@@ -22,7 +22,7 @@ const struct row rows[] = {
 	{"memcg_reclaim", MEMCONTROL, row_reclaim, 0},
 	{"memcg_reclaim_pages", MEMCONTROL, row_reclaim_pages, 0},
 	{"memcg_oom_events", MEMCONTROL, row_oom_events, 0},
-	{"memcg_swap_max_peak", MEMCONTROL, 0, PENDING_MM},
+	{"memcg_swap_max_peak", MEMCONTROL, row_swap_max_peak, 0},
 	{"memcg_sock", MEMCONTROL, 0, PENDING_NET},
 	{"memcg_high_work", MEMCONTROL, row_high_work, 0},
 	{"memcg_high_work_cpu_max", MEMCONTROL, 0,

@@ -14,6 +14,7 @@ void row_max(void);
 void row_reclaim(void);
 void row_max_pages(void);
 void row_reclaim_pages(void);
+void row_swap_max_peak(void);
 void row_high_work(void);
 void row_oom_events(void);
 void row_oom_group_leaf(void);
@@ -27,6 +28,11 @@ void row_proc_kpagecgroup(void);
 void row_kernel_stacks(void);
 void row_dead_cgroups(void);
 void row_percpu_basic(void);
+
+/* A reader of memory.peak or memory.swap.peak, and its peak. */
+struct memcg_ctl *reader_open(struct memcg *cg, const char *file);
+void reader_reset(struct memcg_ctl *ctl);
+uint64_t reader_peak(struct memcg_ctl *ctl);
 
 /* Asks memory.reclaim for the difference, five times at most. */
 bool reclaim_until(struct memcg *cg, uint64_t goal);
