@@ -34,6 +34,7 @@ struct memcg_leftovers {
 	char path[256]; /**< it had, cut from the left when longer */
 	struct memcg_leftover all;
 	struct memcg_leftover slab, large, buffer, pagetables, kernel_stack, external, maps;
+	struct memcg_leftover anon, file; /**< managed pages in memory; shared ones are file's */
 };
 
 /**

@@ -64,7 +64,8 @@ static void say_owners(struct text *t, const struct owners *o)
 {
 	static const char *const name[WALK_STOCK + 1] = {
 		[PAGE_LARGE] = "large", [PAGE_BUFFER] = "buffer",     [PAGE_TABLE] = "table",
-		[PAGE_STACK] = "stack", [WALK_EXTERNAL] = "external", [WALK_MAPS] = "maps",
+		[PAGE_STACK] = "stack", [PAGE_ANON] = "anon",	      [PAGE_FILE] = "file",
+		[PAGE_SHMEM] = "shmem", [WALK_EXTERNAL] = "external", [WALK_MAPS] = "maps",
 		[WALK_STOCK] = "stock",
 	};
 	struct sum total = {0};

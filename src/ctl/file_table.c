@@ -105,8 +105,9 @@ const struct file file_table[] = {
 	 "lines `kind objects=`N` bytes=`N, and `total`", NULL,
 	 "What the group itself pays for, without those below it, counted from the memory and not "
 	 "from counters. Kinds: `slab.`SIZE for each size of slots, `large`, `buffer`, `table`, "
-	 "`stack`, `external`, `maps`, and `stock` (charged ahead, no objects). A slab of the "
-	 "group's own counts whole. Takes time in proportion to all memory of the process; exact "
+	 "`stack`, `anon`, `file` and `shmem` (managed pages in memory), `external`, `maps`, and "
+	 "`stock` (charged ahead, no objects). A slab of the group's own counts whole. "
+	 "Takes time in proportion to all memory of the process; exact "
 	 "when no other thread allocates meanwhile. -ENODEV for a group that was destroyed."},
 	{"memory.report", show_report, NULL, FILE_OURS, "text", NULL,
 	 "The report of memcg_report for the group and those below it: the tree with usage beside "

@@ -51,6 +51,11 @@ static struct memcg_leftover *line_of(struct memcg_leftovers *left, unsigned kin
 		return &left->pagetables;
 	case PAGE_STACK:
 		return &left->kernel_stack;
+	case PAGE_ANON:
+		return &left->anon;
+	case PAGE_FILE:
+	case PAGE_SHMEM:
+		return &left->file;
 	case WALK_EXTERNAL:
 		return &left->external;
 	case WALK_MAPS:
@@ -121,6 +126,8 @@ static void say(const struct memcg_leftovers *left)
 	say_kind(&p, "kernel_stack", &left->kernel_stack);
 	say_kind(&p, "external", &left->external);
 	say_kind(&p, "maps", &left->maps);
+	say_kind(&p, "anon", &left->anon);
+	say_kind(&p, "file", &left->file);
 	log_line("%s was destroyed and leaves %lu bytes in %lu objects%s", left->path,
 		 (unsigned long)left->all.bytes, (unsigned long)left->all.objects, kinds);
 }

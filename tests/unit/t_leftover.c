@@ -5,8 +5,10 @@
 #include "alloc_fixture.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include <memcg.h>
+#include <memcg/mm.h>
 #include <memcg/page.h>
 
 #include "ctl/leftover.h"
@@ -72,6 +74,26 @@ static void every_kind(void)
 	memcg_stack_free(stack);
 	for (unsigned i = 0; i < 3; i++)
 		memcg_free(small[i]);
+	closes();
+}
+
+/* Managed pages, with the table that leads to them. */
+static void managed_pages(void)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	struct memcg_mm *mm;
+	struct memcg *gone;
+
+	set_up();
+	CHECK(!memcg_set_leftovers(note, &last) && (gone = memcg_create(cg, "gone")));
+	CHECK((mm = memcg_mm_create(gone)));
+	CHECK(memcg_mmap(mm, 5 * PAGE_SIZE, prot, MEMCG_MAP_PREFAULT, NULL, 0));
+	CHECK(memcg_mmap(mm, 3 * PAGE_SIZE, prot, MEMCG_MAP_SHARED | MEMCG_MAP_PREFAULT, NULL, 0));
+	CHECK(!memcg_destroy(gone) && told == 1);
+	CHECK(is(&last.anon, 5, 5 * PAGE_SIZE) && is(&last.file, 3, 3 * PAGE_SIZE));
+	CHECK(last.pagetables.bytes && last.all.bytes == held(cg));
+	memcg_mm_destroy(mm);
+	CHECK(!held(cg));
 	closes();
 }
 
@@ -152,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAGE_TEST(every_kind),	      PAGE_TEST(nothing_left),
 		PAGE_TEST(may_call_anything), PAGE_TEST(without_memory),
-		PAGE_TEST(a_line_of_the_log),
+		PAGE_TEST(a_line_of_the_log), PAGE_TEST(managed_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <memcg.h>
+#include <memcg/mm.h>
 
 #include "group/group.h"
 #include "group/stock.h"
@@ -131,6 +133,24 @@ static void test_each_kind(void **state)
 	owns(cg, "slab.320", 0, 0);
 }
 
+static void test_managed(void **state)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	struct memcg_mm *mm = memcg_mm_create(cg);
+
+	(void)state;
+	assert_non_null(mm);
+	assert_non_null(memcg_mmap(mm, 5 * PAGE_SIZE, prot, MEMCG_MAP_PREFAULT, NULL, 0));
+	assert_non_null(memcg_mmap(mm, 3 * PAGE_SIZE, prot, MEMCG_MAP_SHARED | MEMCG_MAP_PREFAULT,
+				   NULL, 0));
+	owns(cg, "anon", 5, 5 * PAGE_SIZE);
+	owns(cg, "shmem", 3, 3 * PAGE_SIZE);
+	closes(cg);
+	memcg_mm_destroy(mm);
+	owns(cg, "anon", 0, 0);
+	closes(cg);
+}
+
 /* Its own, not its children's; and a child's when that is gone. */
 static void test_inherited(void **state)
 {
@@ -226,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing),   TEST(test_each_kind), TEST(test_inherited),
 		TEST(test_own_slabs), TEST(test_report),    TEST(test_no_memory),
+		TEST(test_managed),
 	};
 
 	memcg_leave(memcg_enter(NULL));
