@@ -212,12 +212,19 @@ static int fault_end(struct window *w, u32 i, int err)
 	return err;
 }
 
+HOOK_DEFINE(fault_begun);
+HOOK_DEFINE(fault_ready);
+
 int fault_page(struct window *w, u32 i, unsigned flags)
 {
 	struct handle *payer = mm_payer(w->mm);
-	struct page *t = table_need(block_at(window_address(w, i)), payer->index);
-	int err = t ? 0 : -ENOMEM;
+	struct page *t;
+	int err;
 
+	HOOK(fault_begun);
+	t = table_need(block_at(window_address(w, i)), payer->index);
+	err = t ? 0 : -ENOMEM;
+	HOOK(fault_ready);
 	if (t && w->object->kind == OBJECT_FILE)
 		err = file_look(w->object->file);
 	if (!err) {

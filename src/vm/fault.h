@@ -5,6 +5,7 @@
 #ifndef MEMCG_VM_FAULT_H
 #define MEMCG_VM_FAULT_H
 
+#include "base/hook.h"
 #include "vm/mm.h"
 
 /* Installs the handler of SIGBUS, once. */
@@ -23,5 +24,9 @@ __hidden_ int fault_page(struct window *w, u32 i, unsigned flags);
 /* Pages [i, i + n), in batches where they are alike. -errno: only the first *done of them are in.
  */
 __hidden_ int fault_range(struct window *w, u32 i, u32 n, unsigned flags, u32 *done);
+
+HOOK_DECLARE(
+	fault_begun); /* a window has been found, nothing is locked and there may be no table */
+HOOK_DECLARE(fault_ready); /* there is a table, nothing is locked */
 
 #endif

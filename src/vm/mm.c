@@ -264,6 +264,8 @@ static void window_end(struct window *w)
 	window_put(w);
 }
 
+HOOK_DEFINE(cut_marked);
+
 int window_cut(struct window *w, u32 i, u32 n)
 {
 	u32 end = i + n, fresh;
@@ -273,6 +275,7 @@ int window_cut(struct window *w, u32 i, u32 n)
 	lock_acquire(&w->mm->lock);
 	fresh = mark(w, i, end);
 	if (fresh) {
+		HOOK(cut_marked);
 		mech_close(window_address(w, i), (size_t)n << PAGE_SHIFT);
 		tell(w, i, end);
 	}

@@ -12,6 +12,7 @@
 
 #include <memcg/mm.h>
 
+#include "base/hook.h"
 #include "group/vm.h"
 #include "vm/window.h"
 
@@ -36,5 +37,8 @@ __hidden_ struct window *window_new(struct memcg_mm *mm, struct object *o, u32 o
  * reference, and no lock. -ENOMEM: no table for part of a block; what lies before it is done.
  */
 __hidden_ int window_cut(struct window *w, u32 i, u32 n);
+
+HOOK_DECLARE(
+	cut_marked); /* entries are holes, the addresses are mapped still; the mm's lock is held */
 
 #endif

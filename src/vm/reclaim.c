@@ -73,24 +73,26 @@ static void put_on_probation(struct page **pages, unsigned n)
 	}
 }
 
-static void refill(struct memcg *cg, enum lru_list inactive, u64 want)
+/* At how many pages it has looked, of which some may be pinned or somebody's. */
+static unsigned refill(struct memcg *cg, enum lru_list inactive, u64 want)
 {
 	struct lruvec *lv = &cg->vm->lru;
-	u64 in = lru_bytes(lv, inactive), all = in + lru_bytes(lv, inactive + 1);
+	u64 in = lru_bytes(lv, inactive), active = lru_bytes(lv, inactive + 1), all = in + active;
 	u64 target = MAX(MIN(all / 4, in + 4 * want), want);
-	u64 n = target > in ? DIV_ROUND_UP(target - in, PAGE_SIZE) : 0;
+	u64 n = target > in ? DIV_ROUND_UP(MIN(target - in, active), PAGE_SIZE) : 0;
 	struct page *pages[EVICT_MAX];
-	unsigned got;
+	unsigned got, looked = 0;
 
-	for (; n; n -= MIN(n, EVICT_MAX)) {
-		got = isolate(cg, inactive + 1, pages, (unsigned)MIN(n, EVICT_MAX));
+	for (; looked < n; looked += (unsigned)MIN(n - looked, EVICT_MAX)) {
+		got = isolate(cg, inactive + 1, pages, (unsigned)MIN(n - looked, EVICT_MAX));
 		if (!got)
-			return;
+			continue;
 		put_on_probation(pages, got);
 		windows_reap();
 		group_vm_event(cg, VM_REFILL, got);
 		group_vm_event(cg, VM_DEACTIVATED, got);
 	}
+	return looked;
 }
 
 /* --- inactive to nowhere -----------------------------------------------------------------------
@@ -116,12 +118,14 @@ static bool is_victim(struct shrink *s, struct page *pg)
 
 static u64 shrink_batch(struct shrink *s, enum lru_list inactive, u64 bytes, unsigned *looked)
 {
+	const u32 *there = &s->cg->vm->lru.pages[inactive];
+	unsigned n = (unsigned)MIN(DIV_ROUND_UP(bytes, PAGE_SIZE), (u64)EVICT_MAX);
 	struct page *pages[EVICT_MAX];
-	unsigned got = isolate(s->cg, inactive, pages, (unsigned)DIV_ROUND_UP(bytes, PAGE_SIZE));
-	unsigned victims = 0;
+	unsigned victims = 0, got;
 	u64 freed;
 
-	*looked = got;
+	*looked = MIN(n, atomic_load(there)); /* also at those that are pinned or somebody's */
+	got = isolate(s->cg, inactive, pages, n);
 	for (unsigned i = 0; i < got; i++)
 		if (is_victim(s, pages[i]))
 			pages[victims++] = pages[i];
@@ -136,11 +140,12 @@ static u64 shrink_list(struct shrink *s, enum lru_list inactive, u64 want)
 	struct lruvec *lv = &s->cg->vm->lru;
 	u64 looks = 2 * ((lru_bytes(lv, inactive) + lru_bytes(lv, inactive + 1)) >> PAGE_SHIFT);
 	u64 freed = 0;
-	unsigned looked = 1;
+	unsigned looked = 1, filled;
 
 	while (freed < want && looks && looked) {
-		refill(s->cg, inactive, want - freed);
+		filled = refill(s->cg, inactive, want - freed);
 		freed += shrink_batch(s, inactive, want - freed, &looked);
+		looked += filled;
 		looks -= MIN(looks, looked);
 	}
 	return freed;
