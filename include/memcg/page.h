@@ -17,7 +17,7 @@ enum memcg_page_kind { MEMCG_PAGE_BUFFER = 6, MEMCG_PAGE_TABLE = 7 };
 
 /**
  * 2^order pages (order 0..10) with one reference. flags: MEMCG_ACCOUNT charges
- * the active group, MEMCG_ZERO, NOWAIT, NOFAIL. NULL and ENOMEM or EINVAL.
+ * the active group, MEMCG_ZERO, NOWAIT, NOFAIL, RESERVE. NULL and ENOMEM or EINVAL.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_page *memcg_pages_alloc(unsigned order, unsigned kind,
 							       unsigned flags);
