@@ -94,7 +94,8 @@ MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsi
 /**
  * Brings every page of the range in, mapped, and keeps it there until memcg_unpin: for system calls
  * and devices. Nests. 0; -EFAULT: not managed memory; -ENOMEM, -EIO: nothing is pinned.
- * Pinned memory is not reclaimed: pin what is in use, not more.
+ * Pinned memory is not reclaimed: pin what is in use, not more. Unmapped meanwhile, a page goes
+ * with its last unpin, and its range's addresses are not used again before.
  */
 MEMCG_API int memcg_pin(const void *addr, size_t length);
 MEMCG_API void memcg_unpin(const void *addr, size_t length);

@@ -80,14 +80,6 @@ struct handle *mm_payer(struct memcg_mm *mm)
 
 /* --- a window comes --------------------------------------------------------------------------- */
 
-static void set_blocks(struct window *w, struct window *to)
-{
-	struct block *b = block_at(w->start);
-
-	for (u32 i = 0; i < w->npages; i += BLOCK_PAGES)
-		atomic_store_release(&b++->window, to); /* pairs with window_find */
-}
-
 static struct window *window_make(struct memcg_mm *mm, struct object *o, u32 offset, u32 npages)
 {
 	struct window *w = meta_alloc(sizeof(*w));
@@ -120,7 +112,7 @@ static void window_show(struct window *w)
 	list_add_tail(&w->mm->windows, &w->of_mm);
 	w->pass = w->mm->pass; /* what comes in through it is charged as the walk wants it */
 	lock_release(&w->mm->lock);
-	set_blocks(w, w);
+	window_find_on(w);
 }
 
 struct window *window_new(struct memcg_mm *mm, struct object *o, u32 offset, u32 npages,
@@ -261,6 +253,7 @@ static void window_end(struct window *w)
 	lock_acquire(&w->mm->lock);
 	list_del(&w->of_mm);
 	lock_release(&w->mm->lock);
+	window_find_off(w); /* blocks that went piece by piece */
 	window_put(w);
 }
 

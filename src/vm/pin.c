@@ -1,6 +1,7 @@
 /*
  * pin.c - pages that are in memory and stay: a reference each, taken while they are mapped.
- * Eviction freezes a count of one, so it leaves them alone.
+ * Eviction freezes a count of one, so it leaves them alone. Each pin is a reference of the window
+ * as well: unmapped, it keeps its addresses until the last one is given back, by the same address.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@ static void unpin_pages(struct window *w, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
 		page_put(window_page(w, k));
+	window_put_many(w, n);
 }
 
 struct range {
@@ -25,11 +27,9 @@ static bool range_of(const void *addr, size_t length, struct range *r)
 	       r->end <= UINTPTR_MAX - PAGE_SIZE;
 }
 
-/* The window the range begins in, and how many of its pages it has there. NULL: not managed. */
-static struct window *first_of(const struct range *r, u32 *i, u32 *n)
+/* Of the window the range begins in, how many of its pages it has there. NULL: not managed. */
+static struct window *first_of(struct window *w, const struct range *r, u32 *i, u32 *n)
 {
-	struct window *w = window_find(r->at);
-
 	if (!w)
 		return NULL;
 	*i = window_index(w, r->at);
@@ -49,7 +49,7 @@ void memcg_unpin(const void *addr, size_t length)
 	if (!range_of(addr, length, &r))
 		return;
 	for (; r.at < r.end; r.at += (uintptr_t)n << PAGE_SHIFT) {
-		w = first_of(&r, &i, &n);
+		w = first_of(window_find_unmapped(r.at), &r, &i, &n);
 		if (!w)
 			return;
 		unpin_pages(w, i, n);
@@ -70,12 +70,13 @@ int memcg_pin(const void *addr, size_t length)
 		return -EFAULT;
 	thread_need();
 	for (; !err && r.at < r.end; r.at += (uintptr_t)done << PAGE_SHIFT) {
-		w = first_of(&r, &i, &n);
+		w = first_of(window_find(r.at), &r, &i, &n);
 		if (!w) {
 			err = -EFAULT;
 			break;
 		}
 		err = fault_range(w, i, n, FAULT_PIN, &done);
+		atomic_add(&w->refs, (u64)done);
 		window_put(w);
 	}
 	if (err && r.at > (uintptr_t)addr)

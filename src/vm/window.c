@@ -104,19 +104,46 @@ bool window_tryget(struct window *w)
 	return false;
 }
 
-struct window *window_find(uintptr_t addr)
+/* Pairs with window_find_on. */
+static struct window *get_from(struct window **slot)
 {
 	struct rcu_reader *self = self_rcu();
 	struct window *w;
 
-	if (!window_has((void *)addr))
-		return NULL;
 	rcu_read_lock(self);
-	w = atomic_load_acquire(&block_at(addr)->window); /* pairs with window_map, mm.c */
+	w = atomic_load_acquire(slot);
 	if (w && !window_tryget(w))
 		w = NULL;
 	rcu_read_unlock(self);
 	return w;
+}
+
+struct window *window_find(uintptr_t addr)
+{
+	return window_has((void *)addr) ? get_from(&block_at(addr)->window) : NULL;
+}
+
+struct window *window_find_unmapped(uintptr_t addr)
+{
+	return window_has((void *)addr) ? get_from(&block_at(addr)->whose) : NULL;
+}
+
+void window_find_on(struct window *w)
+{
+	struct block *b = block_at(w->start), *end = b + DIV_ROUND_UP(w->npages, BLOCK_PAGES);
+
+	for (; b < end; b++) {
+		atomic_store_release(&b->whose, w);
+		atomic_store_release(&b->window, w);
+	}
+}
+
+void window_find_off(struct window *w)
+{
+	struct block *b = block_at(w->start), *end = b + DIV_ROUND_UP(w->npages, BLOCK_PAGES);
+
+	for (; b < end; b++)
+		atomic_store(&b->window, (struct window *)NULL);
 }
 
 static void window_free(struct rcu_head *rcu)
@@ -127,13 +154,14 @@ static void window_free(struct rcu_head *rcu)
 }
 
 /* Nobody is in the window any more, so nobody installs another. */
-static void free_tables(struct window *w)
+static void clear_blocks(struct window *w)
 {
 	struct block *b = block_at(w->start), *end = b + DIV_ROUND_UP(w->npages, BLOCK_PAGES);
 	struct page *dead[64];
 	size_t n = 0;
 
 	for (; b < end; b++) {
+		atomic_store(&b->whose, (struct window *)NULL);
 		if (!b->table)
 			continue;
 		dead[n++] = b->table;
@@ -151,7 +179,7 @@ static void window_end(struct window *w)
 	lock_acquire(&w->object->lock);
 	list_del(&w->of_object); /* before its tables go: see rmap_unmap */
 	lock_release(&w->object->lock);
-	free_tables(w);
+	clear_blocks(w);
 	window_unreserve(w->start, w->npages);
 	if (window_dirties(w))
 		file_writers_add(w->object->file, -1);
@@ -160,10 +188,15 @@ static void window_end(struct window *w)
 	rcu_defer(&w->rcu, window_free);
 }
 
+void window_put_many(struct window *w, u32 n)
+{
+	if (!atomic_sub(&w->refs, (u64)n))
+		window_end(w);
+}
+
 void window_put(struct window *w)
 {
-	if (!atomic_sub(&w->refs, 1ul))
-		window_end(w);
+	window_put_many(w, 1);
 }
 
 /* --- ends that have to wait ------------------------------------------------------------- */

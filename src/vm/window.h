@@ -3,12 +3,13 @@
  *
  * 1. Windows lie in a reserved range of addresses, in whole blocks of 2 MiB. For each block an
  *    array has the window and the table with the block's 512 entries, so that a fault finds
- *    both by arithmetic. A block's slot is set before its addresses are mapped and cleared after
- *    they are reserved again.
- * 2. A window has a reference for being mapped, one for each of its blocks, and those of who works
- *    on it. Readers of the array get it in an RCU section by window_tryget. Its addresses are
- *    another window's only when the last reference has gone: so zapping an address that a
- *    window had a moment ago harms nobody.
+ *    both by arithmetic. A block's slot is set after its addresses are mapped; it is cleared before
+ *    they go when the block goes whole, else when all of the window has gone.
+ * 2. A window has a reference for being mapped, one for each pin of a page through it, and those of
+ *    who works on it. Readers of the array get it in an RCU section by window_tryget. Its
+ *    addresses are another window's only when the last reference has gone: so zapping an
+ *    address that a window had a moment ago harms nobody, and a pin that has outlived its range
+ *    is given back to the window it is of (`whose`).
  * 3. Unmapping part of a block leaves holes in its table: the addresses are inaccessible.
  */
 #ifndef MEMCG_VM_WINDOW_H
@@ -40,7 +41,8 @@ struct window {
 };
 
 struct block {
-	struct window *window; /* RCU */
+	struct window *window; /* RCU; NULL: unmapped as a whole */
+	struct window *whose;  /* RCU; whose addresses they are, mapped or not */
 	struct page *table;    /* RCU; installed by compare-and-swap, cleared by munmap */
 };
 
@@ -69,8 +71,14 @@ __hidden_ void window_unreserve(uintptr_t start, u32 npages);
 
 /* The window an address lies in, with a reference; NULL. Any address. */
 __hidden_ struct window *window_find(uintptr_t addr);
+/* The same; also one that is unmapped, while somebody has a reference. */
+__hidden_ struct window *window_find_unmapped(uintptr_t addr);
 __hidden_ bool window_tryget(struct window *w); /* RCU section */
 __hidden_ void window_put(struct window *w);
+__hidden_ void window_put_many(struct window *w, u32 n);
+/* The addresses lead to w from now on; no more, once all of it is unmapped. */
+__hidden_ void window_find_on(struct window *w);
+__hidden_ void window_find_off(struct window *w);
 /*
  * For who has page locks: the last reference may end an object, and that waits for its pages, which
  * may be the same. So the end is left to windows_reap, to be called when they are unlocked.

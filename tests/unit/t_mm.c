@@ -474,6 +474,8 @@ static void test_holes(void)
 	CHECK(!memcg_munmap(mm, p + (20 + 512 + 600) * PAGE_SIZE,
 			    (n - 20 - 512 - 600) * PAGE_SIZE));
 	CHECK(STAT(cg, anon) == 0 && held(cg) == 0);
+	for (size_t i = 0; i < 3; i++) /* none leads to a window that is freed */
+		CHECK(!block_at((uintptr_t)p + i * BLOCK_SIZE)->window);
 	CHECK(memcg_munmap(mm, p, PAGE_SIZE) == -EINVAL);
 	memcg_mm_destroy(mm);
 	closes();
@@ -640,8 +642,34 @@ static void test_pins(void)
 	CHECK(page_count(pg) == 1 && STAT(cg, anon) == PAGE_SIZE);
 	CHECK(managed_resident() == PAGE_SIZE);
 	closes();
-	page_put(pg);
-	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
+	memcg_unpin(p, PAGE_SIZE); /* where its range was */
+	CHECK(STAT(cg, anon) == 0 && held(cg) == 0 && managed_resident() == 0);
+	closes();
+}
+
+/* The addresses are not given to another range while a pin is out that will be given back there. */
+static void test_pin_outlives_its_range(void)
+{
+	char *p, *q;
+
+	mm_set_up();
+	p = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	memset(p, 7, 3 * PAGE_SIZE);
+	CHECK(!memcg_pin(p, PAGE_SIZE) && !memcg_pin(p, 2 * PAGE_SIZE));
+	CHECK(!memcg_munmap(mm, p, MIB) && !memcg_munmap(mm, p + MIB, 3 * MIB));
+	CHECK(STAT(cg, anon) == 2 * PAGE_SIZE);
+	CHECK(memcg_pin(p, PAGE_SIZE) == -EFAULT);
+	q = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	CHECK(q && (q >= p + 4 * MIB || p >= q + 4 * MIB));
+	memset(q, 8, 2 * PAGE_SIZE);
+	memcg_unpin(p, 2 * PAGE_SIZE);
+	CHECK(STAT(cg, anon) == 3 * PAGE_SIZE);
+	memcg_unpin(p, PAGE_SIZE);
+	CHECK(STAT(cg, anon) == 2 * PAGE_SIZE && q[0] == 8);
+	memory_fits();
+	memcg_unpin(p, PAGE_SIZE); /* nobody's any more: nothing */
+	memcg_mm_destroy(mm);
+	CHECK(held(cg) == 0 && managed_resident() == 0);
 	closes();
 }
 
@@ -820,6 +848,7 @@ int main(void)
 		FAULTS_TEST(test_bad_arguments),
 		FAULTS_TEST(test_shared),
 		FAULTS_TEST(test_pins),
+		FAULTS_TEST(test_pin_outlives_its_range),
 		FAULTS_TEST(test_advice),
 		FAULTS_TEST(test_locked),
 		FAULTS_TEST(test_threads),
