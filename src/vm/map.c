@@ -179,7 +179,7 @@ static bool part_at(struct memcg_mm *mm, uintptr_t addr, uintptr_t end, struct p
 		window_put(p->w);
 		return false;
 	}
-	p->n = MIN(p->w->npages - p->i, (u32)((end - addr) >> PAGE_SHIFT));
+	p->n = (u32)MIN((u64)(p->w->npages - p->i), (u64)(end - addr) >> PAGE_SHIFT);
 	return true;
 }
 

@@ -557,7 +557,9 @@ static void test_bad_arguments(void)
 	CHECK(memcg_munmap(mm, p + 1, PAGE_SIZE) == -EINVAL);
 	CHECK(memcg_munmap(mm, p, 0) == -EINVAL);
 	CHECK(memcg_munmap(mm, p, SIZE_MAX) == -EINVAL);
-	CHECK(memcg_munmap(mm, p, 5 * PAGE_SIZE) == -EINVAL); /* and nothing of it */
+	CHECK(memcg_munmap(mm, p, 5 * PAGE_SIZE) == -EINVAL);	/* and nothing of it */
+	CHECK(memcg_munmap(mm, p, (size_t)1 << 44) == -EINVAL); /* pages: 0, in 32 bits */
+	CHECK(memcg_madvise(mm, p, (size_t)1 << 44, MEMCG_COLD) == -EINVAL);
 	CHECK(memcg_munmap(mm, &p, PAGE_SIZE) == -EINVAL);
 	CHECK(memcg_madvise(mm, p, PAGE_SIZE, 0) == -EINVAL);
 	CHECK(memcg_madvise(mm, p, PAGE_SIZE, 77) == -EINVAL);
