@@ -11,9 +11,9 @@
  *				in `written`, before the entry goes (dirty_before_cut); whoever
  *				has the page lock next makes it MG_DIRTY
  *    and reads of statistics, moves and sync look at all (dirty_look).
- * 2. A page becomes clean when it has been written to its file: page lock held, mapped nowhere, so
- *    that nobody writes to it meanwhile and the next one to do so is noticed. A pinned page cannot
- *    be unmapped: it is written, and stays dirty.
+ * 2. A page becomes clean when it is written to its file: page lock held, mapped nowhere and not
+ *    pinned before that begins, so that nobody writes to it meanwhile and the next one to do so
+ *    is noticed. A pinned page cannot be unmapped: it is written, and stays dirty.
  * 3. What cannot be known counts as written: where the system notices nothing, each page of a
  *    window that may write.
  */

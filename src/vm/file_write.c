@@ -47,20 +47,34 @@ static int write_bytes(struct inode *f, const struct page *first, u64 from, u64 
 	return len ? sys_pwrite_full(f->fd_write, page_address(first), len, from) : 0;
 }
 
+HOOK_DEFINE(file_written);
+
+/*
+ * Before they are written: one that is pinned or mapped now may be written to meanwhile, and
+ * neither any more when we are done. What is free of both stays so while it is locked.
+ */
+static void clean_unused(struct page *const *pages, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!page_pinned(pages[i]) && !page_mapped(pages[i]))
+			page_clean(pages[i]);
+}
+
 static int write_run(struct page **pages, unsigned n)
 {
 	struct inode *f = pages[0]->managed.object->file;
 	u64 from = (u64)pages[0]->managed.index << PAGE_SHIFT;
 	int err;
 
+	clean_unused(pages, n);
 	count_writeback(pages, n, PAGE_SIZE);
 	err = write_bytes(f, pages[0], from, (u64)n << PAGE_SHIFT);
+	HOOK(file_written);
 	count_writeback(pages, n, -(s64)PAGE_SIZE);
 	if (err)
 		file_note_error(f, err);
-	for (unsigned i = 0; !err && i < n; i++)
-		if (!page_pinned(pages[i]) && !page_mapped(pages[i]))
-			page_clean(pages[i]);
+	for (unsigned i = 0; err && i < n; i++)
+		page_dirty(pages[i]);
 	return err;
 }
 

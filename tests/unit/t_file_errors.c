@@ -2,6 +2,8 @@
  * window. */
 #include "file_map_fixture.h"
 
+#include "vm/rmap.h"
+
 /* --- errors -------------------------------------------------------------------------------------
  */
 
@@ -347,6 +349,50 @@ static void test_ends_under_eviction(void)
 	mm_tear_down();
 }
 
+static void *write_and_leave(void *arg)
+{
+	hooked[PAGE_SIZE] = 'z';
+	memcg_unpin(hooked + PAGE_SIZE, PAGE_SIZE);
+	CHECK(!memcg_munmap(mm, hooked, 4 * PAGE_SIZE)); /* waits for the sync at its end */
+	return arg;
+}
+
+static pthread_t leaver;
+
+static void somebody_leaves(void)
+{
+	const struct page *pg = page_at(regn.managed + 512 + 1);
+
+	hook_file_written = NULL;
+	CHECK(pg->kind == PAGE_FILE && page_mapped(pg) && page_count(pg) == 2);
+	CHECK(!pthread_create(&leaver, NULL, write_and_leave, NULL));
+	while (page_mapped(pg))
+		sched_yield();
+	CHECK(page_count(pg) == 1);
+}
+
+/* Pinned when the write began, and when it ended neither that nor mapped: it is not what was
+ * written. */
+static void test_unpinned_while_it_is_written(void)
+{
+	int fd = temp_file(4 * PAGE_SIZE);
+	struct memcg_file *f;
+
+	mm_set_up();
+	f = memcg_file_open(fd, 0);
+	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	CHECK(!memcg_pin(hooked + PAGE_SIZE, PAGE_SIZE));
+	hooked[PAGE_SIZE] = 'y';
+	hook_file_written = somebody_leaves;
+	CHECK(memcg_file_sync(f) == 0 && !hook_file_written);
+	CHECK(!pthread_join(leaver, NULL));
+	CHECK(in_file(fd, PAGE_SIZE) == 'y' && STAT(cg, file_dirty) == PAGE_SIZE);
+	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(in_file(fd, PAGE_SIZE) == 'z');
+	memcg_file_close(f);
+	mm_tear_down();
+}
+
 static int felt;
 
 static void touch_it(void)
@@ -443,6 +489,7 @@ int main(void)
 		FAULTS_TEST(test_written_before_the_zap),
 		FAULTS_TEST(test_signal_during_sync),
 		FAULTS_TEST(test_ends_under_eviction),
+		FAULTS_TEST(test_unpinned_while_it_is_written),
 		FAULTS_TEST(test_touched_while_it_shrinks),
 		FAULTS_TEST(test_opened_while_it_ends),
 #endif
