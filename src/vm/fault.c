@@ -382,8 +382,12 @@ static void chain(int sig, siginfo_t *info, void *context)
 		before.sa_sigaction(sig, info, context);
 	else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
 		before.sa_handler(sig);
-	else
+	else if (info->si_code > 0)
 		signal(sig, SIG_DFL); /* the instruction is run again, and ends the process */
+	else if (before.sa_handler == SIG_DFL) {
+		signal(sig, SIG_DFL); /* sent by somebody: nothing is run again */
+		raise(sig);
+	}
 }
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)

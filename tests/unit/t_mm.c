@@ -481,6 +481,39 @@ static void test_holes(void)
 	closes();
 }
 
+/* A SIGBUS that somebody sends does what it would do without us; faults are served on. */
+static void test_sent_signal(void)
+{
+	int status = 0;
+	pid_t child;
+
+	signal(SIGBUS, SIG_DFL); /* before ours; the test program has one of its own */
+	mm_set_up();
+	child = fork();
+	if (!child) {
+		kill(getpid(), SIGBUS);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	memcg_mm_destroy(mm);
+	closes();
+}
+
+static void test_sent_signal_ignored(void)
+{
+	volatile char *p;
+
+	signal(SIGBUS, SIG_IGN); /* before ours */
+	mm_set_up();
+	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	CHECK(!kill(getpid(), SIGBUS));
+	p[0] = 1;
+	CHECK(p[0] == 1 && STAT(cg, anon) == PAGE_SIZE);
+	memcg_mm_destroy(mm);
+	closes();
+}
+
 static void test_read_only(void)
 {
 	volatile char *p;
@@ -845,6 +878,8 @@ int main(void)
 		FAULTS_TEST(test_disk_refuses),
 		FAULTS_TEST(test_disk_fails_on_the_way_in),
 		FAULTS_TEST(test_holes),
+		FAULTS_TEST(test_sent_signal),
+		FAULTS_TEST(test_sent_signal_ignored),
 		FAULTS_TEST(test_read_only),
 		FAULTS_TEST(test_no_swap),
 		FAULTS_TEST(test_bad_arguments),
