@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The program in the README is examples/hello.c, and builds against an installed library by the
-# command the README gives: shared, then static.
+# The programs in the README are examples/hello.c and examples/ranges.c, and build against an
+# installed library by the command the README gives: shared, then static.
 : "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
 fail() {
@@ -12,8 +12,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$REPO/README.md" >hello.c
-cmp hello.c "$REPO/examples/hello.c" || fail "the program in README.md is not examples/hello.c"
+programs=(hello ranges)
+awk '/^```c$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print >("block" n) }' "$REPO/README.md"
+[ -e "block${#programs[@]}" ] && [ ! -e "block$((${#programs[@]} + 1))" ] ||
+	fail "README.md has other blocks of C than ${programs[*]}"
+for i in "${!programs[@]}"; do
+	name=${programs[i]}
+	mv "block$((i + 1))" "$name.c"
+	cmp "$name.c" "$REPO/examples/$name.c" || fail "a program in README.md is not examples/$name.c"
+done
 
 DESTDIR=$work/stage meson install -C "$BUILD" --no-rebuild >install.log 2>&1 || {
 	cat install.log >&2
@@ -23,11 +30,13 @@ pc=$(find stage -name libmemcg.pc)
 [ -n "$pc" ] || fail "nothing installed libmemcg.pc"
 lib=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH=$work/$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/stage
-# Not quoted: these are lists of options.
-# shellcheck disable=SC2046
-gcc -Wall -Wextra -Werror hello.c $(pkg-config --cflags --libs libmemcg) -o hello-shared
-# shellcheck disable=SC2046
-gcc -Wall -Wextra -Werror hello.c $(pkg-config --cflags libmemcg) "$lib/libmemcg.a" -pthread -o hello-static
+for name in "${programs[@]}"; do
+	# Not quoted: these are lists of options.
+	# shellcheck disable=SC2046
+	gcc -Wall -Wextra -Werror "$name.c" $(pkg-config --cflags --libs libmemcg) -o "$name-shared"
+	# shellcheck disable=SC2046
+	gcc -Wall -Wextra -Werror "$name.c" $(pkg-config --cflags libmemcg) "$lib/libmemcg.a" -pthread -o "$name-static"
+done
 
 for program in hello-shared hello-static; do
 	LD_LIBRARY_PATH=$work/$lib "./$program" >out || fail "$program ended with $?"
@@ -38,6 +47,18 @@ for program in hello-shared hello-static; do
 	current=$(sed -n 's/^memory.current //p' out)
 	[ "$current" -le 16777216 ] || fail "$program: memory.current $current is over the limit"
 	[ "$current" -ge $((blocks * 1000)) ] || fail "$program: memory.current $current < $blocks blocks"
+done
+
+for program in ranges-shared ranges-static; do
+	status=0
+	LD_LIBRARY_PATH=$work/$lib "./$program" >out 2>err || status=$?
+	if grep -q 'userfaultfd is refused' err; then
+		continue # the README says so: then it must be pinned
+	fi
+	[ $status -eq 0 ] || fail "$program ended with $status"
+	grep -q '^8192 pages, 0 wrong; ' out || fail "$program: $(cat out)"
+	# Half of it is in memory at most: 16 MiB of 32, and a fault may go past by a 64th.
+	[ "$(sed -n 's/.*memory.swap.current //p' out)" -ge $((15 << 20)) ] || fail "$program: $(cat out)"
 done
 
 for file in libmemcg.so.0 libmemcg-preload.so; do
