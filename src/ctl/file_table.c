@@ -75,7 +75,8 @@ const struct file file_table[] = {
 	{"memory.zswap.current", show_zswap_current, NULL, 0, BYTES, NULL,
 	 "What compressed copies of the group's pages cost; part of `memory.current`."},
 	{"memory.zswap.max", show_zswap_max, store_zswap_max, 0, LIMIT, SIZE,
-	 "Past this pages go to the swap file uncompressed. 0: nothing is compressed."},
+	 "Past this the oldest copies of the group are written to the swap file; where that makes "
+	 "no room, pages go there uncompressed. 0: nothing is compressed."},
 	{"memory.zswap.writeback", show_zswap_writeback, store_zswap_writeback, 0, "0 or 1",
 	 "0 or 1",
 	 "0, here or above: nothing of the group is written to the swap file. What neither "

@@ -2,9 +2,11 @@
  * store.c - where a copy is kept. Theory in store.h.
  *
  * A group's compressed copies are bounded by memory.zswap.max at it and at every group above: it is
- * looked at before a copy is made, as the counters stand, so that CPUs that do so at once may pass
- * it by a copy each. 0: nothing is compressed. memory.zswap.writeback 0, at the group or above:
- * nothing of it is written to a file.
+ * looked at before a copy is made, so that CPUs that do so at once may pass it by a copy each; and
+ * of other groups below a limit by what CPUs hold back (count/stat.h 3). Where there is no room,
+ * copies of the group are written to the file first, the oldest: so that what is fetched next is
+ * not what went to the disk because it came last. 0: nothing is compressed. memory.zswap.writeback
+ * 0, at the group or above: nothing of it is written to a file.
  */
 #include "vm/store.h"
 
@@ -35,17 +37,24 @@ static bool has_room(const struct memcg *cg)
 	return max == MEMCG_UNLIMITED || group_vm_stat(cg, STAT_ZSWAP) + PAGE_SIZE <= max;
 }
 
+/* At the group, and all above. */
+static bool all_from(const struct memcg *cg, bool (*allows)(const struct memcg *cg))
+{
+	while (cg && allows(cg))
+		cg = cg->parent;
+	return !cg;
+}
+
 /* At the group that pays, and all above. */
 static bool all_above(const struct page *pg, bool (*allows)(const struct memcg *cg))
 {
 	struct rcu_reader *self = self_rcu();
-	const struct memcg *cg;
+	bool all;
 
 	rcu_read_lock(self);
-	for (cg = page_memcg_rcu(pg); cg && allows(cg); cg = cg->parent)
-		;
+	all = all_from(page_memcg_rcu(pg), allows);
 	rcu_read_unlock(self);
-	return !cg;
+	return all;
 }
 
 static bool writes_back(const struct memcg *cg)
@@ -74,12 +83,47 @@ void store_tally(const struct page *pg, s64 times)
 		count_copy(pg, times);
 }
 
+/* Of the page's group alone: others need not pay for its limit with their copies. */
+static u64 write_back_for(const struct page *pg)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg;
+	u64 freed = 0;
+
+	rcu_read_lock(self);
+	cg = group_tryget(page_memcg_rcu(pg));
+	rcu_read_unlock(self);
+	if (cg && lru_bytes(&cg->vm->lru, LRU_COPIES))
+		freed = store_write_back(cg, PAGE_SIZE);
+	group_put(cg);
+	return freed;
+}
+
+static bool is_unlimited(const struct memcg *cg)
+{
+	return atomic_load(&cg->zswap_max) == MEMCG_UNLIMITED;
+}
+
+/* As the counters stand once CPUs have told what they hold back of the page's group. */
+static bool may_compress(const struct page *pg)
+{
+	stat_fold(page_objcg(pg)->index);
+	return all_above(pg, has_room);
+}
+
+static bool make_room(const struct page *pg)
+{
+	if (all_above(pg, is_unlimited) || may_compress(pg))
+		return true;
+	return write_back_for(pg) && may_compress(pg);
+}
+
 int store_compress(struct page *pg)
 {
 	u64 entry;
 	int where;
 
-	if (!all_above(pg, has_room))
+	if (!make_room(pg))
 		return -E2BIG;
 	where = zswap_store(page_address(pg), page_objcg(pg)->index, &entry);
 	if (where < 0)
@@ -194,6 +238,8 @@ u64 store_write_back(struct memcg *cg, u64 bytes)
 {
 	u64 freed = 0, some = 1;
 
+	if (!all_from(cg, writes_back))
+		return 0; /* it did when they were made */
 	if (!lock_try(&room_lock))
 		return 0; /* somebody else is at it */
 	while (room_there() && freed < bytes && some) {

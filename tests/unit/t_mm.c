@@ -327,6 +327,44 @@ static void test_oldest_copies_are_written(void)
 	closes();
 }
 
+/* At memory.zswap.max the oldest copies make room for the newest, as long as they may. */
+static void test_zswap_max(void)
+{
+	const size_t n = 2048; /* every other one compresses */
+	const u64 max = 16 * PAGE_SIZE;
+	struct memcg_stat s;
+	char *p, *q;
+
+	mm_set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_ZSWAP_MAX, max));
+	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	for (size_t i = 0; i < n; i++)
+		write_page(p, 3, i);
+	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	CHECK(!memcg_stat(cg, &s, sizeof(s)));
+	CHECK(s.anon == 0 && s.zswap <= max && s.zswpout > n / 4);
+	CHECK(s.zswpwb > n / 8 && s.zswapped == (s.zswpout - s.zswpwb) << PAGE_SHIFT);
+	CHECK(number_in(cg, "memory.zswap.current", NULL) == s.zswap);
+	memory_fits();
+	/* What may be written no longer stays, as do copies made when it might. */
+	CHECK(!memcg_write(cg, "memory.zswap.writeback", "0", 1));
+	q = memcg_mmap(mm, MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	for (size_t i = 0; i < MIB >> PAGE_SHIFT; i++)
+		write_page(q, 4, i);
+	CHECK(!memcg_madvise(mm, q, MIB, MEMCG_PAGEOUT));
+	CHECK(STAT(cg, anon) > MIB / 2 && memcg_reclaim(cg, MIB) == -EAGAIN);
+	CHECK(STAT(cg, zswpwb) == s.zswpwb && STAT(cg, zswap) <= max);
+	memory_fits();
+	for (size_t i = 0; i < n; i++)
+		check_page(p, 3, i);
+	for (size_t i = 0; i < MIB >> PAGE_SHIFT; i++)
+		check_page(q, 4, i);
+	memory_fits();
+	memcg_mm_destroy(mm);
+	CHECK(held(cg) == 0);
+	closes();
+}
+
 static void test_no_writeback(void)
 {
 	const size_t n = 256;
@@ -873,6 +911,7 @@ int main(void)
 		FAULTS_TEST(test_working_on_twice_the_limit),
 		FAULTS_TEST(test_read_ahead),
 		FAULTS_TEST(test_oldest_copies_are_written),
+		FAULTS_TEST(test_zswap_max),
 		FAULTS_TEST(test_no_writeback),
 		FAULTS_TEST(test_swap_max),
 		FAULTS_TEST(test_disk_refuses),
