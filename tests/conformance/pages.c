@@ -34,6 +34,22 @@ static uint64_t cache_50M(struct memcg *cg, void (*fill)(struct pagecache *c))
 	return current;
 }
 
+void row_high_pages(void)
+{
+	struct memcg *cg = group_make(NULL, "high");
+	uint64_t read, mapped;
+
+	file_write(cg, "memory.swap.max", "0");
+	file_write(cg, "memory.high", "30M");
+	EXPECT(anon_survives(cg, MIB(31)));
+	read = cache_50M(cg, pagecache_read);
+	mapped = cache_50M(cg, pagecache_map);
+	EXPECT_IS(event_of(cg, "high"), >, 0);
+	EXPECT_IS(event_of(cg, "max"), ==, 0);
+	note("read %.1fM, mapped %.1fM", (double)read / MIB(1), (double)mapped / MIB(1));
+	group_end(cg);
+}
+
 void row_max_pages(void)
 {
 	struct memcg *cg = group_make(NULL, "max");

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cache.h"
+#include "pagecache.h"
+#include "range.h"
 #include "row.h"
 #include "rows.h"
 #include "tenant.h"
@@ -33,7 +35,7 @@ uint64_t reader_peak(struct memcg_ctl *ctl)
 }
 
 /* The kernel's alloc_anon_50M_check. */
-static void anon_50M(struct memcg *cg)
+static void anon_50M_objects(struct memcg *cg)
 {
 	struct tenant anon = TENANT(cg);
 
@@ -45,7 +47,7 @@ static void anon_50M(struct memcg *cg)
 }
 
 /* alloc_pagecache_50M_check. */
-static void cache_50M(struct memcg *cg)
+static void cache_50M_objects(struct memcg *cg)
 {
 	struct cache cache;
 
@@ -56,8 +58,32 @@ static void cache_50M(struct memcg *cg)
 	cache_exit(&cache);
 }
 
+/* The same two on managed memory, where there are the kernel's own lines. */
+static void anon_50M_pages(struct memcg *cg)
+{
+	struct range anon;
+
+	range_open(&anon, cg, MIB(50));
+	EXPECT(range_fill(&anon));
+	EXPECT_IS(current_of(cg), >=, MIB(50));
+	EXPECT_CLOSE(current_of(cg), MIB(50), 3);
+	EXPECT_CLOSE(file_key(cg, "memory.stat", "anon"), current_of(cg), 3);
+	range_close(&anon);
+}
+
+static void cache_50M_pages(struct memcg *cg)
+{
+	struct pagecache cache;
+
+	pagecache_init(&cache, cg, MIB(50));
+	pagecache_read(&cache);
+	EXPECT_IS(current_of(cg), >=, MIB(50));
+	EXPECT_CLOSE(file_key(cg, "memory.stat", "file"), current_of(cg), 10);
+	pagecache_exit(&cache);
+}
+
 /* Four readers, closed in another order than they were reset in. */
-void row_current_peak(void)
+static void current_peak(void (*anon_50M)(struct memcg *cg), void (*cache_50M)(struct memcg *cg))
 {
 	struct memcg *cg = group_make(NULL, "current_peak");
 	struct memcg_ctl *reader[4];
@@ -87,4 +113,14 @@ void row_current_peak(void)
 	memcg_ctl_close(reader[3]);
 	memcg_ctl_close(reader[2]);
 	group_end(cg);
+}
+
+void row_current_peak(void)
+{
+	current_peak(anon_50M_objects, cache_50M_objects);
+}
+
+void row_current_peak_pages(void)
+{
+	current_peak(anon_50M_pages, cache_50M_pages);
 }

@@ -7,8 +7,10 @@
  * kept shows where G is refused. That low is kept first shows in the events, and in the split: C
  * and D stay near their shares of B's 50M, 29 and 21, and E goes. The kernel's tolerances of the
  * split are wide, since it holds exactly for its classic LRU alone; the figures are reported.
+ * Twice: with caches of the program, and with pages of files.
  */
 #include "cache.h"
+#include "pagecache.h"
 #include "row.h"
 #include "rows.h"
 #include "stay.h"
@@ -18,14 +20,21 @@ enum { C, D, E, F, CHILDREN };
 
 static struct {
 	struct memcg *a, *b, *g, *child[CHILDREN];
+	bool pages;
 	struct cache cache[F];
+	struct pagecache file[F];
 	struct stay process[F];
 	struct tenant anon;
 } t;
 
-static void fill(void *arg)
+static void fill_cache(void *arg)
 {
 	cache_read(arg, MIB(50));
+}
+
+static void fill_file(void *arg)
+{
+	pagecache_read(arg);
 }
 
 static void make_tree(const char *file)
@@ -50,8 +59,13 @@ static void make_tree(const char *file)
 static void fill_caches(void)
 {
 	for (unsigned i = 0; i < F; i++) {
+		if (t.pages) {
+			pagecache_init(&t.file[i], t.child[i], MIB(50));
+			stay_start(&t.process[i], fill_file, &t.file[i]);
+			continue;
+		}
 		cache_init(&t.cache[i], t.child[i]);
-		stay_start(&t.process[i], fill, &t.cache[i]);
+		stay_start(&t.process[i], fill_cache, &t.cache[i]);
 	}
 }
 
@@ -60,7 +74,10 @@ static void end_tree(void)
 	tenant_free(&t.anon);
 	for (unsigned i = 0; i < F; i++) {
 		stay_end(&t.process[i]);
-		cache_exit(&t.cache[i]);
+		if (t.pages)
+			pagecache_exit(&t.file[i]);
+		else
+			cache_exit(&t.cache[i]);
 	}
 	for (unsigned i = 0; i < CHILDREN; i++)
 		group_end(t.child[i]);
@@ -100,7 +117,7 @@ static void squeeze(const char *file, bool min)
 	EXPECT(reclaim_until(t.child[C], MIB(10)));
 }
 
-void row_min(void)
+static void min(void)
 {
 	squeeze("memory.min", true);
 	for (unsigned i = 0; i < CHILDREN; i++)
@@ -109,7 +126,7 @@ void row_min(void)
 }
 
 /* E is not asked about: with recursive protection, which is always on here, it counts. */
-void row_low(void)
+static void low(void)
 {
 	squeeze("memory.low", false);
 	for (unsigned i = 0; i < CHILDREN; i++)
@@ -118,4 +135,26 @@ void row_low(void)
 	EXPECT_IS(event_of(t.child[D], "low"), >, 0);
 	EXPECT_IS(event_of(t.child[F], "low"), ==, 0);
 	end_tree();
+}
+
+void row_min(void)
+{
+	min();
+}
+
+void row_low(void)
+{
+	low();
+}
+
+void row_min_pages(void)
+{
+	t.pages = true;
+	min();
+}
+
+void row_low_pages(void)
+{
+	t.pages = true;
+	low();
 }

@@ -7,15 +7,18 @@
 #define KMEM	   "test_kmem.c"
 #define ZSWAP	   "test_zswap.c"
 
-#define PENDING_MM  "pending: managed memory"
 #define PENDING_NET "pending: network pages"
 
 const struct row rows[] = {
 	{"memcg_subtree_control", MEMCONTROL, row_subtree_control, 0},
 	{"memcg_current_peak", MEMCONTROL, row_current_peak, 0},
+	{"memcg_current_peak_pages", MEMCONTROL, row_current_peak_pages, 0},
 	{"memcg_min", MEMCONTROL, row_min, 0},
+	{"memcg_min_pages", MEMCONTROL, row_min_pages, 0},
 	{"memcg_low", MEMCONTROL, row_low, 0},
+	{"memcg_low_pages", MEMCONTROL, row_low_pages, 0},
 	{"memcg_high", MEMCONTROL, row_high, 0},
+	{"memcg_high_pages", MEMCONTROL, row_high_pages, 0},
 	{"memcg_high_sync", MEMCONTROL, row_high_sync, 0},
 	{"memcg_max", MEMCONTROL, row_max, 0},
 	{"memcg_max_pages", MEMCONTROL, row_max_pages, 0},
@@ -38,14 +41,14 @@ const struct row rows[] = {
 	{"kmem_kernel_stacks", KMEM, row_kernel_stacks, 0},
 	{"kmem_dead_cgroups", KMEM, row_dead_cgroups, 0},
 	{"percpu_basic", KMEM, row_percpu_basic, 0},
-	{"zswap_usage", ZSWAP, 0, PENDING_MM},
-	{"swapin_nozswap", ZSWAP, 0, PENDING_MM},
-	{"zswapin", ZSWAP, 0, PENDING_MM},
-	{"zswap_writeback_enabled", ZSWAP, 0, PENDING_MM},
-	{"zswap_writeback_disabled", ZSWAP, 0, PENDING_MM},
-	{"no_kmem_bypass", ZSWAP, 0, PENDING_MM},
-	{"no_invasive_cgroup_shrink", ZSWAP, 0, PENDING_MM},
-	{"zswap_incompressible", ZSWAP, 0, PENDING_MM},
+	{"zswap_usage", ZSWAP, row_zswap_usage, 0},
+	{"swapin_nozswap", ZSWAP, row_swapin_nozswap, 0},
+	{"zswapin", ZSWAP, row_zswapin, 0},
+	{"zswap_writeback_enabled", ZSWAP, row_zswap_writeback_enabled, 0},
+	{"zswap_writeback_disabled", ZSWAP, row_zswap_writeback_disabled, 0},
+	{"no_kmem_bypass", ZSWAP, row_no_kmem_bypass, 0},
+	{"no_invasive_cgroup_shrink", ZSWAP, row_no_invasive_cgroup_shrink, 0},
+	{"zswap_incompressible", ZSWAP, row_zswap_incompressible, 0},
 	{"hugetlb_memcg", "test_hugetlb_memcg.c", 0,
 	 "not applicable: no pool of huge pages, and none of hugetlbfs is charged"},
 };

@@ -8,7 +8,11 @@ void row_subtree_control(void);
 void row_current_peak(void);
 void row_min(void);
 void row_low(void);
+void row_min_pages(void);
+void row_low_pages(void);
 void row_high(void);
+void row_high_pages(void);
+void row_current_peak_pages(void);
 void row_high_sync(void);
 void row_max(void);
 void row_reclaim(void);
@@ -28,6 +32,14 @@ void row_proc_kpagecgroup(void);
 void row_kernel_stacks(void);
 void row_dead_cgroups(void);
 void row_percpu_basic(void);
+void row_zswap_usage(void);
+void row_swapin_nozswap(void);
+void row_zswapin(void);
+void row_zswap_writeback_enabled(void);
+void row_zswap_writeback_disabled(void);
+void row_no_kmem_bypass(void);
+void row_no_invasive_cgroup_shrink(void);
+void row_zswap_incompressible(void);
 
 /* A reader of memory.peak or memory.swap.peak, and its peak. */
 struct memcg_ctl *reader_open(struct memcg *cg, const char *file);
