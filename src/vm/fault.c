@@ -27,6 +27,9 @@
 
 #define AROUND 16u /* pages; a power of two, dividing BLOCK_PAGES */
 
+HOOK_DEFINE(fault_begun);
+HOOK_DEFINE(fault_ready);
+
 /* --- mapping ---------------------------------------------------------------------------- */
 
 /*
@@ -212,9 +215,6 @@ static int fault_end(struct window *w, u32 i, int err)
 	return err;
 }
 
-HOOK_DEFINE(fault_begun);
-HOOK_DEFINE(fault_ready);
-
 int fault_page(struct window *w, u32 i, unsigned flags)
 {
 	struct handle *payer = mm_payer(w->mm);
@@ -306,9 +306,11 @@ static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, 
 /* How many pages from i on, at least one; or -errno. */
 static int fault_some(struct window *w, u32 i, u32 n, u32 payer, unsigned flags)
 {
-	struct page *t = table_need(block_at(window_address(w, i)), payer);
 	int got = -EAGAIN, err;
+	struct page *t;
 
+	HOOK(fault_begun);
+	t = table_need(block_at(window_address(w, i)), payer);
 	if (!t)
 		return -ENOMEM;
 	n = MIN(MIN(n, BLOCK_PAGES - i % BLOCK_PAGES), RUN_MAX);

@@ -269,6 +269,57 @@ static void test_holes_are_not_pinned_alone(void)
 	CHECK(mech == MECH_PINS);
 }
 
+/* The system has no memory for the file: nothing is charged, and it works when there is. */
+static void test_no_memory(void)
+{
+	u64 before;
+	char *p;
+
+	rules_set_up();
+	p = map(32);
+	p[0] = 1;
+	before = held(cg);
+	sys_fault_arm(SYS_FAULT_FILL, 0, 1, 0, 0);
+	CHECK(memcg_pin(p + 16 * PAGE_SIZE, 1) == -ENOMEM && held(cg) == before);
+	CHECK(memcg_madvise(mm, p + PAGE_SIZE, 8 * PAGE_SIZE, MEMCG_WILLNEED) == -ENOMEM);
+	CHECK(held(cg) == before && managed_resident() == PAGE_SIZE);
+	sys_fault_disarm_all();
+	CHECK(!memcg_madvise(mm, p, 8 * PAGE_SIZE, MEMCG_WILLNEED));
+	rules_end();
+}
+
+/* Whoever serves a fault pins the handle that pays, and lets it go. */
+static void test_payer_is_let_go(void)
+{
+	u64 pins;
+	char *p;
+
+	rules_set_up();
+	pins = atomic_load(&cg->handle->refs) / HANDLE_PIN;
+	p = map(64);
+	memset(p, 1, 64 * PAGE_SIZE);
+	CHECK(atomic_load(&cg->handle->refs) / HANDLE_PIN == pins);
+	rules_end();
+}
+
+/* Nothing leads from the addresses to the window that was there. */
+static void test_slot_is_cleared(void)
+{
+	struct block *b;
+	char *p;
+
+	rules_set_up();
+	p = map(600);
+	memset(p, 1, 600 * PAGE_SIZE);
+	b = block_at((uintptr_t)p);
+	CHECK(b[0].window && b[0].window == b[1].window);
+	CHECK(!memcg_munmap(mm, p, BLOCK_SIZE));
+	CHECK(!b[0].window && b[1].window);
+	CHECK(!memcg_munmap(mm, p + BLOCK_SIZE, 600 * PAGE_SIZE - BLOCK_SIZE));
+	CHECK(!b[1].window);
+	rules_end();
+}
+
 /* --- between two steps: debug builds ---------------------------------------------------------- */
 
 #ifdef MEMCG_DEBUG
@@ -365,6 +416,9 @@ int main(void)
 		FAULTS_TEST(test_copies_outlive_their_group),
 		FAULTS_TEST(test_refused_to_the_busy),
 		FAULTS_TEST(test_reserve),
+		FAULTS_TEST(test_no_memory),
+		FAULTS_TEST(test_payer_is_let_go),
+		FAULTS_TEST(test_slot_is_cleared),
 		FAULTS_TEST(test_holes_are_not_pinned),
 		PAGE_TEST(test_holes_are_not_pinned_alone),
 #ifdef MEMCG_DEBUG
