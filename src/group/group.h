@@ -103,6 +103,8 @@ __hidden_ void group_tree_lock(void);
 __hidden_ void group_tree_unlock(void);
 __hidden_ void tree_fork_prepare(void);
 __hidden_ void tree_fork_done(void);
+/* Between the two: each group, the root first. */
+__hidden_ void tree_fork_each(void (*each)(struct memcg *cg));
 __hidden_ void group_count_dying(struct memcg *cg, s32 n); /* and above; RCU section or tree lock */
 __hidden_ u32
 group_dying(const struct memcg *cg); /* dead handles that it and those below pay for */

@@ -507,6 +507,12 @@ void tree_fork_prepare(void)
 	lock_acquire(&tree_lock);
 }
 
+void tree_fork_each(void (*each)(struct memcg *cg))
+{
+	for (struct memcg *cg = root_group; cg; cg = next_locked(root_group, cg))
+		each(cg);
+}
+
 void tree_fork_done(void)
 {
 	lock_release(&tree_lock);

@@ -93,6 +93,12 @@ void group_vm_offline(struct memcg *cg)
 
 void (*group_vm_look)(void);
 
+void group_vm_fork_child(struct memcg *cg)
+{
+	if (cg->vm)
+		lruvec_init(&cg->vm->lru);
+}
+
 /* --- statistics ------------------------------------------------------------------------ */
 
 void group_vm_sink(struct memcg *cg, const s64 delta[STAT_NR])

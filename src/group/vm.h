@@ -61,6 +61,8 @@ struct group_vm {
 /* cg and every group above it have one from now on. -ENOMEM. cg is referenced. */
 __hidden_ int group_vm_need(struct memcg *cg);
 __hidden_ void group_vm_free(struct memcg *cg);
+/* The pages on its lists are the parent's: here is nothing that could be reclaimed. */
+__hidden_ void group_vm_fork_child(struct memcg *cg);
 /* swap.max and swap.high of cg have been written: its counter follows, if there is one. */
 __hidden_ void group_swap_limits(struct memcg *cg);
 /* Tree lock held: h is redirected to the parent's, and what is on cg's lists is on its parent's. */

@@ -29,6 +29,9 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 #include "vm/file.h"
+#include "group/vm.h"
+#include "vm/store.h"
+#include "vm/window.h"
 #include "vm/mech.h"
 #include "vm/move.h"
 #include "vm/reclaim.h"
@@ -182,6 +185,17 @@ static void fork_parent(void)
 	tree_fork_done();
 }
 
+/* It has no managed memory: what was the parent's is forgotten. */
+static void vm_fork_child(void)
+{
+	managed_fork_child();
+	mech_fork_child();
+	windows_fork_child();
+	store_fork_child();
+	files_fork_child();
+	swapfile_fork_child();
+}
+
 static void fork_child(void)
 {
 	if (!fork_holds) {
@@ -198,16 +212,14 @@ static void fork_child(void)
 	caches_fork_done();
 	reader_fork_child();
 	oom_fork_child();
+	tree_fork_each(group_vm_fork_child);
 	tree_fork_done();
 	event_fork_child();
+	vm_fork_child();
 	/* Last: they free what they have, with every other lock at rest. */
 	shrinkers_fork_child();
 	reclaimer_fork_child();
 	maps_fork_child();
-	managed_fork_child();
-	mech_fork_child();
-	files_fork_child();
-	swapfile_fork_child();
 }
 
 static __attribute__((constructor(101))) void register_fork(void)

@@ -250,6 +250,11 @@ u64 store_write_back(struct memcg *cg, u64 bytes)
 	return freed;
 }
 
+void store_fork_child(void)
+{
+	lock_init(&room_lock, RANK_ROOM);
+}
+
 /* --- using and dropping them ------------------------------------------------------------------ */
 
 void store_drop(struct page *pg)

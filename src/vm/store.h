@@ -24,6 +24,7 @@ __hidden_ bool store_may_write(const struct page *pg);
 /* The copy into the alias; it goes. -EIO: it was damaged, and stays. */
 __hidden_ int store_load(struct page *pg);
 __hidden_ void store_drop(struct page *pg);
+__hidden_ void store_fork_child(void);
 
 /*
  * n <= SWAP_CLUSTER locked pages whose slots follow one another into the alias; the slots stay

@@ -74,6 +74,12 @@ int window_up(void)
 	return err;
 }
 
+/* Whoever had the lock is not here; at worst some addresses are lost. */
+void windows_fork_child(void)
+{
+	lock_init(&zone_lock, RANK_EXTENT);
+}
+
 uintptr_t window_reserve(u32 npages)
 {
 	u32 first;

@@ -65,6 +65,8 @@ static inline struct block *block_at(uintptr_t addr)
 	return &zone.block[(addr - zone.base) >> BLOCK_SHIFT];
 }
 
+__hidden_ void windows_fork_child(void);
+
 /* Addresses for npages, rounded up to blocks; 0: none left. */
 __hidden_ uintptr_t window_reserve(u32 npages);
 __hidden_ void window_unreserve(uintptr_t start, u32 npages);

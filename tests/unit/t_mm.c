@@ -870,6 +870,34 @@ static void test_fork(void)
 	closes();
 }
 
+/* The child is at its limit for what the parent has on its lists: there is nothing to be had of it.
+ */
+static void test_fork_at_the_limit(void)
+{
+	char *p;
+	int status;
+	pid_t pid;
+
+	mm_set_up();
+	p = memcg_mmap(mm, 2 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	memset(p, 1, 2 * MIB);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 3 * MIB));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		unsigned n = 0;
+
+		while (memcg_malloc(64 * KIB) && n < 64)
+			n++;
+		_exit(n < 64 ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(p[0] == 1);
+	memory_fits();
+	memcg_mm_destroy(mm);
+	closes();
+}
+
 /* --- without userfaultfd
  * -------------------------------------------------------------------------- */
 
@@ -929,6 +957,7 @@ int main(void)
 		FAULTS_TEST(test_locked),
 		FAULTS_TEST(test_threads),
 		FAULTS_TEST(test_fork),
+		FAULTS_TEST(test_fork_at_the_limit),
 		PAGE_TEST(test_pins_alone),
 	};
 
