@@ -193,9 +193,10 @@ static struct page *page_filled(const void *buf, size_t n)
 
 /*
  * One step under the lock. n: it is done, and *pg used up if there was need of it; 0: *pg is needed
- * first, without the lock; or -errno.
+ * first, without the lock; or -errno. copy: of the bytes, NULL: they are in *pg or nowhere yet. The
+ * program's buffer may be managed memory, which is not touched with a lock held.
  */
-static ssize_t put_locked(struct memcg_pipe *p, const void *buf, size_t n, struct page **pg)
+static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, struct page **pg)
 {
 	struct slot *last;
 	int err;
@@ -206,7 +207,10 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *buf, size_t n, struc
 			return err;
 		last = slot_at(p, p->tail - 1);
 		if (merges_locked(p, last, n)) {
-			memcpy((char *)page_address(last->pg) + last->end, buf, n);
+			if (!copy && !*pg)
+				return 0;
+			memcpy((char *)page_address(last->pg) + last->end,
+			       copy ? copy : page_address(*pg), n);
 			last->end += (u32)n;
 			return (ssize_t)n;
 		}
@@ -227,11 +231,14 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *buf, size_t n, struc
 static ssize_t write_piece(struct memcg_pipe *p, const void *buf, size_t n)
 {
 	struct page *pg = NULL;
+	char small[256]; /* not worth a page of their own when they merge */
 	ssize_t r;
 
+	if (n <= sizeof(small))
+		memcpy(small, buf, n);
 	do {
 		lock_acquire(&p->lock);
-		r = put_locked(p, buf, n, &pg);
+		r = put_locked(p, n <= sizeof(small) ? small : NULL, n, &pg);
 		pipe_unlock(p);
 		if (!r && !(pg = page_filled(buf, n)))
 			return -ENOMEM;

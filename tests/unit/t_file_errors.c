@@ -2,6 +2,8 @@
  * window. */
 #include "file_map_fixture.h"
 
+#include <memcg/pipe.h>
+
 #include "vm/rmap.h"
 
 /* --- errors -------------------------------------------------------------------------------------
@@ -107,6 +109,31 @@ static void test_shrinks(void)
 	memory_fits();
 	memcg_file_close(f);
 	mm_tear_down();
+}
+
+/* No lock of a pipe is held where the program's bytes are touched, if only to be merged. */
+static void test_pipe_from_behind_the_end(void)
+{
+	struct memcg_pipe *pipe;
+	struct memcg_file *f;
+	char *p, c[1000];
+
+	signal(SIGBUS, on_signal);
+	mm_set_up();
+	f = memcg_file_open(temp_file(PAGE_SIZE), 0);
+	p = map_file(mm, f, 2 * PAGE_SIZE, false);
+	pipe = memcg_pipe_create(4, 0);
+	for (size_t n = 100; n <= 1000; n += 900) {
+		CHECK(pipe && memcg_pipe_write(pipe, "x", 1) == 1);
+		got = 0;
+		if (!sigsetjmp(back, 1))
+			(void)memcg_pipe_write(pipe, p + PAGE_SIZE, n);
+		CHECK(got == SIGBUS);
+		CHECK(memcg_pipe_write(pipe, p, n) == (ssize_t)n);
+		CHECK(memcg_pipe_read(pipe, c, 1) == 1 && c[0] == 'x');
+		CHECK(memcg_pipe_read(pipe, c, n) == (ssize_t)n && !memcmp(c, p, n));
+	}
+	_exit(0); /* the page that was being filled is lost to the jump */
 }
 
 /* A page that is held is the holder's when the file lets it go. */
@@ -265,6 +292,8 @@ static void test_mapping_lost(void)
 /* --- between two steps of taking pages out: hook points ---------------------------------- */
 
 #include "vm/file.h"
+#include <memcg/pipe.h>
+
 #include "vm/rmap.h"
 
 static char *hooked;
@@ -480,6 +509,7 @@ int main(void)
 		FAULTS_TEST(test_read_error),
 		FAULTS_TEST(test_write_error),
 		FAULTS_TEST(test_shrinks),
+		FAULTS_TEST(test_pipe_from_behind_the_end),
 		FAULTS_TEST(test_shrinks_pinned),
 		FAULTS_TEST(test_bad_arguments),
 		FAULTS_TEST(test_read),
