@@ -208,6 +208,7 @@ static bool take_neighbour(struct object *o, u32 i, s32 d)
 	    near->managed.entry == (u64)((s64)pg->managed.entry + d) &&
 	    charge_pages(page_objcg(near)->index, PAGE_SIZE, MEMCG_NOWAIT | CHARGE_ONCE))
 		return true;
+	charge_forgive(); /* nothing was asked for */
 	page_unlock(near);
 	return false;
 }
