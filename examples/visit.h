@@ -32,8 +32,8 @@ struct tenant {
 	const char *name;
 	struct memcg_mm *mm;
 	struct place *place;
-	size_t places, range, files, cursor;
-	size_t rounds, visits, wrong;
+	size_t places, range, files;
+	size_t cold, visits, wrong;
 	struct latency took[PHASES];
 };
 
