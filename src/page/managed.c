@@ -147,9 +147,14 @@ void extent_free(u32 first, u32 npages)
 
 /* --- memory ------------------------------------------------------------------------ */
 
+/* As in extent_free: whoever gets the page next relies on zeroes, and may be another. */
 int managed_punch(u32 first, u32 n)
 {
-	return sys_punch(managed_fd(), managed_offset(first), (u64)n << PAGE_SHIFT);
+	int err = sys_punch(managed_fd(), managed_offset(first), (u64)n << PAGE_SHIFT);
+
+	if (unlikely(err))
+		__builtin_memset(page_address(page_at(first)), 0, (size_t)n << PAGE_SHIFT);
+	return err;
 }
 
 int managed_fill(u32 first, u32 n)

@@ -30,7 +30,8 @@ __hidden_ u32 extent_alloc(u32 npages);
 /* The pages have no memory any more, their descriptors nothing that counts: they are cleared. */
 __hidden_ void extent_free(u32 first, u32 npages);
 
-/* The memory of n pages from the first on goes back to the system, out of every window. -errno. */
+/* The memory of n pages from the first on goes back to the system, out of every window. -errno:
+ * it stays, and is zero. */
 __hidden_ int managed_punch(u32 first, u32 n);
 /* They have memory, zero where they had none: for mapping them at one go. -errno. */
 __hidden_ int managed_fill(u32 first, u32 n);

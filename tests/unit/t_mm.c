@@ -552,6 +552,25 @@ static void test_sent_signal_ignored(void)
 	closes();
 }
 
+/* Memory that the system does not take back has nothing of its last owner in it. */
+static void test_punch_fails(void)
+{
+	char *p;
+
+	mm_set_up();
+	p = memcg_mmap(mm, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	memset(p, 's', 4 * PAGE_SIZE);
+	sys_fault_arm(SYS_FAULT_PUNCH, 0, 1, 0, 0);
+	CHECK(!memcg_munmap(mm, p, 4 * PAGE_SIZE));
+	sys_fault_disarm_all();
+	CHECK(STAT(cg, anon) == 0);
+	p = memcg_mmap(mm, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	for (size_t i = 0; i < 4 * PAGE_SIZE; i++)
+		CHECK(!p[i]);
+	memcg_mm_destroy(mm);
+	closes();
+}
+
 static void test_read_only(void)
 {
 	volatile char *p;
@@ -947,6 +966,7 @@ int main(void)
 		FAULTS_TEST(test_holes),
 		FAULTS_TEST(test_sent_signal),
 		FAULTS_TEST(test_sent_signal_ignored),
+		FAULTS_TEST(test_punch_fails),
 		FAULTS_TEST(test_read_only),
 		FAULTS_TEST(test_no_swap),
 		FAULTS_TEST(test_bad_arguments),
