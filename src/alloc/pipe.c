@@ -180,23 +180,37 @@ static void push_locked(struct memcg_pipe *p, struct slot s)
 	*slot_at(p, p->tail++) = s;
 }
 
-static struct page *page_filled(const void *buf, size_t n)
+/* Bytes on their way in, on a page that nobody pays for until it has to be pushed. */
+struct filled {
+	struct page *pg;
+	bool paid;
+};
+
+/* The first time it makes the page, which may do for a merge; the second time it is paid for. */
+static bool fill(struct filled *f, const void *buf, size_t n)
 {
 	int saved = errno;
-	struct page *pg = (struct page *)memcg_pages_alloc(0, MEMCG_PAGE_BUFFER, MEMCG_ACCOUNT);
 
-	if (pg)
-		memcpy(page_address(pg), buf, n);
+	if (f->pg) {
+		f->paid = atomic_load(&accounting_off) ||
+			  !memcg_page_recharge((struct memcg_page *)f->pg, group_active());
+		errno = saved;
+		return f->paid;
+	}
+	f->paid = n == PAGE_SIZE; /* merges with nothing */
+	f->pg = (struct page *)memcg_pages_alloc(0, MEMCG_PAGE_BUFFER, f->paid ? MEMCG_ACCOUNT : 0);
+	if (f->pg)
+		memcpy(page_address(f->pg), buf, n);
 	errno = saved;
-	return pg;
+	return f->pg;
 }
 
 /*
- * One step under the lock. n: it is done, and *pg used up if there was need of it; 0: *pg is needed
- * first, without the lock; or -errno. copy: of the bytes, NULL: they are in *pg or nowhere yet. The
- * program's buffer may be managed memory, which is not touched with a lock held.
+ * One step under the lock. n: it is done, and f->pg used up if there was need of it; 0: fill() is
+ * needed first, without the lock; or -errno. copy: of the bytes, NULL: they are in f->pg or nowhere
+ * yet. The program's buffer may be managed memory, which is not touched with a lock held.
  */
-static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, struct page **pg)
+static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, struct filled *f)
 {
 	struct slot *last;
 	int err;
@@ -207,10 +221,10 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, stru
 			return err;
 		last = slot_at(p, p->tail - 1);
 		if (merges_locked(p, last, n)) {
-			if (!copy && !*pg)
+			if (!copy && !f->pg)
 				return 0;
 			memcpy((char *)page_address(last->pg) + last->end,
-			       copy ? copy : page_address(*pg), n);
+			       copy ? copy : page_address(f->pg), n);
 			last->end += (u32)n;
 			return (ssize_t)n;
 		}
@@ -220,17 +234,17 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, stru
 		if (err)
 			return err;
 	}
-	if (!*pg)
+	if (!f->paid)
 		return 0;
-	push_locked(p, (struct slot){.pg = *pg, .end = (u32)n});
-	*pg = NULL;
+	push_locked(p, (struct slot){.pg = f->pg, .end = (u32)n});
+	f->pg = NULL;
 	return (ssize_t)n;
 }
 
 /* At most a page, in one piece. */
 static ssize_t write_piece(struct memcg_pipe *p, const void *buf, size_t n)
 {
-	struct page *pg = NULL;
+	struct filled f = {0};
 	char small[256]; /* not worth a page of their own when they merge */
 	ssize_t r;
 
@@ -238,13 +252,13 @@ static ssize_t write_piece(struct memcg_pipe *p, const void *buf, size_t n)
 		memcpy(small, buf, n);
 	do {
 		lock_acquire(&p->lock);
-		r = put_locked(p, n <= sizeof(small) ? small : NULL, n, &pg);
+		r = put_locked(p, n <= sizeof(small) ? small : NULL, n, &f);
 		pipe_unlock(p);
-		if (!r && !(pg = page_filled(buf, n)))
-			return -ENOMEM;
+		if (!r && !fill(&f, buf, n))
+			r = -ENOMEM;
 	} while (!r);
-	if (pg)
-		page_put(pg); /* it was room that was short, and another's page had some */
+	if (f.pg)
+		page_put(f.pg); /* not pushed: merged, or refused */
 	return r;
 }
 

@@ -507,6 +507,26 @@ static void a_recharge_in_between(void)
 }
 #endif
 
+/* A writer at its max goes on filling the page it has. */
+static void a_merge_charges_nobody(void)
+{
+	static const char bytes[PAGE_SIZE];
+	struct memcg_pipe *p;
+
+	set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, PAGE_SIZE));
+	p = memcg_pipe_create(4, MEMCG_PIPE_NONBLOCK);
+	CHECK(p && memcg_pipe_write(p, bytes, 100) == 100);
+	CHECK(memcg_pipe_write(p, bytes, 256) == 256 && memcg_pipe_write(p, bytes, 1000) == 1000);
+	CHECK(held(cg) == PAGE_SIZE);
+	CHECK(memcg_pipe_write(p, bytes, PAGE_SIZE - 1000) == -ENOMEM);
+	CHECK(memcg_pipe_write(p, bytes, PAGE_SIZE) == -ENOMEM);
+	CHECK(held(cg) == PAGE_SIZE);
+	memcg_pipe_destroy(p);
+	CHECK(held(cg) == 0);
+	closes();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +547,7 @@ int main(void)
 		PAGE_TEST(accounting_is_off),
 		PAGE_TEST(a_tryget_in_between),
 		PAGE_TEST(a_reader_in_between),
+		PAGE_TEST(a_merge_charges_nobody),
 #ifdef MEMCG_DEBUG
 		PAGE_TEST(a_recharge_in_between),
 #endif
