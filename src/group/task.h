@@ -45,6 +45,8 @@ struct task {
 	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
 	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
 	u32 stalls;	/* depth of psi_begin; read by others */
+	u32 paging; /* depth of what holds locks of managed pages: a fault of a signal handler then
+		     * is not served, it would wait for its own thread */
 	struct refusal refused;
 	u64 high_bytes; /* charged to groups over their high since that was served */
 	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
@@ -81,6 +83,19 @@ static inline void task_busy_end(void)
 {
 	if (task_self())
 		memcg__self->busy--;
+}
+
+/* As busy, but what allocates in between is served: nothing of the program's runs meanwhile. */
+static inline void task_paging_begin(void)
+{
+	if (task_self())
+		memcg__self->paging++;
+}
+
+static inline void task_paging_end(void)
+{
+	if (task_self() && memcg__self->paging) /* 0: the record was made in between */
+		memcg__self->paging--;
 }
 
 /* False: no number is left. Registered, it has its tid. */

@@ -176,15 +176,15 @@ static int is_lost(const struct window *w, u32 i)
 {
 	if (past_end(w, i))
 		return -ENXIO;
-	return window_page(w, i)->managed.flags & MG_DROPPED ? -EIO : 0;
+	return atomic_load_acquire(&window_page(w, i)->managed.flags) & MG_DROPPED ? -EIO : 0;
 }
 
 /* The page is locked. What it brought in stays the object's, mapped or not. */
 static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsigned flags)
 {
 	struct page *pg = window_page(w, i);
+	int err = is_lost(w, i); /* first: see page_clear */
 	bool was_in = pg->managed.where == WHERE_RESIDENT, major;
-	int err = is_lost(w, i);
 
 	if (!err)
 		err = page_bring(w->object, w->offset + i, payer, &major);
@@ -292,6 +292,21 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer,
 	return 0;
 }
 
+/* What a run brought in for addresses that are unmapped meanwhile is nobody's, mapped or swapped.
+ */
+static void drop_in_holes(struct window *w, struct page *t, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n && w->object->kind == OBJECT_ANON; k++) {
+		bool gone;
+
+		table_lock(t);
+		gone = !stands(w, t, k);
+		table_unlock(t);
+		if (gone)
+			object_drop_unheld(w->object, w->offset + k, 1);
+	}
+}
+
 static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
 {
 	int err;
@@ -300,6 +315,8 @@ static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, 
 	err = n > 1 ? run_locked(w, t, i, n, payer, flags) : -EAGAIN;
 	for (u32 k = i; k < i + n; k++)
 		page_unlock(window_page(w, k));
+	if (err && n > 1)
+		drop_in_holes(w, t, i, n);
 	return err ? err : (int)n;
 }
 
@@ -351,7 +368,7 @@ static bool is_write(const void *context)
 /* A handler of the program came in while this thread held something of ours. */
 static bool interrupted(const void *addr)
 {
-	if (!task_self() || !memcg__self->busy)
+	if (!task_self() || !(memcg__self->busy | memcg__self->paging))
 		return false;
 	log_line("managed address %p is touched by a signal handler in the middle of a library "
 		 "call: handlers may touch pinned memory only",

@@ -82,7 +82,8 @@ static u32 lock_ahead(struct object *o, u32 index, u32 n)
 
 		if (atomic_load(&pg->managed.where) != WHERE_NONE || !page_trylock(pg, PAGE_BUSY))
 			break;
-		if (pg->managed.where != WHERE_NONE) {
+		if (atomic_load_acquire(&pg->managed.flags) & MG_DROPPED ||
+		    pg->managed.where != WHERE_NONE) {
 			page_unlock(pg);
 			break;
 		}

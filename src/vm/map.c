@@ -199,6 +199,8 @@ static int range_each(struct memcg_mm *mm, void *addr, size_t length, int (*each
 	int err = range_check(mm, addr, length, &end);
 	struct part p;
 
+	thread_need();
+
 	while (!err && at < end) {
 		if (!part_at(mm, at, end, &p))
 			return -EINVAL;
@@ -280,9 +282,12 @@ void memcg_mm_destroy(struct memcg_mm *mm)
 	if (!mm)
 		return;
 	while (!list_empty(&mm->windows)) {
-		struct window *w = list_entry(mm->windows.next, struct window, of_mm);
+		struct list *first = mm->windows.next;
+		struct window *w = list_entry(first, struct window, of_mm);
 
 		window_cut(w, 0, w->npages);
+		if (mm->windows.next == first)
+			break; /* the child of a fork, which must not: nothing of it is here */
 	}
 	mm_put(mm);
 }

@@ -265,6 +265,7 @@ int window_cut(struct window *w, u32 i, u32 n)
 
 	if (!tables_for_holes(w, i, end))
 		return -ENOMEM;
+	task_paging_begin();
 	lock_acquire(&w->mm->lock);
 	fresh = mark(w, i, end);
 	if (fresh) {
@@ -273,6 +274,7 @@ int window_cut(struct window *w, u32 i, u32 n)
 		tell(w, i, end);
 	}
 	lock_release(&w->mm->lock);
+	task_paging_end();
 	if (!fresh)
 		return 0;
 	dirty_after_cut(w, i, n);

@@ -13,8 +13,11 @@ void page_lock_slow(struct page *pg)
 	u32 *word = &pg->managed.lock, now;
 
 	ASSERT(!lock_holds_any());
+	task_paging_begin();
 	for (int i = 0; i < SPINS; i++) {
-		if (page_trylock(pg, PAGE_BUSY))
+		u32 free = 0;
+
+		if (!atomic_load(word) && atomic_cas(word, &free, (u32)PAGE_BUSY))
 			return;
 		cpu_relax();
 	}

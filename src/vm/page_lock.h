@@ -9,10 +9,14 @@
  *    unmapped cannot become mapped.
  * 3. A thread waits for one only while it holds no other page lock and no lock of rank.h. Several
  *    are taken by trying. So eviction, which holds many, never waits for a fault.
+ * 4. A thread that holds one, or the lock of a table, says so in its task (paging): a signal
+ * handler that then touches memory which has to be brought in gets the program's SIGBUS. It would
+ * wait for its own thread, with every signal held back.
  */
 #ifndef MEMCG_VM_PAGE_LOCK_H
 #define MEMCG_VM_PAGE_LOCK_H
 
+#include "group/task.h"
 #include "page/page.h"
 
 enum page_lock { PAGE_BUSY = 1u, PAGE_EVICTING = 2u };
@@ -24,7 +28,11 @@ static inline bool page_trylock(struct page *pg, enum page_lock state)
 {
 	u32 free = 0;
 
-	return atomic_cas(&pg->managed.lock, &free, (u32)state);
+	task_paging_begin(); /* before: a signal may come in between */
+	if (likely(atomic_cas(&pg->managed.lock, &free, (u32)state)))
+		return true;
+	task_paging_end();
+	return false;
 }
 
 static inline void page_lock(struct page *pg)
@@ -39,6 +47,7 @@ static inline void page_unlock(struct page *pg)
 {
 	if (unlikely(atomic_xchg(&pg->managed.lock, 0u) & PAGE_LOCK_WAITERS))
 		page_unlock_slow(pg);
+	task_paging_end();
 }
 
 static inline bool page_locked(const struct page *pg)

@@ -185,11 +185,13 @@ static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
 	u64 file = evictable(&cg->vm->lru, LRU_INACTIVE_FILE);
 	u64 from_file = (u64)((unsigned __int128)bytes * file / (anon + file + 1));
 
+	task_paging_begin();
 	s.freed = shrink_list(&s, LRU_INACTIVE_FILE, from_file);
 	if (s.freed < bytes && anon)
 		s.freed += shrink_list(&s, LRU_INACTIVE_ANON, bytes - s.freed);
 	if (s.freed < bytes)
 		s.freed += store_write_back(cg, bytes - s.freed);
+	task_paging_end();
 	return s.freed;
 }
 

@@ -297,13 +297,15 @@ static void page_clear(struct page *pg)
 {
 	atomic_store(&pg->kind, (u8)PAGE_NONE);
 	pg->npages = 0;
-	atomic_store(&pg->managed.where, (u8)WHERE_NONE);
-	pg->managed.flags = 0;
 	pg->managed.entry = 0;
 	pg->managed.object = NULL;
 	pg->managed.index = 0;
 	pg->managed.shadow = 0;
 	atomic_store(&pg->managed.written, (u8)0);
+	/* Last, and the flags after all: page_left has no page lock, MG_DROPPED is what keeps
+	 * others away until then. Release: pairs with who looks at the flags first. */
+	atomic_store_release(&pg->managed.where, (u8)WHERE_NONE);
+	atomic_store_release(&pg->managed.flags, (u8)0);
 }
 
 /* page_ops: also of a page that was dropped while somebody held it. */

@@ -42,12 +42,14 @@ __hidden_ struct page *table_need(struct block *b, u32 handle);
 
 static inline void table_lock(struct page *t)
 {
+	task_paging_begin();
 	lock_acquire(&t->table.lock);
 }
 
 static inline void table_unlock(struct page *t)
 {
 	lock_release(&t->table.lock);
+	task_paging_end();
 }
 
 /* Lock held. */

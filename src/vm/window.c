@@ -2,6 +2,7 @@
 #include "vm/window.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/runmap.h"
@@ -20,9 +21,15 @@ static struct runmap addresses;
 /* Addresses are cheap: four times what can be managed, so that unmapping leaves room. */
 #define ZONE_TIMES 4u
 
-static int array_up(u32 nr)
+static size_t array_bytes(void)
 {
-	size_t bytes = ALIGN_UP(nr * sizeof(struct block), PAGE_SIZE);
+	return ALIGN_UP(regn.managed_pages / BLOCK_PAGES * ZONE_TIMES * sizeof(struct block),
+			PAGE_SIZE);
+}
+
+static int array_up(void)
+{
+	size_t bytes = array_bytes();
 	void *array = sys_reserve(bytes, PAGE_SIZE);
 
 	if (!array)
@@ -57,7 +64,7 @@ static int up_locked(void)
 		return 0;
 	if (!addresses.word)
 		addresses.word = meta_alloc(runmap_bytes(nr));
-	if (!addresses.word || (!zone.block && array_up(nr)))
+	if (!addresses.word || (!zone.block && array_up()))
 		return -ENOMEM;
 	addresses.nr = reserve_some(nr);
 	atomic_store_release(&zone.nr, addresses.nr);
@@ -78,6 +85,9 @@ int window_up(void)
 void windows_fork_child(void)
 {
 	lock_init(&zone_lock, RANK_EXTENT);
+	/* What the system maps for the child where the parent has a window is no window. */
+	if (zone.block && sys_purge(zone.block, array_bytes()))
+		memset(zone.block, 0, array_bytes());
 }
 
 uintptr_t window_reserve(u32 npages)
