@@ -63,6 +63,8 @@ def objects(rows, metric, title):
 def family(row):
     """What has a section of its own; None: the first section's."""
     name = row["bench"].split("/")[0]
+    if name in ("managed", "move", "zswap"):
+        return "managed"
     return name if name in ("handle", "limits") else None
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run-results.sh [handle | limits] - measures, and writes bench/RESULTS.md: all of it, or one family's
+# run-results.sh [handle | limits | managed] - measures, and writes bench/RESULTS.md: all of it, or one family's
 # section alone (FILE=... writes elsewhere). They stand in sections of their own, with a head
 # of their own, because they take a minute and the allocators ten.
 #
@@ -10,9 +10,10 @@ cd "$(dirname "$(dirname "$(readlink -f "$0")")")"
 build=${BUILD:-build}
 out=${FILE:-bench/RESULTS.md}
 only=${1:-}
-declare -A title=([handle]="The handle" [limits]="Limits")
+declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory")
+declare -A cases=([managed]="managed move zswap") # of a family that is more than one
 [ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
-	echo "usage: bench/run-results.sh [handle | limits]" >&2
+	echo "usage: bench/run-results.sh [handle | limits | managed]" >&2
 	exit 2
 }
 work=$(mktemp -d)
@@ -57,7 +58,8 @@ said() {
 
 # family NAME - its section.
 family() {
-	measure "$1"
+	# shellcheck disable=SC2086 # words
+	measure ${cases[$1]:-$1}
 	printf '## %s\n' "${title[$1]}"
 	head_of "make && bench/run-results.sh $1"
 	/usr/bin/python3 bench/results.py "$work/json" "$1"
@@ -72,7 +74,7 @@ kept() {
 objects() {
 	local status=0
 	# The cases of the first section: each but those of a family.
-	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/' | sed 's,/.*,,' | sort -u)
+	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/\|^managed/\|^move/\|^zswap/' | sed 's,/.*,,' | sort -u)
 	measure "${names[@]}"
 	# Status 1 is a goal missed: a result. 77: valgrind or the preload is missing.
 	BUILD=$build bench/insn.sh >"$work/insn" 2>>"$work/notes" || status=$?
@@ -95,11 +97,11 @@ END
 }
 
 if [ -n "$only" ]; then
-	sed '/^## The handle$/,$d; /^## Limits$/,$d' "$out" >"$work/all"
+	sed '/^## The handle$/,$d; /^## Limits$/,$d; /^## Managed memory$/,$d' "$out" >"$work/all"
 else
 	objects >"$work/all"
 fi
-for name in handle limits; do
+for name in handle limits managed; do
 	if [ -z "$only" ] || [ "$only" = "$name" ]; then
 		family "$name"
 	else

@@ -80,8 +80,8 @@ enum memcg_limit {
 /**
  * Sets a limit in bytes (rounded down to 4096), MEMCG_UNLIMITED for none. Lowering max or high
  * below usage gives back what can be given back before it returns, and never refuses: that
- * runs the program's shrinkers, and for max its OOM handler. The swap limits are kept; nothing
- * acts on them yet. -EINVAL for an unknown `which`.
+ * runs the program's shrinkers, and for max its OOM handler. The swap limits are about managed
+ * memory (<memcg/mm.h>), and lowering one moves nothing. -EINVAL for an unknown `which`.
  */
 MEMCG_API int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes);
 MEMCG_API int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes);
