@@ -12,19 +12,29 @@ static void count(struct lruvec *lv, unsigned list, u32 n)
 	atomic_store(&lv->pages[list], lv->pages[list] + n);
 }
 
-void lru_add(struct lruvec *lv, struct page *pg, enum lru_list list)
+static void link_newest(struct lruvec *lv, struct page *pg, unsigned list)
 {
 	u32 i = page_to_index(pg), old = lv->head[list];
 
-	ASSERT(lock_is_held(&lv->lock) && list > LRU_NONE && list < LRU_NR);
-	BUG_ON(pg->managed.list);
 	pg->managed.prev = 0;
 	pg->managed.next = old;
-	if (old)
-		page_at(old)->managed.prev = i;
-	else
-		lv->tail[list] = i;
+	*(old ? &page_at(old)->managed.prev : &lv->tail[list]) = i;
 	lv->head[list] = i;
+}
+
+static void unlink_page(struct lruvec *lv, struct page *pg, unsigned list)
+{
+	u32 next = pg->managed.next, prev = pg->managed.prev;
+
+	*(prev ? &page_at(prev)->managed.next : &lv->head[list]) = next;
+	*(next ? &page_at(next)->managed.prev : &lv->tail[list]) = prev;
+}
+
+void lru_add(struct lruvec *lv, struct page *pg, enum lru_list list)
+{
+	ASSERT(lock_is_held(&lv->lock) && list > LRU_NONE && list < LRU_NR);
+	BUG_ON(pg->managed.list);
+	link_newest(lv, pg, list);
 	atomic_store(&pg->managed.list, (u8)list);
 	count(lv, list, 1);
 }
@@ -45,18 +55,20 @@ void lru_add_old(struct lruvec *lv, struct page *pg, enum lru_list list)
 
 void lru_del(struct lruvec *lv, struct page *pg)
 {
-	u32 next = pg->managed.next, prev = pg->managed.prev;
 	unsigned list = pg->managed.list;
 
 	ASSERT(lock_is_held(&lv->lock));
 	BUG_ON(!list || list >= LRU_NR);
-	*(prev ? &page_at(prev)->managed.next : &lv->head[list]) = next;
-	*(next ? &page_at(next)->managed.prev : &lv->tail[list]) = prev;
+	unlink_page(lv, pg, list);
 	pg->managed.next = pg->managed.prev = 0;
 	atomic_store(&pg->managed.list, (u8)LRU_NONE);
 	count(lv, list, -1u);
 }
 
+/*
+ * Who has a page's lock reads there whether it is on a list, without the lruvec's: so what is only
+ * passed over is on it all the time.
+ */
 unsigned lru_isolate(struct lruvec *lv, enum lru_list list, bool (*claim)(struct page *pg),
 		     struct page **out, unsigned n)
 {
@@ -65,11 +77,13 @@ unsigned lru_isolate(struct lruvec *lv, enum lru_list list, bool (*claim)(struct
 	for (n = MIN(n, lv->pages[list]); n; n--) {
 		struct page *pg = page_at(lv->tail[list]);
 
-		lru_del(lv, pg);
-		if (claim(pg))
+		if (claim(pg)) {
+			lru_del(lv, pg);
 			out[got++] = pg;
-		else
-			lru_add(lv, pg, list);
+		} else {
+			unlink_page(lv, pg, list);
+			link_newest(lv, pg, list);
+		}
 	}
 	return got;
 }

@@ -169,7 +169,8 @@ static bool claim(struct page *pg)
 {
 	if (atomic_load(&pg->managed.where) != WHERE_RESIDENT || !page_trylock(pg, PAGE_EVICTING))
 		return false;
-	if (pg->managed.where == WHERE_RESIDENT && pg->managed.list && !page_pinned(pg))
+	if (pg->managed.where == WHERE_RESIDENT && atomic_load(&pg->managed.list) &&
+	    !page_pinned(pg))
 		return true;
 	page_unlock(pg);
 	return false;

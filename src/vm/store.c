@@ -260,7 +260,7 @@ void store_fork_child(void)
 void store_drop(struct page *pg)
 {
 	if (pg->managed.where == WHERE_ZSWAP) {
-		if (pg->managed.list)
+		if (atomic_load(&pg->managed.list))
 			page_delist(pg);
 		count_copy(pg, -1);
 		zswap_free(pg->managed.entry);
