@@ -82,6 +82,11 @@ void file_end(struct inode *f)
 			 "(error %d): what was changed in memory is lost; sync it before",
 			 (unsigned long)f->device, (unsigned long)f->inode,
 			 (int)(u32)atomic_load(&f->error));
+}
+
+/* Nobody has a page of it locked any more, so nobody is writing one. */
+void file_forget(struct inode *f)
+{
 	f->object->file = NULL;
 	lock_acquire(&files_lock);
 	list_del(&f->all);

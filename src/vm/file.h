@@ -77,6 +77,9 @@ __hidden_ void file_page_gone(struct page *pg);
 
 /* The object's last reference has gone; returns with everything written that can be, f is gone. */
 __hidden_ void file_end(struct inode *f);
+/* After its pages have been dropped: an evictor may have been writing one that was clean by then.
+ */
+__hidden_ void file_forget(struct inode *f);
 
 /* Windows that may write come and go. */
 __hidden_ void file_writers_add(struct inode *f, int n);

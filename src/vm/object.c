@@ -149,10 +149,14 @@ void object_put(struct object *o)
 	if (left && left != OBJECT_ENDING)
 		return;
 	if (!left) {
+		struct inode *f = o->file;
+
 		atomic_store(&o->refs, OBJECT_ENDING + 1);
-		if (o->file)
-			file_end(o->file);
+		if (f)
+			file_end(f);
 		object_drop(o, 0, o->npages);
+		if (f)
+			file_forget(f);
 		if (atomic_sub(&o->refs, 1ul) != OBJECT_ENDING)
 			return;
 	}

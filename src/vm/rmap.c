@@ -8,9 +8,9 @@
 #include "vm/mech.h"
 
 /* Anonymous pages are counted by being in memory. */
-static void count_mapped(const struct page *pg, const struct handle *owner, s64 bytes)
+static void count_mapped(unsigned kind, const struct handle *owner, s64 bytes)
 {
-	if (pg->kind != PAGE_ANON)
+	if (kind != PAGE_ANON)
 		stat_add(owner->index, STAT_FILE_MAPPED, bytes);
 }
 
@@ -24,7 +24,7 @@ void rmap_add(struct page *pg, struct object *o, u32 index)
 
 	ASSERT(page_locked(pg));
 	if (first) {
-		count_mapped(pg, page_objcg(pg), PAGE_SIZE);
+		count_mapped(pg->kind, page_objcg(pg), PAGE_SIZE);
 		pg->managed.object = o;
 		pg->managed.index = index;
 	}
@@ -35,6 +35,8 @@ void rmap_add(struct page *pg, struct object *o, u32 index)
 void rmap_remove(struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
+	/* While it is mapped: when it is not, it may be evicted, and be nothing. */
+	unsigned kind = atomic_load(&pg->kind);
 	const struct handle *owner;
 	u64 maps;
 
@@ -45,7 +47,7 @@ void rmap_remove(struct page *pg)
 		owner = page_objcg_rcu(pg);
 	} while (!atomic_cas(&pg->maps, &maps, maps - 1));
 	if ((u32)maps == 1)
-		count_mapped(pg, owner, -(s64)PAGE_SIZE);
+		count_mapped(kind, owner, -(s64)PAGE_SIZE);
 	rcu_read_unlock(self);
 }
 
