@@ -188,7 +188,8 @@ struct memcg_page *memcg_page_of(const void *address)
 {
 	struct page *pg = block_of(address);
 
-	return pg && kind_table[pg->kind].counted ? (struct memcg_page *)pg : NULL;
+	/* By a stale address it may become anything this moment: tryget, then look again. */
+	return pg && kind_table[atomic_load(&pg->kind)].counted ? (struct memcg_page *)pg : NULL;
 }
 
 struct memcg_page *memcg_page_get(struct memcg_page *page)
