@@ -9,6 +9,7 @@
 
 void *memcg__stock;
 HOOK_DEFINE(stock_putting);
+HOOK_DEFINE(stock_leaving);
 u32 memcg__stock_cap = STOCK_CAP_MAX;
 
 static struct lock stock_lock = LOCK_INIT(RANK_STOCK);
@@ -88,12 +89,16 @@ static void leave_there(unsigned cpu, u32 handle)
 
 	lock_acquire(&stock_lock);
 	if (pcpu_stop(&a->head, cpu)) {
-		if (PCPU_TAG(atomic_load(at)) == handle)
+		if (PCPU_TAG(atomic_load(at)) == handle) {
+			HOOK(stock_leaving);
 			word = pcpu_swap(&a->head, at, 0);
+		}
 		pcpu_start(&a->head);
 	}
 	lock_release(&stock_lock);
-	charge_fold(handle, (u32)word);
+	/* With the portable back end a put that was under way may have been first: then ours has
+	 * been folded by it, and this is somebody else's. */
+	charge_fold(PCPU_TAG(word), PCPU_VALUE(word));
 }
 
 void stock_leave(u32 handle)

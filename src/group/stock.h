@@ -49,6 +49,7 @@ __hidden_ u64 stock_sum(struct memcg *top);   /* held for the subtree now */
 __hidden_ void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg);
 /* What remains of a batch, or of a free that found no room: into this CPU's word, or folded. */
 __hidden_ void stock_put(u32 handle, u32 bytes, bool evict);
+HOOK_DECLARE(stock_leaving); /* another CPU's word has been read, and not yet taken */
 HOOK_DECLARE(stock_putting); /* the handle lives, the word has been read, and not yet written */
 __hidden_ u32 stock_batch(u32 handle); /* how much to charge ahead now */
 /* Charged bytes go back to the counters: charge.c. */

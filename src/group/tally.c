@@ -8,6 +8,7 @@
 #include "sync/lock.h"
 
 void *tally_areas;
+HOOK_DEFINE(tally_ending);
 
 static struct lock tally_lock = LOCK_INIT(RANK_TALLY); /* who stops a CPU */
 
@@ -142,8 +143,12 @@ static bool end_there(unsigned cpu, u32 handle)
 
 	if (!pcpu_stop(&a->head, cpu))
 		return false;
-	if (holds(cpu, handle, &word))
-		deliver(handle, delta_of(pcpu_swap(&a->head, &a->word[handle % TALLY_SLOTS], 0)));
+	if (holds(cpu, handle, &word)) {
+		HOOK(tally_ending);
+		/* Not always what was read: as in leave_there, stock.c. */
+		word = pcpu_swap(&a->head, &a->word[handle % TALLY_SLOTS], 0);
+		deliver(PCPU_TAG(word), delta_of(word));
+	}
 	pcpu_start(&a->head);
 	return true;
 }

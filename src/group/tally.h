@@ -16,6 +16,7 @@
 #ifndef MEMCG_GROUP_TALLY_H
 #define MEMCG_GROUP_TALLY_H
 
+#include "base/hook.h"
 #include "count/stat.h"
 #include "sync/percpu_fast.h"
 
@@ -34,6 +35,8 @@ struct tally_area {
 _Static_assert(sizeof(struct tally_area) <= (1u << TALLY_SHIFT), "one page holds a CPU's words");
 
 extern __hidden_ void *tally_areas; /* constant after tally_init */
+
+HOOK_DECLARE(tally_ending); /* another CPU's word has been read, and not yet taken */
 
 __hidden_ int tally_init(void);
 __hidden_ void tally_after_fork(void);

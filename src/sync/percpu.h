@@ -18,7 +18,8 @@
  * commit; another CPU's word may be touched only after pcpu_stop(cpu), which
  * makes every sequence on that CPU fail (they see `stopped`) and restarts those under way
  * (membarrier RSEQ). With the portable back end every operation is one
- * compare-and-swap and stopping only turns new operations away.
+ * compare-and-swap and stopping only turns new operations away: one that is under way may still
+ * change the word after it was read, so what counts is what pcpu_swap returns, tag and all.
  * Reading a word (a report) is a plain atomic load at any time.
  */
 #ifndef MEMCG_SYNC_PERCPU_H

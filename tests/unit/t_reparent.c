@@ -5,6 +5,7 @@
  */
 #include "alloc_fixture.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <memcg.h>
@@ -444,6 +445,106 @@ static void late_updates(void)
 	closes();
 }
 
+#ifdef MEMCG_DEBUG
+/* ---- a put that a stopped CPU finds under way (portable back end) ---- */
+
+static struct memcg *rival;   /* its words have going's places */
+static struct pcpu_area *was; /* of the CPU that holds them; another does the destroying */
+
+static bool on_cpu(unsigned cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return !sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* As somebody who looked at `stopped` before it was set, and comes to his exchange now. */
+static void start_once(void)
+{
+	*at = NULL;
+	was->stopped = 0;
+	CHECK(on_cpu(0));
+}
+
+static void stop_again(void)
+{
+	CHECK(on_cpu(1));
+	was->stopped = 1;
+}
+
+static void put_in_between(void)
+{
+	start_once();
+	CHECK(charge_bytes(rival->handle->index, 12000, 0));
+	stock_put(rival->handle->index, 12000, true);
+	stop_again();
+}
+
+static void tally_in_between(void)
+{
+	start_once();
+	CHECK(charge_bytes(rival->handle->index, 8192, 0));
+	tally_add(rival->handle->index, 8192);
+	stop_again();
+}
+
+/* False: this machine has one CPU. going and rival share the places of their words on the first. */
+static bool make_rivals(void)
+{
+	make_family();
+	if (pcpu_count < 2 || !on_cpu(1) || !on_cpu(0))
+		return false;
+	for (unsigned i = 0; i < STOCK_SLOTS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "rival%u", i);
+		CHECK((rival = memcg_create(NULL, name)));
+	}
+	return (rival->handle->index - h->index) % STOCK_SLOTS == 0;
+}
+
+static void rival_in_stock(void)
+{
+	if (!make_rivals())
+		return;
+	CHECK(charge(h->index, 100)); /* and a batch, which waits on this CPU */
+	memcg_get(going);
+	at = &hook_stock_leaving;
+	*at = put_in_between;
+	was = memcg__stock;
+	CHECK(on_cpu(1) && !memcg_destroy(going) && !*at);
+	CHECK(handle_bytes(h) == 100 && memcg_current(top) == 100);
+	CHECK(handle_bytes(rival->handle) == memcg_current(rival));
+	CHECK(!memcg_current(rival) && !counter_underflows);
+	uncharge(h->index, 100);
+	memcg_put(going);
+	closes();
+}
+
+static void rival_in_tally(void)
+{
+	struct memcg_charge *c;
+
+	if (!make_rivals())
+		return;
+	CHECK((c = memcg_charge(going, 100)));
+	memcg_get(going);
+	was = tally_areas;
+	at = &hook_tally_ending;
+	*at = tally_in_between;
+	CHECK(on_cpu(1) && tally_end(h->index) && !*at);
+	CHECK(external(going) == 100 && external(rival) == 8192);
+	tally_sub(rival->handle->index, 8192);
+	uncharge_bytes(rival->handle->index, 8192);
+	memcg_uncharge(c);
+	CHECK(!external(going) && !external(rival));
+	memcg_put(going);
+	closes();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +556,7 @@ int main(void)
 		PAGE_TEST(between_look_and_fold),  PAGE_TEST(between_batch_and_stock),
 		PAGE_TEST(between_look_and_stock), PAGE_TEST(used_when_redirected),
 		PAGE_TEST(used_when_offline),	   PAGE_TEST(stock_arrives_when_offline),
+		PAGE_TEST(rival_in_stock),	   PAGE_TEST(rival_in_tally),
 #endif
 	};
 
