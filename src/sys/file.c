@@ -2,21 +2,13 @@
 #include "sys/file.h"
 
 #include "sys/fault.h"
+#include "sys/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* The call's result as -errno; errno as it was before. */
-static ssize_t result(long r, int saved)
-{
-	if (r == -1)
-		r = -errno;
-	errno = saved;
-	return r;
-}
 
 int sys_open(const char *path, int flags, unsigned mode)
 {
@@ -26,7 +18,8 @@ int sys_open(const char *path, int flags, unsigned mode)
 	if (sys_fault(SYS_FAULT_OPEN))
 		return -EMFILE;
 	do
-		fd = result(syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode), saved);
+		fd = sys_result(syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode),
+				saved);
 	while (fd == -EINTR);
 	return (int)fd;
 }
@@ -46,7 +39,7 @@ static ssize_t read_once(int fd, void *buf, size_t n)
 
 	if (sys_fault(SYS_FAULT_READ))
 		return -EIO;
-	return result(syscall(SYS_read, fd, buf, n), saved);
+	return sys_result(syscall(SYS_read, fd, buf, n), saved);
 }
 
 ssize_t sys_read_full(int fd, void *buf, size_t n)
@@ -73,7 +66,7 @@ static ssize_t pread_once(int fd, void *buf, size_t n, u64 offset)
 
 	if (sys_fault(SYS_FAULT_READ))
 		return -EIO;
-	return result(syscall(SYS_pread64, fd, buf, n, offset), saved);
+	return sys_result(syscall(SYS_pread64, fd, buf, n, offset), saved);
 }
 
 ssize_t sys_pread_full(int fd, void *buf, size_t n, u64 offset)
@@ -100,7 +93,7 @@ static ssize_t write_once(int fd, const void *buf, size_t n)
 
 	if (sys_fault(SYS_FAULT_WRITE))
 		return -ENOSPC;
-	return result(syscall(SYS_write, fd, buf, n), saved);
+	return sys_result(syscall(SYS_write, fd, buf, n), saved);
 }
 
 int sys_write_full(int fd, const void *buf, size_t n)
@@ -127,7 +120,7 @@ static ssize_t pwrite_once(int fd, const void *buf, size_t n, u64 offset)
 
 	if (sys_fault(SYS_FAULT_PWRITEV))
 		return -ENOSPC;
-	return result(syscall(SYS_pwrite64, fd, buf, n, offset), saved);
+	return sys_result(syscall(SYS_pwrite64, fd, buf, n, offset), saved);
 }
 
 int sys_pwrite_full(int fd, const void *buf, size_t n, u64 offset)
@@ -154,14 +147,14 @@ int sys_fsync(int fd)
 
 	if (sys_fault(SYS_FAULT_FSYNC))
 		return -EIO;
-	return (int)result(syscall(SYS_fsync, fd), saved);
+	return (int)sys_result(syscall(SYS_fsync, fd), saved);
 }
 
 int sys_open_flags(int fd)
 {
 	int saved = errno;
 
-	return (int)result(syscall(SYS_fcntl, fd, F_GETFL), saved);
+	return (int)sys_result(syscall(SYS_fcntl, fd, F_GETFL), saved);
 }
 
 int sys_eventfd(void)
@@ -170,7 +163,7 @@ int sys_eventfd(void)
 
 	if (sys_fault(SYS_FAULT_EVENTFD))
 		return -EMFILE;
-	return (int)result(syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), saved);
+	return (int)sys_result(syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK), saved);
 }
 
 int sys_dup(int fd)
@@ -179,7 +172,7 @@ int sys_dup(int fd)
 
 	if (sys_fault(SYS_FAULT_DUP))
 		return -EMFILE;
-	return (int)result(syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0), saved);
+	return (int)sys_result(syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0), saved);
 }
 
 int sys_eventfd_signal(int fd)

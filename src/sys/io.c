@@ -4,6 +4,7 @@
 #include "sys/clock.h"
 #include "sys/fault.h"
 #include "sys/file.h"
+#include "sys/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-/* The call's result as -errno; errno as it was before. */
-static ssize_t result(long r, int saved)
-{
-	if (r == -1)
-		r = -errno;
-	errno = saved;
-	return r;
-}
 
 /* ---- opening ---- */
 
@@ -66,7 +58,7 @@ int sys_file_info(int fd, struct sys_file_info *info)
 
 	if (sys_fault(SYS_FAULT_STAT))
 		return -EIO;
-	err = (int)result(fstat(fd, &st), saved);
+	err = (int)sys_result(fstat(fd, &st), saved);
 	if (err)
 		return err;
 	*info = (struct sys_file_info){
@@ -92,7 +84,7 @@ int sys_lock_file(int fd)
 
 	if (sys_fault(SYS_FAULT_LOCK))
 		return -EAGAIN;
-	return (int)result(syscall(SYS_fcntl, fd, F_OFD_SETLK, &whole), saved);
+	return (int)sys_result(syscall(SYS_fcntl, fd, F_OFD_SETLK, &whole), saved);
 }
 
 int sys_direct(int fd, bool on)
@@ -101,11 +93,11 @@ int sys_direct(int fd, bool on)
 
 	if (on && sys_fault(SYS_FAULT_DIRECT))
 		return -EINVAL;
-	flags = (int)result(syscall(SYS_fcntl, fd, F_GETFL), saved);
+	flags = (int)sys_result(syscall(SYS_fcntl, fd, F_GETFL), saved);
 	if (flags < 0)
 		return flags;
 	flags = on ? flags | O_DIRECT : flags & ~O_DIRECT;
-	return (int)result(syscall(SYS_fcntl, fd, F_SETFL, flags), saved);
+	return (int)sys_result(syscall(SYS_fcntl, fd, F_SETFL, flags), saved);
 }
 
 /* ---- space ---- */
@@ -117,7 +109,7 @@ int sys_allocate(int fd, u64 offset, u64 len)
 	if (sys_fault(SYS_FAULT_ALLOCATE))
 		return -ENOSPC;
 	do
-		err = (int)result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
+		err = (int)sys_result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
 	while (err == -EINTR);
 	return err;
 }
@@ -127,7 +119,7 @@ u64 sys_file_size_limit(void)
 	int saved = errno;
 	struct rlimit limit;
 
-	if (result(syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit), saved))
+	if (sys_result(syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit), saved))
 		return UINT64_MAX;
 	return limit.rlim_cur;
 }
@@ -167,7 +159,7 @@ static ssize_t write_some(int fd, const struct transfer *t, u64 offset)
 
 	if (sys_fault(SYS_FAULT_PWRITEV))
 		return -ENOSPC;
-	return result(syscall(SYS_pwritev, fd, t->at, t->left, offset, 0L), saved);
+	return sys_result(syscall(SYS_pwritev, fd, t->at, t->left, offset, 0L), saved);
 }
 
 int sys_write_pages(int fd, const void *const pages[], unsigned n, u64 offset)
@@ -196,7 +188,7 @@ static ssize_t read_some(int fd, const struct transfer *t, u64 offset)
 
 	if (sys_fault(SYS_FAULT_PREADV))
 		return -EIO;
-	return result(syscall(SYS_preadv, fd, t->at, t->left, offset, 0L), saved);
+	return sys_result(syscall(SYS_preadv, fd, t->at, t->left, offset, 0L), saved);
 }
 
 int sys_read_pages(int fd, void *const pages[], unsigned n, u64 offset)

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "sys/fault.h"
 #include "sys/file.h"
+#include "sys/result.h"
 
 #include <errno.h>
 #include <linux/falloc.h>
@@ -24,15 +25,6 @@
 #define MFD_NOEXEC_SEAL 8u
 #endif
 
-/* The call's result as -errno; errno as it was before. */
-static long result(long r, int saved)
-{
-	if (r == -1)
-		r = -errno;
-	errno = saved;
-	return r;
-}
-
 int sys_memfd(u64 size)
 {
 	int saved = errno;
@@ -41,12 +33,12 @@ int sys_memfd(u64 size)
 	if (sys_fault(SYS_FAULT_MEMFD))
 		return (int)fd;
 	/* Linux 6.3 warns once about one that does not say whether it may be executed. */
-	fd = result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC | MFD_NOEXEC_SEAL), saved);
+	fd = sys_result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC | MFD_NOEXEC_SEAL), saved);
 	if (fd == -EINVAL)
-		fd = result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC), saved);
+		fd = sys_result(syscall(SYS_memfd_create, "memcg", MFD_CLOEXEC), saved);
 	if (fd < 0)
 		return (int)fd;
-	err = result(syscall(SYS_ftruncate, (int)fd, size), saved);
+	err = sys_result(syscall(SYS_ftruncate, (int)fd, size), saved);
 	if (err < 0) {
 		sys_close((int)fd);
 		return (int)err;
@@ -71,9 +63,9 @@ int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset)
 
 	if (sys_fault(SYS_FAULT_WINDOW))
 		return -ENOMEM;
-	r = result(syscall(SYS_mmap, at, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
-			   offset),
-		   saved);
+	r = sys_result(syscall(SYS_mmap, at, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
+			       offset),
+		       saved);
 	if (r < 0 && r > -4096)
 		return (int)r;
 	advise(at, len);
@@ -83,9 +75,10 @@ int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset)
 int sys_unreserve_shared(void *at, size_t len)
 {
 	int saved = errno;
-	long r = result(syscall(SYS_mmap, at, len, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L),
-			saved);
+	long r =
+		sys_result(syscall(SYS_mmap, at, len, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L),
+			   saved);
 
 	return r < 0 && r > -4096 ? (int)r : 0;
 }
@@ -96,7 +89,7 @@ int sys_punch(int fd, u64 offset, u64 len)
 
 	if (sys_fault(SYS_FAULT_PUNCH))
 		return -EIO;
-	return (int)result(
+	return (int)sys_result(
 		syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len),
 		saved);
 }
@@ -109,7 +102,7 @@ int sys_fill(int fd, u64 offset, u64 len)
 	if (sys_fault(SYS_FAULT_FILL))
 		return -ENOSPC;
 	do
-		r = result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
+		r = sys_result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
 	while (r == -EINTR);
 	return (int)r;
 }
@@ -119,7 +112,7 @@ u64 sys_file_memory(int fd)
 	int saved = errno;
 	struct stat st;
 
-	if (result(syscall(SYS_fstat, fd, &st), saved) < 0)
+	if (sys_result(syscall(SYS_fstat, fd, &st), saved) < 0)
 		return 0;
 	return (u64)st.st_blocks * 512;
 }
@@ -136,7 +129,7 @@ static int zap_vector(const struct span *spans, unsigned n)
 
 	if (sys_fault(SYS_FAULT_ZAP))
 		return -ENOSYS;
-	pidfd = result(syscall(SYS_pidfd_open, (int)syscall(SYS_getpid), 0), saved);
+	pidfd = sys_result(syscall(SYS_pidfd_open, (int)syscall(SYS_getpid), 0), saved);
 	if (pidfd < 0)
 		return (int)pidfd;
 	while (at < n && r >= 0) {
@@ -147,9 +140,9 @@ static int zap_vector(const struct span *spans, unsigned n)
 			iov[i] = (struct iovec){spans[at + i].at, spans[at + i].len};
 			len += spans[at + i].len;
 		}
-		r = result(syscall(SYS_process_madvise, (int)pidfd, iov, (size_t)batch,
-				   MADV_DONTNEED, 0u),
-			   saved);
+		r = sys_result(syscall(SYS_process_madvise, (int)pidfd, iov, (size_t)batch,
+				       MADV_DONTNEED, 0u),
+			       saved);
 		if (r >= 0 && (size_t)r != len)
 			r = -EAGAIN; /* part of it: the caller does all of it again, singly */
 		at += batch;
@@ -164,7 +157,7 @@ static int zap_one(const struct span *s)
 	long r;
 
 	do
-		r = result(syscall(SYS_madvise, s->at, s->len, MADV_DONTNEED), saved);
+		r = sys_result(syscall(SYS_madvise, s->at, s->len, MADV_DONTNEED), saved);
 	while (r == -EINTR || r == -EAGAIN);
 	return (int)r;
 }

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "sys/fault.h"
 #include "sys/file.h"
+#include "sys/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,16 +30,16 @@ int sys_pagemap(void)
 {
 	struct region one;
 	struct scan s = {.size = sizeof(s), .regions = (u64)&one, .nr_regions = 1};
-	int fd = sys_open("/proc/self/pagemap", O_RDONLY, 0), saved = errno, err;
+	int fd = sys_open("/proc/self/pagemap", O_RDONLY, 0), saved = errno;
+	long got;
 
 	if (fd < 0)
 		return fd;
-	if (!syscall(SYS_ioctl, fd, SCAN, &s))
+	got = sys_result(syscall(SYS_ioctl, fd, SCAN, &s), saved);
+	if (!got)
 		return fd;
-	err = -errno;
-	errno = saved;
 	sys_close(fd);
-	return err;
+	return (int)got;
 }
 
 static void set_bits(u64 *bits, uintptr_t at, const struct region *r)
@@ -67,13 +68,10 @@ int sys_unwritten(int pagemap, uintptr_t at, u32 n, u64 *bits)
 	if (sys_fault(SYS_FAULT_PAGEMAP))
 		return -ENOMEM;
 	for (; s.start < s.end; s.start = s.walk_end) {
-		long got = syscall(SYS_ioctl, pagemap, SCAN, &s);
+		long got = sys_result(syscall(SYS_ioctl, pagemap, SCAN, &s), saved);
 
-		if (got < 0) {
-			got = -errno;
-			errno = saved;
+		if (got < 0)
 			return (int)got;
-		}
 		for (long i = 0; i < got; i++)
 			set_bits(bits, at, &found[i]);
 	}

@@ -8,6 +8,7 @@
 
 #include "sys/fault.h"
 #include "sys/file.h"
+#include "sys/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +31,8 @@
 static int call(int fd, unsigned long what, void *arg)
 {
 	int saved = errno;
-	long r = syscall(SYS_ioctl, fd, what, arg);
 
-	if (r == -1)
-		r = -errno;
-	errno = saved;
-	return (int)r;
+	return (int)sys_result(syscall(SYS_ioctl, fd, what, arg), saved);
 }
 
 int sys_uffd(unsigned flags)
@@ -48,12 +45,9 @@ int sys_uffd(unsigned flags)
 		return -EPERM;
 	if (flags & UFFD_ASYNC)
 		api.features |= FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED;
-	fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	if (fd < 0) {
-		err = -errno;
-		errno = saved;
-		return err;
-	}
+	fd = sys_result(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY), saved);
+	if (fd < 0)
+		return (int)fd;
 	err = call((int)fd, UFFDIO_API, &api);
 	if (!err)
 		return (int)fd;
