@@ -138,7 +138,7 @@ inline mark_bare(i)
 #endif
 }
 
-/* shared_pop(), mark_owner(), slab_vector(). Until it is published the vector is the holder's. */
+/* shared_pop(), slab_set_payer(), slab_vector(). Until it is published the vector is the holder's. */
 inline shared_alloc(i)
 {
 	charged++;

@@ -52,6 +52,8 @@ __hidden_ int object_recharge(void *object, u32 from, u32 to, bool charged);
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */
 __hidden_ bool charge_pages(u32 handle, u64 n, unsigned flags);
 __hidden_ void uncharge_pages(u32 handle, u64 n);
+/* The same for page_ops: one for all kinds, so that a batch of them is one update. */
+__hidden_ void pages_uncharge(struct handle *h, u64 bytes);
 
 extern __hidden_ const struct reclaim_source held_slabs;
 

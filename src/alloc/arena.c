@@ -48,18 +48,6 @@ static bool refill_locked(struct heap *h, unsigned class)
 	return true;
 }
 
-/* The slot's payer, in a vector that comes with the slab's first object that has one. */
-static bool mark_locked(struct page *pg, unsigned slot, u32 handle)
-{
-	struct objcgs *v = page_objcgs(pg);
-
-	if (!v && handle)
-		v = slab_vector(pg, true);
-	if (v)
-		atomic_store(&v->entry[slot], handle ? handle : OWNER_NOBODY);
-	return v || !handle;
-}
-
 static void *take_locked(struct arena *a, unsigned class, u32 handle)
 {
 	struct heap *h = a->heap;
@@ -77,7 +65,7 @@ static void *take_locked(struct arena *a, unsigned class, u32 handle)
 		p = heap_take(h, class, &slot);
 		BUG_ON(!p);
 	}
-	if (likely(mark_locked(h->bin[class].slab, slot, handle)))
+	if (likely(slab_set_payer(h->bin[class].slab, slot, handle)))
 		return p;
 	heap_give(h, h->bin[class].slab, slot, slab_drop);
 	return NULL;
@@ -113,7 +101,7 @@ void *arena_alloc(struct arena *a, u32 handle, size_t size)
 /* --- giving back ------------------------------------------------------------------ */
 
 /* Whoever pays for slot i now; ends the process when nobody has it. */
-static u32 unmark_locked(struct page *pg, unsigned i, const void *p)
+static u32 unslab_set_payer(struct page *pg, unsigned i, const void *p)
 {
 	struct objcgs *v = page_objcgs(pg);
 	u32 owner;
@@ -141,7 +129,7 @@ void arena_free(struct arena *a, void *p)
 		return;
 	}
 	cost = slab_cost(pg->slab.size);
-	owner = unmark_locked(pg, i, p);
+	owner = unslab_set_payer(pg, i, p);
 	heap_give(a->heap, pg, i, slab_drop); /* the slab may be gone after this */
 	leave(a, self);
 	if (owner > OWNER_NOBODY)

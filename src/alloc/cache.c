@@ -123,27 +123,14 @@ static unsigned first_free(const struct page *pg)
 	return w * 64 + bit_first(slab_idle(pg)[w]);
 }
 
-/* Before the slot is taken, so that there is nothing to undo. False: no memory for a vector. */
-static bool mark_locked(struct page *pg, unsigned i, u32 handle)
-{
-	struct objcgs *v = page_objcgs(pg);
-
-	if (!v && handle) {
-		v = slab_vector(pg, true); /* the lock makes us the holder: its bits are right */
-		if (!v)
-			return false;
-	}
-	if (v)
-		atomic_store(&v->entry[i], handle ? handle : OWNER_NOBODY);
-	return true;
-}
-
 static void *take_locked(struct memcg_cache *c, struct page *pg, u32 handle)
 {
 	struct slab_local *l = slab_local(pg);
 	unsigned i = first_free(pg);
 
-	if (!mark_locked(pg, i, handle))
+	/* Before the slot is taken, so that there is nothing to undo. The lock makes us the holder:
+	 * the bits that a vector is made from are right. */
+	if (!slab_set_payer(pg, i, handle))
 		return NULL;
 	atomic_store(&l->idle[i / 64], l->idle[i / 64] & ~BIT(i % 64)); /* owner look-ups read it */
 	slab_free_bits(pg)[i / 64] &= ~BIT(i % 64);

@@ -44,14 +44,14 @@ static void kmem_leave(struct handle *h, unsigned kind, u64 bytes)
 	stat_add(h->index, kind_item[kind], -(s64)bytes);
 }
 
-static void kmem_uncharge(struct handle *h, u64 bytes)
+void pages_uncharge(struct handle *h, u64 bytes)
 {
 	uncharge_pages(h->index, bytes);
 }
 
 void pages_ops_init(void)
 {
-	static const struct page_ops kmem = {.leave = kmem_leave, .uncharge = kmem_uncharge};
+	static const struct page_ops kmem = {.leave = kmem_leave, .uncharge = pages_uncharge};
 
 	page_ops[PAGE_LARGE] = page_ops[PAGE_BUFFER] = page_ops[PAGE_TABLE] = kmem;
 	page_ops[PAGE_STACK] = kmem;

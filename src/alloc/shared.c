@@ -44,18 +44,6 @@ static void *shared_take(struct thread *t, unsigned class, unsigned *slot)
 	return p;
 }
 
-/* The slot's payer; a bare slab gets its vector with its first owned object. False: no memory. */
-static bool mark_owner(struct page *pg, unsigned slot, u32 handle)
-{
-	struct objcgs *v = page_objcgs(pg);
-
-	if (!v && handle)
-		v = slab_vector(pg, true);
-	if (v)
-		atomic_store(&v->entry[slot], handle ? handle : OWNER_NOBODY);
-	return v || !handle;
-}
-
 static void *shared_pop(struct thread *t, unsigned class, u32 handle)
 {
 	unsigned slot = 0;
@@ -63,7 +51,7 @@ static void *shared_pop(struct thread *t, unsigned class, u32 handle)
 
 	if (unlikely(handle && t->mode)) /* its slab is not bare any more, parked slots must be */
 		heap_unpark(&t->shared, slab_drop);
-	if (p && unlikely(!mark_owner(t->shared.bin[class].slab, slot, handle))) {
+	if (p && unlikely(!slab_set_payer(t->shared.bin[class].slab, slot, handle))) {
 		heap_give(&t->shared, t->shared.bin[class].slab, slot, slab_drop);
 		return NULL;
 	}

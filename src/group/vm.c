@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "group/owner.h"
+
 #include "group/charge.h"
 
 /* --- coming and going ------------------------------------------------------------- */
@@ -122,6 +124,15 @@ void group_vm_event(struct memcg *cg, enum vm_event event, u64 n)
 {
 	for (; cg; cg = cg->parent)
 		atomic_add_relaxed(&cg->vm->event[event], n);
+}
+
+void page_vm_event(const struct page *pg, enum vm_event event)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	group_vm_event(page_memcg_rcu(pg), event, 1);
+	rcu_read_unlock(self);
 }
 
 void group_swap_event(struct memcg *cg, enum swap_event event)

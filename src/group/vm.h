@@ -69,6 +69,8 @@ __hidden_ void group_swap_limits(struct memcg *cg);
 __hidden_ void group_vm_offline(struct memcg *cg);
 __hidden_ void group_vm_sink(struct memcg *cg, const s64 delta[STAT_NR]);
 __hidden_ void group_vm_event(struct memcg *cg, enum vm_event event, u64 n);
+/* The same at the group that pays for the page now; the caller holds the page. */
+__hidden_ void page_vm_event(const struct page *pg, enum vm_event event);
 __hidden_ void group_swap_event(struct memcg *cg, enum swap_event event);
 
 /* The item of memory.stat that says how long a list is. */

@@ -230,6 +230,21 @@ __hidden_ u64 hollow_settled(struct page *pg);
 __hidden_ struct objcgs *slab_vector(struct page *pg, bool holder);
 HOOK_DECLARE(vector_installed); /* convert.c: it can be seen, and nothing was done since */
 HOOK_DECLARE(vector_made);	/* convert.c: filled in, and the hold is marked; not installed */
+/*
+ * The payer of a slot that its holder hands out; a bare slab gets its vector with its first owned
+ * object. handle 0: nobody's. False: no memory, nothing changed.
+ */
+static inline bool slab_set_payer(struct page *pg, unsigned slot, u32 handle)
+{
+	struct objcgs *v = page_objcgs(pg);
+
+	if (!v && handle)
+		v = slab_vector(pg, true);
+	if (v)
+		atomic_store(&v->entry[slot], handle ? handle : OWNER_NOBODY);
+	return v || !handle;
+}
+
 /* Own slab with exceptions: entries fall back to the handle it is charged to. True: *v is ours,
  * new. */
 __hidden_ bool slab_exceptions(struct page *pg, struct handle *h, u32 index, struct objcgs **v);

@@ -246,7 +246,7 @@ static void unmap_block(struct window *w, u32 i, u32 n)
 void pages_unmap(struct window *w, u32 i, u32 n)
 {
 	for (u32 end = i + n, step; i < end; i += step) {
-		step = MIN(BLOCK_PAGES - i % BLOCK_PAGES, end - i);
+		step = block_step(i, end);
 		unmap_block(w, i, step);
 		dirty_after_cut(w, i, step);
 	}

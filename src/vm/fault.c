@@ -67,14 +67,22 @@ static bool stands(struct window *w, struct page *t, u32 i)
 	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
 }
 
-static int map_page(struct window *w, struct page *t, u32 i, bool write)
+static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
 {
-	struct page *pg = window_page(w, i);
+	for (u32 k = i; k < i + n; k++)
+		if (!stands(w, t, k))
+			return false;
+	return true;
+}
+
+/* n locked pages that have memory. */
+static int map_run(struct window *w, struct page *t, u32 i, u32 n, bool noticed)
+{
 	int err = -EFAULT;
 
 	table_lock(t);
-	if (stands(w, t, i))
-		err = map_locked(w, t, i, 1, pg->kind == PAGE_FILE && !write);
+	if (all_stand(w, t, i, n))
+		err = map_locked(w, t, i, n, noticed);
 	table_unlock(t);
 	return err;
 }
@@ -119,24 +127,14 @@ static bool still_resident(struct window *w, u32 i, u32 n)
 	return true;
 }
 
-static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
-{
-	for (u32 k = i; k < i + n; k++)
-		if (!stands(w, t, k))
-			return false;
-	return true;
-}
-
 /* Page i is locked and resident: it is mapped, with its neighbours where that is easy. */
 static int map_around(struct window *w, struct page *t, u32 i)
 {
 	u32 first, n = lock_around(w, t, i, &first);
 	int err = -EFAULT;
 
-	table_lock(t);
-	if (n > 1 && still_resident(w, first, n) && all_stand(w, t, first, n))
-		err = map_locked(w, t, first, n, window_page(w, i)->kind == PAGE_FILE);
-	table_unlock(t);
+	if (n > 1 && still_resident(w, first, n))
+		err = map_run(w, t, first, n, window_page(w, i)->kind == PAGE_FILE);
 	for (u32 k = first; k < first + n; k++)
 		if (k != i)
 			page_unlock(window_page(w, k));
@@ -147,13 +145,9 @@ static int map_around(struct window *w, struct page *t, u32 i)
 
 static void count_fault(struct page *pg, bool major)
 {
-	struct rcu_reader *self = self_rcu();
-
-	rcu_read_lock(self);
-	group_vm_event(page_memcg_rcu(pg), VM_FAULT, 1);
+	page_vm_event(pg, VM_FAULT);
 	if (major)
-		group_vm_event(page_memcg_rcu(pg), VM_MAJFAULT, 1);
-	rcu_read_unlock(self);
+		page_vm_event(pg, VM_MAJFAULT);
 }
 
 /* The first use of a page of a file says nothing: much is read once. */
@@ -193,7 +187,7 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 	dirty_before_map(w, i);
 	err = was_in && !(flags & (FAULT_PIN | FAULT_WRITE)) ? map_around(w, t, i) : -EFAULT;
 	if (err)
-		err = map_page(w, t, i, flags & FAULT_WRITE);
+		err = map_run(w, t, i, 1, pg->kind == PAGE_FILE && !(flags & FAULT_WRITE));
 	if (!was_in)
 		page_enlist(pg);
 	if (err)
@@ -259,17 +253,6 @@ static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
 	return true;
 }
 
-static int run_map(struct window *w, struct page *t, u32 i, u32 n)
-{
-	int err = -EFAULT;
-
-	table_lock(t);
-	if (all_stand(w, t, i, n))
-		err = map_locked(w, t, i, n, w->object->kind == OBJECT_FILE);
-	table_unlock(t);
-	return err;
-}
-
 /* A locked run, all new or all in memory: brought in, mapped, on its list. -EAGAIN: page by page.
  */
 static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
@@ -282,7 +265,7 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer,
 		return -EAGAIN;
 	if (fresh)
 		pages_enlist(w->object, w->offset + i, n);
-	if (run_map(w, t, i, n))
+	if (map_run(w, t, i, n, w->object->kind == OBJECT_FILE))
 		return -EAGAIN;
 	for (u32 k = i; k < i + n; k++) {
 		if (flags & FAULT_PIN)
@@ -330,7 +313,7 @@ static int fault_some(struct window *w, u32 i, u32 n, u32 payer, unsigned flags)
 	t = table_need(block_at(window_address(w, i)), payer);
 	if (!t)
 		return -ENOMEM;
-	n = MIN(MIN(n, BLOCK_PAGES - i % BLOCK_PAGES), RUN_MAX);
+	n = MIN(block_step(i, i + n), RUN_MAX);
 	if (w->object->kind != OBJECT_FILE)
 		got = fault_run(w, t, i, n, payer, flags);
 	if (got != -EAGAIN)

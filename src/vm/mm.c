@@ -181,12 +181,6 @@ static void tell_pages(struct page *t, u32 slot, u32 n)
 	table_unlock(t);
 }
 
-/* [i, i + n) of a window, in its blocks; the last one may be short. */
-static u32 step_of(u32 i, u32 end)
-{
-	return MIN(BLOCK_PAGES - i % BLOCK_PAGES, end - i);
-}
-
 static bool is_whole(const struct window *w, u32 i, u32 n)
 {
 	return !(i % BLOCK_PAGES) && n == MIN(BLOCK_PAGES, w->npages - i);
@@ -215,7 +209,7 @@ static u32 mark(struct window *w, u32 i, u32 end)
 	u32 fresh = 0;
 
 	for (u32 step; i < end; i += step) {
-		step = step_of(i, end);
+		step = block_step(i, end);
 		fresh += mark_block(w, i, step);
 	}
 	return fresh;
@@ -226,7 +220,7 @@ static void tell(struct window *w, u32 i, u32 end)
 	for (u32 step; i < end; i += step) {
 		struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
 
-		step = step_of(i, end);
+		step = block_step(i, end);
 		if (t)
 			tell_pages(t, i % BLOCK_PAGES, step);
 	}
@@ -239,7 +233,7 @@ static bool tables_for_holes(struct window *w, u32 i, u32 end)
 	u32 last = ALIGN_DOWN(end - 1, BLOCK_PAGES);
 	bool there = true;
 
-	if (!is_whole(w, i, step_of(i, end)))
+	if (!is_whole(w, i, block_step(i, end)))
 		there = table_need(block_at(window_address(w, i)), payer->index);
 	if (there && last > i && !is_whole(w, last, end - last))
 		there = table_need(block_at(window_address(w, last)), payer->index);

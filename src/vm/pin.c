@@ -86,34 +86,40 @@ int memcg_pin(const void *addr, size_t length)
 
 /* --- system calls ----------------------------------------------------------------------- */
 
+/* Any buffer: one that is not managed needs nothing. False: errno. */
+static bool io_begin(const void *buf, size_t n)
+{
+	int err = window_has(buf) ? memcg_pin(buf, n) : 0;
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+static void io_end(const void *buf, size_t n)
+{
+	if (window_has(buf))
+		memcg_unpin(buf, n);
+}
+
 ssize_t memcg_io_read(int fd, void *buf, size_t n)
 {
-	bool managed = window_has(buf);
-	int err = managed ? memcg_pin(buf, n) : 0;
 	ssize_t r;
 
-	if (err) {
-		errno = -err;
+	if (!io_begin(buf, n))
 		return -1;
-	}
 	r = read(fd, buf, n);
-	if (managed)
-		memcg_unpin(buf, n);
+	io_end(buf, n);
 	return r;
 }
 
 ssize_t memcg_io_write(int fd, const void *buf, size_t n)
 {
-	bool managed = window_has(buf);
-	int err = managed ? memcg_pin(buf, n) : 0;
 	ssize_t r;
 
-	if (err) {
-		errno = -err;
+	if (!io_begin(buf, n))
 		return -1;
-	}
 	r = write(fd, buf, n);
-	if (managed)
-		memcg_unpin(buf, n);
+	io_end(buf, n);
 	return r;
 }

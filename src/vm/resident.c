@@ -86,11 +86,6 @@ static void settle(struct object *o, struct page *pg, u32 index)
 	page_thaw(pg);
 }
 
-static void mark(struct page *pg, u32 handle)
-{
-	page_set_objcg(pg, handle_of(handle), 0);
-}
-
 /* Charged, but what was to come into its memory did not: part of it may have. */
 static void unsettle(struct page *pg)
 {
@@ -105,29 +100,14 @@ bool page_charge(u32 handle)
 
 void page_settle(struct object *o, u32 index, u32 handle)
 {
-	object_page(o, index)->managed.entry = 0;
-	mark(object_page(o, index), handle);
-	settle(o, object_page(o, index), index);
+	struct page *pg = object_page(o, index);
+
+	pg->managed.entry = 0;
+	page_set_objcg(pg, handle_of(handle), 0);
+	settle(o, pg, index);
 }
 
 /* --- coming in ------------------------------------------------------------------------------ */
-
-static int bring_new(struct object *o, u32 index, u32 handle)
-{
-	struct page *pg = object_page(o, index);
-	int err;
-
-	if (!charge_fault(handle, PAGE_SIZE))
-		return -ENOMEM;
-	err = managed_fill(o->first + index, 1);
-	if (err) {
-		uncharge_pages(handle, PAGE_SIZE);
-		return -ENOMEM;
-	}
-	mark(pg, handle);
-	settle(o, pg, index);
-	return 0;
-}
 
 /* The owner of a copy pays for the page again, whoever touches it. */
 static int bring_back(struct object *o, u32 index)
@@ -255,7 +235,7 @@ int page_bring(struct object *o, u32 index, u32 handle, bool *major)
 		return 0;
 	case WHERE_NONE:
 		if (o->kind != OBJECT_FILE)
-			return bring_new(o, index, handle);
+			return pages_bring_new(o, index, 1, handle);
 		*major = true;
 		return file_bring(o, index, handle);
 	default:
@@ -274,10 +254,8 @@ int pages_bring_new(struct object *o, u32 index, u32 n, u32 handle)
 		uncharge_pages(handle, bytes);
 		return -ENOMEM;
 	}
-	for (u32 i = index; i < index + n; i++) {
-		mark(object_page(o, i), handle);
-		settle(o, object_page(o, i), i);
-	}
+	for (u32 i = index; i < index + n; i++)
+		page_settle(o, i, handle);
 	return 0;
 }
 
@@ -314,11 +292,6 @@ static void leave(struct handle *h, unsigned kind, u64 bytes)
 	count_kind(h->index, kind, -(s64)bytes);
 }
 
-static void uncharge_page(struct handle *h, u64 bytes)
-{
-	uncharge_pages(h->index, bytes);
-}
-
 void page_forget(struct object *o, struct page *pg)
 {
 	struct handle *h = page_objcg_check(pg);
@@ -329,7 +302,7 @@ void page_forget(struct object *o, struct page *pg)
 		page_clean(pg); /* whatever it is: it is nowhere from now on */
 		page_clear_objcg(pg);
 		leave(h, pg->kind, PAGE_SIZE);
-		uncharge_page(h, PAGE_SIZE);
+		pages_uncharge(h, PAGE_SIZE);
 		atomic_add_relaxed(&o->resident, -1u);
 	} else if (pg->managed.where != WHERE_NONE) {
 		forget_copy(pg);
@@ -370,7 +343,7 @@ static void page_left(struct page *pg)
 void object_init(void)
 {
 	static const struct page_ops managed = {
-		.leave = leave, .uncharge = uncharge_page, .release = page_left};
+		.leave = leave, .uncharge = pages_uncharge, .release = page_left};
 
 	page_ops[PAGE_ANON] = page_ops[PAGE_FILE] = page_ops[PAGE_SHMEM] = managed;
 }

@@ -21,15 +21,6 @@
 
 /* --- what the group allows ----------------------------------------------------------- */
 
-static void count_event(const struct page *pg, enum vm_event event)
-{
-	struct rcu_reader *self = self_rcu();
-
-	rcu_read_lock(self);
-	group_vm_event(page_memcg_rcu(pg), event, 1);
-	rcu_read_unlock(self);
-}
-
 static bool has_room(const struct memcg *cg)
 {
 	u64 max = atomic_load(&cg->zswap_max);
@@ -132,7 +123,7 @@ int store_compress(struct page *pg)
 	atomic_store(&pg->managed.where, (u8)where);
 	if (where == WHERE_ZSWAP)
 		count_copy(pg, 1);
-	count_event(pg, where == WHERE_ZSWAP ? VM_ZSWPOUT : VM_SWPOUT_ZERO);
+	page_vm_event(pg, where == WHERE_ZSWAP ? VM_ZSWPOUT : VM_SWPOUT_ZERO);
 	return 0;
 }
 
@@ -149,7 +140,7 @@ unsigned store_write(struct page **pages, unsigned n)
 	for (int i = 0; i < got; i++) {
 		pages[i]->managed.entry = slots[i];
 		atomic_store(&pages[i]->managed.where, (u8)WHERE_SWAP);
-		count_event(pages[i], VM_SWPOUT);
+		page_vm_event(pages[i], VM_SWPOUT);
 	}
 	return (unsigned)got;
 }
@@ -201,8 +192,8 @@ static u64 replace_copy(struct page *pg, u32 slot)
 	store_drop(pg);
 	pg->managed.entry = slot;
 	atomic_store(&pg->managed.where, (u8)WHERE_SWAP);
-	count_event(pg, VM_ZSWPWB);
-	count_event(pg, VM_SWPOUT);
+	page_vm_event(pg, VM_ZSWPWB);
+	page_vm_event(pg, VM_SWPOUT);
 	page_unlock(pg);
 	return bytes;
 }
@@ -276,13 +267,13 @@ static int load(const struct page *pg)
 
 	switch (pg->managed.where) {
 	case WHERE_ZSWAP:
-		count_event(pg, VM_ZSWPIN);
+		page_vm_event(pg, VM_ZSWPIN);
 		return zswap_load(pg->managed.entry, to);
 	case WHERE_SWAP:
-		count_event(pg, VM_SWPIN);
+		page_vm_event(pg, VM_SWPIN);
 		return swap_read((u32)pg->managed.entry, to);
 	default:
-		count_event(pg, VM_SWPIN_ZERO);
+		page_vm_event(pg, VM_SWPIN_ZERO);
 		zswap_fill(pg->managed.entry, to);
 		return 0;
 	}
@@ -298,7 +289,7 @@ u32 store_read_run(struct page **pages, unsigned n)
 	there = swap_read_run((u32)pages[0]->managed.entry, n, to);
 	for (unsigned i = 0; i < n; i++)
 		if (there >> i & 1)
-			count_event(pages[i], VM_SWPIN);
+			page_vm_event(pages[i], VM_SWPIN);
 	return there;
 }
 

@@ -93,6 +93,12 @@ static inline u32 window_index(const struct window *w, uintptr_t addr)
 	return (u32)((addr - w->start) >> PAGE_SHIFT);
 }
 
+/* Of pages [i, end) of a window how many lie in the block that i lies in. */
+static inline u32 block_step(u32 i, u32 end)
+{
+	return MIN(BLOCK_PAGES - i % BLOCK_PAGES, end - i);
+}
+
 static inline uintptr_t window_address(const struct window *w, u32 i)
 {
 	return w->start + ((uintptr_t)i << PAGE_SHIFT);
