@@ -51,6 +51,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_PREADV] = "preadv",
 	[SYS_FAULT_FSYNC] = "fsync",
 	[SYS_FAULT_PAGEMAP] = "pagemap",
+	[SYS_FAULT_PIDFD] = "pidfd",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -49,6 +49,7 @@ enum sys_call {
 	SYS_FAULT_PREADV = 27,	  /* EIO */
 	SYS_FAULT_FSYNC = 28,	  /* EIO */
 	SYS_FAULT_PAGEMAP = 29,	  /* ENOMEM: all counts as written */
+	SYS_FAULT_PIDFD = 30,	  /* EBADF from the vectored zap without a descriptor */
 	SYS_FAULT_CALLS
 };
 

@@ -119,19 +119,17 @@ u64 sys_file_memory(int fd)
 
 /* --- zapping ----------------------------------------------------------------------- */
 
-/* One advice for many ranges of the own process: since Linux 6.13. */
-static int zap_vector(const struct span *spans, unsigned n)
+/* Linux's PIDFD_SELF_THREAD, since 6.14: where a call wants a descriptor of a process. */
+#define PIDFD_OF_SELF (-10000)
+
+/* One advice for many ranges. */
+static int advise_vector(int pidfd, const struct span *spans, unsigned n)
 {
 	struct iovec iov[64];
 	int saved = errno;
-	long pidfd, r = 0;
+	long r = 0;
 	unsigned i, at = 0;
 
-	if (sys_fault(SYS_FAULT_ZAP))
-		return -ENOSYS;
-	pidfd = sys_result(syscall(SYS_pidfd_open, (int)syscall(SYS_getpid), 0), saved);
-	if (pidfd < 0)
-		return (int)pidfd;
 	while (at < n && r >= 0) {
 		unsigned batch = MIN(n - at, (unsigned)ARRAY_SIZE(iov));
 		size_t len = 0;
@@ -140,15 +138,47 @@ static int zap_vector(const struct span *spans, unsigned n)
 			iov[i] = (struct iovec){spans[at + i].at, spans[at + i].len};
 			len += spans[at + i].len;
 		}
-		r = sys_result(syscall(SYS_process_madvise, (int)pidfd, iov, (size_t)batch,
-				       MADV_DONTNEED, 0u),
-			       saved);
+		r = sys_result(
+			syscall(SYS_process_madvise, pidfd, iov, (size_t)batch, MADV_DONTNEED, 0u),
+			saved);
 		if (r >= 0 && (size_t)r != len)
 			r = -EAGAIN; /* part of it: the caller does all of it again, singly */
 		at += batch;
 	}
-	sys_close((int)pidfd);
 	return r < 0 ? (int)r : 0;
+}
+
+/*
+ * Not kept: the program could close it, and to the child of a fork it would be the parent. It is
+ * dearer than the rest of the call.
+ */
+static int zap_by_pidfd(const struct span *spans, unsigned n)
+{
+	int saved = errno, err;
+	long pidfd = sys_result(syscall(SYS_pidfd_open, (int)syscall(SYS_getpid), 0), saved);
+
+	if (pidfd < 0)
+		return (int)pidfd;
+	err = advise_vector((int)pidfd, spans, n);
+	sys_close((int)pidfd);
+	return err;
+}
+
+/* Of the own process: since Linux 6.13. */
+static int zap_vector(const struct span *spans, unsigned n)
+{
+	static bool self_refused; /* racy; a second try does no harm */
+	int err;
+
+	if (sys_fault(SYS_FAULT_ZAP))
+		return -ENOSYS;
+	if (!__atomic_load_n(&self_refused, __ATOMIC_RELAXED)) {
+		err = sys_fault(SYS_FAULT_PIDFD) ? -EBADF : advise_vector(PIDFD_OF_SELF, spans, n);
+		if (err != -EBADF)
+			return err;
+		__atomic_store_n(&self_refused, true, __ATOMIC_RELAXED);
+	}
+	return zap_by_pidfd(spans, n);
 }
 
 static int zap_one(const struct span *s)

@@ -1,0 +1,120 @@
+/*
+ * t_zap.c - pages taken out of mappings, many ranges by one call: by the thread's own number, by a
+ * descriptor of the process, and one by one where the system has neither. What is refused once is
+ * not tried again, so the order of the tests is from the newest way to the oldest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sys/fault.h"
+#include "sys/file.h"
+#include "sys/memfd.h"
+
+#define PAGES (2 * SYS_ZAP_MAX)
+
+static int fd;
+static char *at;
+
+static int set_up(void **state)
+{
+	(void)state;
+	fd = sys_memfd(PAGES * PAGE_SIZE);
+	assert_true(fd >= 0);
+	at = mmap(NULL, PAGES * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(at, MAP_FAILED);
+	assert_int_equal(sys_map_shared(at, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, fd, 0), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	sys_fault_disarm_all();
+	munmap(at, PAGES * PAGE_SIZE);
+	sys_close(fd);
+	return 0;
+}
+
+static bool is_mapped(int pagemap, size_t i)
+{
+	off_t where = (off_t)(((uintptr_t)at / PAGE_SIZE + i) * sizeof(u64));
+	u64 entry;
+
+	assert_int_equal(pread(pagemap, &entry, sizeof(entry), where), sizeof(entry));
+	return entry >> 63;
+}
+
+/* Every other page: so no two ranges are one. */
+static unsigned odd_pages(struct span *spans)
+{
+	for (size_t i = 0; i < PAGES / 2; i++)
+		spans[i] = (struct span){at + (2 * i + 1) * PAGE_SIZE, PAGE_SIZE};
+	return PAGES / 2;
+}
+
+static void check_zapped(void)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	assert_true(pagemap >= 0);
+	for (size_t i = 0; i < PAGES; i++)
+		assert_int_equal(is_mapped(pagemap, i), !(i % 2));
+	close(pagemap);
+	for (size_t i = 0; i < PAGES; i++) /* the file has them still */
+		assert_int_equal(at[i * PAGE_SIZE], (char)(i + 1));
+}
+
+static void zap_odd(void)
+{
+	struct span spans[SYS_ZAP_MAX];
+	unsigned n = odd_pages(spans);
+
+	for (size_t i = 0; i < PAGES; i++)
+		at[i * PAGE_SIZE] = (char)(i + 1);
+	assert_int_equal(sys_zap(spans, n), 0);
+	check_zapped();
+}
+
+/* As the system has it. */
+static void test_many(void **state)
+{
+	(void)state;
+	zap_odd();
+}
+
+static void test_by_descriptor(void **state)
+{
+	(void)state;
+	sys_fault_arm(SYS_FAULT_PIDFD, 0, 1, 0, 0);
+	zap_odd();
+	sys_fault_disarm_all();
+	zap_odd();
+}
+
+static void test_one_by_one(void **state)
+{
+	(void)state;
+	sys_fault_arm(SYS_FAULT_ZAP, 0, 1, 0, 0);
+	zap_odd();
+	sys_fault_disarm_all();
+	zap_odd();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_by_descriptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_by_one, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
