@@ -4,10 +4,12 @@
  *
  * 1. First what nobody would miss: stock, empty slabs, cached pages (source.h, drain).
  * 2. Then the groups that have something, each in proportion to what it has and to how far it is
- *    above its protection (count/protect.c), beginning with a 4096th and doubling until enough
- *    came back: the priorities 12..0 of the kernel. A group at or under its min is never asked;
- *    one at or under its low only in a second pass, when the first found nothing at all, and that
- *    is counted as its event `low`.
+ *    above its protection (count/protect.c): the priorities 12..0 of the kernel, each asking for
+ *    twice the share of the one before, until enough came back. The first is where all together are
+ *    asked for no more than is wanted: with smaller shares a walk would not be fairer, and what is
+ *    dear by the call (an unmapping, a transfer) would be done for a page at a time. A group at or
+ *    under its min is never asked; one at or under its low only in a second pass, when the first
+ *    found nothing at all, and that is counted as its event `low`.
  *    What is left out for being slow is asked in that case too, before any low is broken.
  * 3. A walk that has enough stops, and the next one begins behind: so a tree of thousands of
  *    caches is not called whole for one page, and none is always first.
@@ -153,11 +155,22 @@ static void scan_sources(struct scan *s)
 			scan_source(s, reclaim_sources[i]);
 }
 
+/* Asked of all together: not more than is wanted. */
+static unsigned first_priority(const struct scan *s)
+{
+	u64 usage = counter_read(&s->target->counter);
+	unsigned priority = 0;
+
+	while (priority < SCAN_PRIORITY && usage >> priority > s->want)
+		priority++;
+	return priority;
+}
+
 /* Where one walk finds nobody to ask, the next would not either. */
 static void scan_pass(struct scan *s)
 {
 	s->asked_any = true;
-	for (s->priority = SCAN_PRIORITY + 1;
+	for (s->priority = first_priority(s) + 1;
 	     s->asked_any && s->priority-- && s->freed < s->want;) {
 		s->asked_any = false;
 		scan_sources(s);

@@ -176,6 +176,19 @@ static void test_in_proportion(void **state)
 	assert_in_range(left(d), 12 * MIB, 20 * MIB); /* 16 */
 }
 
+/* Where what is wanted is a good part of what there is, shares that are a 4096th of it would only
+ * be asked for again and again: what is dear by the call would be done for a page at a time. */
+static void test_in_few_calls(void **state)
+{
+	(void)state;
+	heap_up(c, 48 * MIB);
+	heap_up(d, 16 * MIB);
+	assert_true(reclaim_group(a, 5 * MIB, RECLAIM_ANY) >= 5 * MIB);
+	assert_in_range(left(c), 44 * MIB, 45 * MIB);
+	assert_in_range(left(d), 14 * MIB, 15 * MIB);
+	assert_in_range(pile_of(c)->scanned + pile_of(d)->scanned, 2, 4);
+}
+
 /* One page is not answered with the whole cache, nor everybody asked for it. */
 static void test_little_by_little(void **state)
 {
@@ -388,7 +401,7 @@ static void test_nobody_to_ask(void **state)
 	(void)state;
 	heap_up(c, MIB);
 	p->bytes = 0; /* they are in use, so to speak */
-	assert_int_equal(memcg_reclaim(a, MIB), -EAGAIN);
+	assert_int_equal(memcg_reclaim(a, PAGE_SIZE), -EAGAIN);
 	assert_in_range(p->counted, 1, 2);
 	p->bytes = MIB;
 }
@@ -430,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_in_proportion),
+		TEST(test_in_few_calls),
 		TEST(test_little_by_little),
 		TEST(test_all_there_is),
 		TEST(test_in_the_subtree_of_the_limit),
