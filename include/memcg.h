@@ -14,6 +14,7 @@
 #include <memcg/alloc.h>
 #include <memcg/event.h>
 #include <memcg/mm.h>
+#include <memcg/net.h>
 #include <memcg/page.h>
 #include <memcg/pipe.h>
 #include <memcg/report.h>

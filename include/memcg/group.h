@@ -105,7 +105,9 @@ struct memcg_stat {
 	uint64_t kernel_stack; /**< memcg_stack_alloc over 4096 bytes */
 	uint64_t pagetables;   /**< MEMCG_PAGE_TABLE */
 	uint64_t sec_pagetables;
-	uint64_t percpu, sock, vmalloc, shmem;
+	uint64_t percpu;
+	uint64_t sock; /**< network pages: <memcg/net.h> */
+	uint64_t vmalloc, shmem;
 	uint64_t zswap, zswapped, zswap_incomp;
 	uint64_t file_mapped, file_dirty, file_writeback;
 	uint64_t swapcached;

@@ -11,10 +11,8 @@
 #include "alloc/stack.h"
 
 static const u8 kind_item[PAGE_KIND_NR] = {
-	[PAGE_LARGE] = STAT_LARGE,
-	[PAGE_BUFFER] = STAT_BUFFER,
-	[PAGE_TABLE] = STAT_TABLE,
-	[PAGE_STACK] = STAT_STACK,
+	[PAGE_LARGE] = STAT_LARGE, [PAGE_BUFFER] = STAT_BUFFER, [PAGE_TABLE] = STAT_TABLE,
+	[PAGE_STACK] = STAT_STACK, [PAGE_NET] = STAT_SOCK,
 };
 
 /* Up to half of what a word of stock holds. Larger ones that come and go in turn would overflow it

@@ -25,12 +25,24 @@
 HOOK_DEFINE(owner_loaded);
 HOOK_DEFINE(owner_group);
 
+/* Network pages lie in the alias of managed memory, each by itself. */
+static __noinline_ struct page *network_page_of(const void *p)
+{
+	u64 index = ((uintptr_t)p - regn.base) >> PAGE_SHIFT;
+
+	if (index < regn.managed || index >= atomic_load_acquire(&regn.managed_end))
+		return NULL;
+	return atomic_load(&page_at((u32)index)->kind) == PAGE_NET ? page_at((u32)index) : NULL;
+}
+
 struct page *block_of(const void *p)
 {
 	struct page *pg;
 	u8 kind;
 
-	if (!region_has(p) || !region_opened(page_index(p)))
+	if (unlikely(!region_has(p)))
+		return network_page_of(p);
+	if (!region_opened(page_index(p)))
 		return NULL;
 	pg = page_head(page_index(p));
 	kind = atomic_load(&pg->kind); /* of memory that is free it changes at any moment */

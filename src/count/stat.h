@@ -29,18 +29,19 @@ enum stat_item {
 	STAT_STACK = 3,	   /* stacks with their guard */
 	STAT_EXTERNAL = 4, /* memory the program has from elsewhere and charged by hand */
 	STAT_MAPS = 5,	   /* private maps of unmodified programs */
-	STAT_BASIC_NR = 6, /* every group has these; the rest are managed memory's: group/vm.h */
-	STAT_ANON = 6,
-	STAT_FILE = 7, /* page cache and shared anonymous memory */
-	STAT_FILE_MAPPED = 8,
-	STAT_SHMEM = 9, /* the part of STAT_FILE that is no file's */
-	STAT_FILE_DIRTY = 10,
-	STAT_FILE_WRITEBACK = 11,
-	STAT_SWAPCACHED = 12, /* resident, and still in the swap file */
-	STAT_ZSWAP = 13,      /* compressed copies: what they cost, */
-	STAT_ZSWAPPED = 14,   /* and what they stand for */
-	STAT_LISTS = 15,      /* and the following: by enum lru_list, from 1 (lru/lruvec.h) */
-	STAT_NR = 20
+	STAT_SOCK = 6,	   /* network pages */
+	STAT_BASIC_NR = 7, /* every group has these; the rest are managed memory's: group/vm.h */
+	STAT_ANON = 7,
+	STAT_FILE = 8, /* page cache and shared anonymous memory */
+	STAT_FILE_MAPPED = 9,
+	STAT_SHMEM = 10, /* the part of STAT_FILE that is no file's */
+	STAT_FILE_DIRTY = 11,
+	STAT_FILE_WRITEBACK = 12,
+	STAT_SWAPCACHED = 13, /* resident, and still in the swap file */
+	STAT_ZSWAP = 14,      /* compressed copies: what they cost, */
+	STAT_ZSWAPPED = 15,   /* and what they stand for */
+	STAT_LISTS = 16,      /* and the following: by enum lru_list, from 1 (lru/lruvec.h) */
+	STAT_NR = 21
 };
 
 /* Bytes of one item a slot holds back before the sink hears of them. */

@@ -43,6 +43,7 @@ void recount_env(struct walk_env *env)
 		.handles = handle_count(),
 		.folded = true,
 		.external = tally_sum(NULL),
+		.kept = page_cached_more ? page_cached_more() : 0,
 	};
 	stat_fold_all();
 }

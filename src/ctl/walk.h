@@ -53,6 +53,7 @@ struct walk_env {
 	u32 handles;  /* indices below this have been used; 0: find out */
 	bool folded;  /* statistics have been folded: they can be compared too */
 	s64 external; /* of the line external, held by CPUs: for that comparison */
+	u64 kept;     /* of the line cached, held by CPUs */
 };
 
 /* Bytes unless it says otherwise. */

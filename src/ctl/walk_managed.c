@@ -23,6 +23,10 @@ static void count_items(struct walk *w, const struct page *pg)
 {
 	u64 *item = w->sum.item;
 
+	if (pg->kind == PAGE_NET) { /* what free ones hold is `cached` */
+		item[STAT_SOCK] += PAGE_SIZE;
+		return;
+	}
 	item[pg->kind == PAGE_ANON ? STAT_ANON : STAT_FILE] += PAGE_SIZE;
 	if (pg->kind == PAGE_SHMEM)
 		item[STAT_SHMEM] += PAGE_SIZE;
@@ -48,11 +52,26 @@ static bool is_cached(const struct page *pg)
 	return pg->managed.where == WHERE_RESIDENT && pg->managed.flags & MANAGED_SWAPCACHED;
 }
 
+/* In its pool, or out and charged to nobody. */
+static void count_nobodys_net(struct walk *w, const struct page *pg)
+{
+	if (pg->net.flags & NET_PAGE_KEPT) {
+		w->sum.cached += PAGE_SIZE;
+	} else if (pg->net.where == WHERE_RESIDENT) {
+		w->sum.unaccounted += PAGE_SIZE;
+		w->sum.unaccounted_pages++;
+	}
+}
+
 static void count_page(struct walk *w, u32 index, const struct page *pg)
 {
 	u32 handle = walk_handle_at(w, owner_address(page_owner_word(pg)));
 	bool known;
 
+	if (pg->kind == PAGE_NET && !page_owned(pg)) {
+		count_nobodys_net(w, pg);
+		return;
+	}
 	if (pg->managed.where == WHERE_NONE && !page_owned(pg))
 		return;
 	if (pg->managed.where == WHERE_RESIDENT)

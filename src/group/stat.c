@@ -114,6 +114,7 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.current = group_current(cg),
 		.kernel_stack = item(cg, STAT_STACK),
 		.pagetables = item(cg, STAT_TABLE),
+		.sock = item(cg, STAT_SOCK),
 		.peak = memcg_peak(cg),
 		.large = item(cg, STAT_LARGE),
 		.buffer = item(cg, STAT_BUFFER),
@@ -130,7 +131,7 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 	};
 	fill_managed(cg, s);
 	others = s->anon + s->file + s->large + s->buffer + s->pagetables + s->kernel_stack +
-		 s->external + s->maps + s->stock + s->metadata;
+		 s->external + s->maps + s->sock + s->stock + s->metadata;
 	s->slab = positive((s64)(usage - others));
 	s->slab_unreclaimable = s->slab; /* objects are the program's: none can be taken back */
 	s->kernel = s->slab + s->large + s->buffer + s->pagetables + s->kernel_stack;

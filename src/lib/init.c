@@ -28,6 +28,7 @@
 #include "slab/slab.h"
 #include "sys/cpu.h"
 #include "sys/log.h"
+#include "net/pool.h"
 #include "vm/file.h"
 #include "group/vm.h"
 #include "vm/store.h"
@@ -95,6 +96,7 @@ static void bring_up_upper(void)
 	pages_ops_init();
 	stacks_init();
 	object_init();
+	net_init();
 	reclaim_source_add(&held_slabs);
 	reclaim_source_add(&managed_pages);
 	group_vm_look = files_look;
@@ -194,6 +196,7 @@ static void vm_fork_child(void)
 	store_fork_child();
 	files_fork_child();
 	swapfile_fork_child();
+	net_fork_child();
 }
 
 static void fork_child(void)

@@ -81,6 +81,23 @@ struct managed {
 	u32 shadow; /* not resident: the age at which it was evicted, 0: never */
 };
 
+/*
+ * A network page, out of its pool or in it: net/pool.h. What a managed page has in the same place
+ * means the same here; it is never on a list of its group's and never evicted.
+ */
+#define NET_PAGE_KEPT (1u << 2) /* of flags: free, and its memory may be here: `cached` */
+struct net_page {
+	u32 lock;
+	u8 where; /* RESIDENT while it is out */
+	u8 flags; /* enum net_flags, atomic */
+	u8 list;  /* 0 */
+	u8 written;
+	u32 next;  /* in a CPU's stack: the page below; atomic */
+	u32 depth; /* pages from this one down; atomic */
+	u32 fill;  /* whose reads go on behind `filled`: 1 + slot, 0: nobody's; net/fill.h */
+	u32 filled;
+};
+
 struct page {
 	u64 memcg_data; /* the owner word: owner.h only */
 	u32 npages;	/* pages in the block; less than 2^order after a trim */
@@ -120,7 +137,8 @@ struct page {
 			u32 used;	  /* entries that are not none */
 		} table;
 		struct slab_head slab;
-		struct managed managed; /* ANON, FILE */
+		struct managed managed; /* ANON, FILE, SHMEM */
+		struct net_page net;
 		u64 room[5];
 	};
 } __cacheline_aligned_;

@@ -24,7 +24,8 @@ const struct kind_info kind_table[PAGE_KIND_NR] = {
 			true, true, false},
 	[PAGE_SHMEM] = {"shmem", "settle", "page_clear", "while it has content", "managed", true,
 			true, false},
-	[PAGE_NET] = {"net", "-", "-", "until the pool goes", "none", true, true, false},
+	[PAGE_NET] = {"net", "extent_make", "extents_unmake", "until its pool lets it go", "net",
+		      true, true, false},
 	[PAGE_ANON] = {"anon", "settle", "page_clear", "while it has content", "managed", true,
 		       true, false},
 	[PAGE_FILE] = {"file", "settle", "page_clear", "while it has content", "managed", true,
@@ -49,5 +50,9 @@ _Static_assert(offsetof(struct page, slab.hold) >= offsetof(struct page, room) +
 	       "views of one word (large, meta, stack) end before a slab's holder");
 _Static_assert(sizeof(struct slab_head) <= sizeof(((struct page *)0)->room),
 	       "a slab's head fits behind what every kind has");
+_Static_assert(offsetof(struct page, net.lock) == offsetof(struct page, managed.lock) &&
+		       offsetof(struct page, net.where) == offsetof(struct page, managed.where) &&
+		       offsetof(struct page, net.list) == offsetof(struct page, managed.list),
+	       "a network page is locked, and looked at by a mover, like a managed one");
 _Static_assert(sizeof(struct managed) <= sizeof(((struct page *)0)->room),
 	       "a managed page's state fits behind what every kind has");

@@ -19,7 +19,8 @@ struct page_ops {
 	/* Count is 0, the mark gone: what memory.stat says of the kind, then the counter. */
 	void (*leave)(struct handle *h, unsigned kind, u64 bytes);
 	void (*uncharge)(struct handle *h, u64 bytes);
-	void (*release)(struct page *pg); /* after uncharge; NULL: to the page allocator */
+	void (*release)(struct page *pg);    /* after uncharge; NULL: to the page allocator */
+	bool (*fits)(const struct page *pg); /* asked by the check at free; NULL: yes */
 };
 extern __hidden_ struct page_ops page_ops[PAGE_KIND_NR];
 
@@ -63,17 +64,22 @@ __hidden_ void page_after_fork_done(void);
  * `cached`. */
 extern __hidden_ u64 page_cached;
 
+/* What higher layers keep, where a count would be dear: bytes, now. NULL: nothing. */
+extern __hidden_ u64 (*page_cached_more)(void);
+
 static inline u64 page_cached_now(void)
 {
-	s64 n = (s64)atomic_load(&page_cached);
+	s64 n = (s64)atomic_load(&page_cached) + (page_cached_more ? (s64)page_cached_more() : 0);
 
 	return n > 0 ? (u64)n : 0; /* writers meet in any order: for a moment below nothing */
 }
 
 extern __hidden_ u32 page_purge_ms;
 extern __hidden_ u64 page_purge_failed; /* calls that the system refused */
-__hidden_ void page_tick(void);		/* called by slow paths: purges by age, now and then */
-__hidden_ u64 page_purge_all(void);	/* everything free, at once; bytes */
+/* What higher layers keep goes too: all of it, or by age; bytes. No lock is held. NULL: nothing. */
+extern __hidden_ u64 (*page_purge_more)(bool all);
+__hidden_ void page_tick(void);	    /* called by slow paths: purges by age, now and then */
+__hidden_ u64 page_purge_all(void); /* everything free, at once; bytes */
 
 /*
  * balloon.c: free memory out of use, its memory with the system: as many bytes as asked for,

@@ -22,6 +22,8 @@
 #define AGED_ORDER_MIN 4u
 
 u32 page_purge_ms = 1000;
+u64 (*page_cached_more)(void);
+u64 (*page_purge_more)(bool all);
 u64 page_purge_failed;
 
 static struct lock purge_lock = LOCK_INIT(RANK_PURGE);
@@ -145,8 +147,11 @@ void page_tick(void)
 	if (likely(n % TICKS_PER_LOOK))
 		return;
 	now = free_now_ms();
-	if (now - atomic_load(&last_pass_ms) >= page_purge_ms)
-		pass_by_age(now);
+	if (now - atomic_load(&last_pass_ms) < page_purge_ms)
+		return;
+	pass_by_age(now);
+	if (page_purge_more)
+		page_purge_more(false);
 }
 
 u64 page_purge_all(void)
@@ -155,7 +160,8 @@ u64 page_purge_all(void)
 
 	pcp_drain_all();
 	done = buddy_purge(0, UINT64_MAX);
-	return done + range_purge(0, UINT64_MAX);
+	done += range_purge(0, UINT64_MAX);
+	return done + (page_purge_more ? page_purge_more(true) : 0);
 }
 
 u64 range_purge(u32 min_age_ms, u64 want)

@@ -53,6 +53,8 @@ static const char *fault_of(const struct page *pg)
 		return "its owner word does not fit its kind";
 	if (!pg->npages)
 		return "it is not the head of a block";
+	if (unlikely(page_ops[pg->kind].fits) && !page_ops[pg->kind].fits(pg))
+		return "it belongs to no pool that lives";
 	return NULL;
 }
 

@@ -23,6 +23,9 @@ enum lock_rank {
 	RANK_OBJECT,   /* vm/object.c: the windows of one object */
 	RANK_PT,       /* vm/table.c: the entries of one table */
 	RANK_LRU,      /* lru/lruvec.c: a group's lists; a child's, then its parent's */
+	RANK_NETSTOP,  /* net/cache.c: emptying other CPUs' stacks of pages */
+	RANK_POOLS,    /* net/pool.c: who has which slot */
+	RANK_POOL,     /* net/extent.c: extents of one pool */
 	RANK_STOCK,    /* group/stock.c: draining other CPUs' stock */
 	RANK_TALLY,    /* group/tally.c: stopping a CPU that counts external charges */
 	RANK_STAT,     /* group/stat.c: per-CPU statistic slots */

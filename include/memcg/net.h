@@ -1,0 +1,88 @@
+/*
+ * memcg/net.h - network pages: received once, paid for by who reads, passed on by reference, and
+ * back in their pool with the last put. Include <memcg.h>.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef MEMCG_NET_H
+#define MEMCG_NET_H
+
+#include <memcg/mm.h>
+#include <memcg/page.h>
+
+MEMCG_BEGIN_DECLS
+
+/** Where payload is received into: pages of 4096 bytes that come back by themselves. */
+struct memcg_pool;
+
+enum memcg_pool_flags {
+	/**
+	 * What a page held is gone when it has come back: whoever gets it next reads zeroes where
+	 * nothing was received. Costs a system call for every run of pages that come back.
+	 */
+	MEMCG_POOL_STRICT = 1u << 0
+};
+
+struct memcg_pool_config {
+	size_t size;	  /**< of this struct */
+	unsigned flags;	  /**< enum memcg_pool_flags */
+	unsigned idle_ms; /**< free pages unused for so long go back to the system; 0: 1000 */
+	uint64_t bytes;	  /**< most memory it ever holds, free and out; 0: as much as there is */
+	const char *name; /**< in reports, up to 31 bytes are kept; NULL: "pool" */
+};
+#define MEMCG_POOL_CONFIG_INIT                                  \
+	{                                                       \
+		sizeof(struct memcg_pool_config), 0, 0, 0, NULL \
+	}
+
+/**
+ * NULL: defaults. NULL and errno: EINVAL (size, unknown flags), E2BIG, ENOMEM, ENOSPC (255 pools
+ * are alive), ENOSYS where the system has no file in memory. Not for the child of a fork.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg_pool *
+memcg_pool_create(const struct memcg_pool_config *config);
+
+/**
+ * No page is taken from it any more: calls are -ESHUTDOWN. Pages that are out stay what they are
+ * and come home with their last put; with the last of them the pool goes. NULL is allowed: 0.
+ * Waits for calls under way in other threads; nobody may begin one after.
+ */
+MEMCG_API int memcg_pool_destroy(struct memcg_pool *pool);
+
+/** Pages, but for `bytes`. Passed with its size: it grows at the end. */
+struct memcg_pool_stat {
+	uint64_t bytes;	   /**< memory it has: pages out and free ones */
+	uint64_t out;	   /**< pages that somebody has */
+	uint64_t peak;	   /**< the most pages that were out at once */
+	uint64_t fast;	   /**< taken from what a CPU keeps to itself */
+	uint64_t slow;	   /**< taken otherwise */
+	uint64_t recycled; /**< come back, to be taken again */
+	uint64_t released; /**< given back to the system */
+	uint64_t refused;  /**< reads that found no page under a max, or none in the pool */
+};
+/** Exact when nothing is in motion. 0; -EINVAL. */
+MEMCG_API int memcg_pool_stat(struct memcg_pool *pool, struct memcg_pool_stat *out, size_t size);
+
+/**
+ * Bytes in one page, with one reference on it, the holder's. May be split and copied as long as
+ * each copy has a reference of its own (memcg_frags_get); the bytes are at
+ * (char *)memcg_page_address(page) + offset. All fragments of a page belong to one group.
+ */
+struct memcg_frag {
+	struct memcg_page *page;
+	uint32_t offset, length;
+};
+/**
+ * n whole pages charged to cg, adjacent where that can be: to be filled by hand, or by a
+ * device. How many, at least 1; -ENOBUFS, -ESHUTDOWN, -EINVAL. What they hold is undefined.
+ */
+MEMCG_API ssize_t memcg_pool_alloc(struct memcg_pool *pool, struct memcg *cg,
+				   struct memcg_frag *frags, size_t n);
+
+/** One reference more on each, for a copy of the fragments. Entries without a page are skipped. */
+MEMCG_API void memcg_frags_get(const struct memcg_frag *frags, size_t n);
+/** Puts them, one counter update for each run of one owner; pages are NULL after. errno stays. */
+MEMCG_API void memcg_frags_put(struct memcg_frag *frags, size_t n);
+
+MEMCG_END_DECLS
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * net.c - network pages as the page layer knows them: what the free check asks, what the last put
+ * does; and pages without a socket. Theory in pool.h.
+ */
+#include "net/net.h"
+
+#include <errno.h>
+
+/* --- the kind --------------------------------------------------------------------------- */
+
+/* Asked of every page of the kind at its last put, by the check at free: it leads to a pool. */
+static bool net_fits(const struct page *pg)
+{
+	struct rcu_reader *self = self_rcu();
+	bool fits;
+
+	rcu_read_lock(self);
+	fits = pool_of(pg) && atomic_load(&pg->net.flags) & NET_OUT;
+	rcu_read_unlock(self);
+	return fits;
+}
+
+static void net_leave(struct handle *h, unsigned kind, u64 bytes)
+{
+	(void)kind;
+	stat_add(h->index, STAT_SOCK, -(s64)bytes);
+}
+
+static void net_uncharge(struct handle *h, u64 bytes)
+{
+	uncharge_pages(h->index, bytes);
+}
+
+/* Uncharged, and its count is 0. In the section nobody empties the stacks for good. */
+static void net_release(struct page *pg)
+{
+	struct rcu_reader *self = self_rcu();
+	unsigned flags = atomic_load(&pg->net.flags);
+	struct memcg_pool *p;
+
+	rcu_read_lock(self);
+	p = pool_of(pg);
+	atomic_store(&pg->net.flags, 0);
+	pg->net.filled = 0;
+	pg->net.where = WHERE_NONE;
+	if (unlikely(flags & NET_SENT || p->flags & MEMCG_POOL_STRICT))
+		extents_give_punched(p, pg);
+	else
+		pool_untake(p, &pg, 1);
+	rcu_read_unlock(self);
+}
+
+int net_init(void)
+{
+	page_ops[PAGE_NET] = (struct page_ops){
+		.leave = net_leave,
+		.uncharge = net_uncharge,
+		.release = net_release,
+		.fits = net_fits,
+	};
+	page_cached_more = net_cached;
+	page_purge_more = net_purge;
+	return 0;
+}
+
+void net_publish(struct page *pg, struct handle *h)
+{
+	ASSERT(pg->kind == PAGE_NET && !atomic_load(&pg->net.flags));
+	pg->net.where = WHERE_RESIDENT;
+	atomic_store(&pg->net.flags, NET_OUT);
+	if (likely(h))
+		page_set_objcg(pg, h, 0);
+	page_publish(pg, PAGE_NET);
+}
+
+/* --- taking and charging -----------------------------------------------------------------------
+ */
+
+/* RCU section. */
+u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
+{
+	struct page *pg = n == 1 ? cache_pop(p) : NULL;
+	u32 got;
+
+	if (likely(pg)) {
+		*out = pg;
+		return 1;
+	}
+	got = extents_take(p, out, n);
+	atomic_add_relaxed(&p->slow, (u64)got);
+	return got;
+}
+
+/* RCU section. */
+void pool_untake(struct memcg_pool *p, struct page **pages, u32 n)
+{
+	if (n == 1 && likely(atomic_load(&p->state) == POOL_LIVE)) {
+		if (likely(cache_push(p, pages[0])))
+			return;
+		cache_flush(p, false);
+		if (cache_push(p, pages[0]))
+			return;
+	}
+	atomic_add_relaxed(&p->returned, (u64)n);
+	extents_give(p, pages, n, true);
+}
+
+/* As many of n pages as fit, by one look at the counters; then what there is room for, or one. */
+u32 net_charge(u32 handle, struct memcg *cg, u32 n)
+{
+	u64 room;
+
+	if (!handle || charge_pages(handle, (u64)n << PAGE_SHIFT, CHARGE_ONCE))
+		return n;
+	charge_forgive();
+	room = memcg_headroom(cg) >> PAGE_SHIFT;
+	n = (u32)MIN(MAX(room, 1ul), (u64)n);
+	if (charge_bytes(handle, (u64)n << PAGE_SHIFT, 0))
+		return n;
+	return n > 1 && charge_bytes(handle, PAGE_SIZE, 0) ? 1 : 0;
+}
+
+void net_uncharge_pages(u32 handle, u32 n)
+{
+	if (handle && n)
+		uncharge_pages(handle, (u64)n << PAGE_SHIFT);
+}
+
+/* Refused: what the kernel counts when it closes a window. */
+int net_refused(struct memcg_pool *p, struct memcg *cg)
+{
+	atomic_add_relaxed(&p->refused, 1ul);
+	group_event(cg, EV_SOCK_THROTTLED);
+	return -ENOBUFS;
+}
+
+/* Charged and taken: up to n, -ENOBUFS, -ESHUTDOWN. Charged before taken: *charged says how many.
+ */
+int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out, u32 n)
+{
+	struct rcu_reader *self = self_rcu();
+	u32 fit = net_charge(handle, cg, n), got;
+
+	if (!fit)
+		return net_refused(p, cg);
+	rcu_read_lock(self);
+	got = atomic_load(&p->state) == POOL_LIVE ? pool_take(p, out, fit) : 0;
+	rcu_read_unlock(self);
+	net_uncharge_pages(handle, fit - got);
+	if (got)
+		return (int)got;
+	return atomic_load(&p->state) == POOL_LIVE ? net_refused(p, cg) : -ESHUTDOWN;
+}
+
+void net_untake(struct memcg_pool *p, struct page **pages, u32 n)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	for (u32 i = 0; i < n; i++)
+		pool_untake(p, &pages[i], 1);
+	rcu_read_unlock(self);
+}
+
+ssize_t memcg_pool_alloc(struct memcg_pool *p, struct memcg *cg, struct memcg_frag *frags, size_t n)
+{
+	struct page *pages[NET_BATCH];
+	u32 handle;
+	int got;
+
+	if (!p || !frags || !n)
+		return -EINVAL;
+	thread_need();
+	cg = cg ? cg : group_active();
+	handle = handle_for(cg);
+	got = net_take(p, handle, cg, pages, (u32)MIN(n, NET_BATCH));
+	for (int i = 0; i < got; i++) {
+		net_publish(pages[i], handle ? handle_of(handle) : NULL);
+		frags[i] = (struct memcg_frag){(struct memcg_page *)pages[i], 0, PAGE_SIZE};
+	}
+	if (got > 0 && handle)
+		stat_add(handle, STAT_SOCK, (s64)got << PAGE_SHIFT);
+	return got;
+}
+
+/* --- fragments
+ * ------------------------------------------------------------------------------------ */
+
+void memcg_frags_get(const struct memcg_frag *frags, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (frags[i].page)
+			page_get((struct page *)frags[i].page);
+}
+
+void memcg_frags_put(struct memcg_frag *frags, size_t n)
+{
+	struct page *batch[NET_BATCH];
+	int saved = errno;
+
+	for (size_t i = 0, step; i < n; i += step) {
+		step = MIN(n - i, NET_BATCH);
+		for (size_t k = 0; k < step; k++) {
+			batch[k] = (struct page *)frags[i + k].page;
+			frags[i + k].page = NULL;
+		}
+		if (step == 1 && batch[0])
+			page_put(batch[0]);
+		else
+			pages_release(batch, step);
+	}
+	errno = saved;
+}

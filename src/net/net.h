@@ -1,0 +1,26 @@
+/*
+ * net.h - from groups to pools: charged first, then taken, then published. A page that is taken is
+ * the caller's alone until it is published; until then it can be given back with its charge.
+ */
+#ifndef MEMCG_NET_NET_H
+#define MEMCG_NET_NET_H
+
+#include "alloc/alloc.h"
+#include "net/pool.h"
+#include "reclaim/charge.h"
+
+#define NET_BATCH 256ul /* pages in one call */
+
+/*
+ * Up to n pages charged to the handle (0: nobody pays) of cg, whose reference the caller has. How
+ * many; -ENOBUFS, counted; -ESHUTDOWN. May reclaim, and run the program's inline shrinkers.
+ */
+__hidden_ int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out,
+		       u32 n);
+/* Back, the charge not: net_uncharge_pages. */
+__hidden_ void net_untake(struct memcg_pool *p, struct page **pages, u32 n);
+__hidden_ u32 net_charge(u32 handle, struct memcg *cg, u32 n); /* how many fit; 0: none */
+__hidden_ void net_uncharge_pages(u32 handle, u32 n);
+__hidden_ int net_refused(struct memcg_pool *p, struct memcg *cg); /* counts it; -ENOBUFS */
+
+#endif
