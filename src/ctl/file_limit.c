@@ -3,6 +3,7 @@
 
 #include "ctl/files.h"
 #include "ctl/parse.h"
+#include "group/stuck.h"
 
 static int show_limit(struct memcg *cg, unsigned which, struct text *t)
 {
@@ -54,6 +55,7 @@ int store_zswap_writeback(struct memcg *cg, const char *buf, size_t len)
 
 	if (!err)
 		atomic_store(&cg->no_zswap_writeback, (u8)!on);
+	stuck_over();
 	return err;
 }
 

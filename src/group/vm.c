@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "group/owner.h"
+#include "group/stuck.h"
 
 #include "group/charge.h"
 
@@ -64,6 +65,7 @@ void group_swap_limits(struct memcg *cg)
 		return;
 	counter_set_max(&vm->swap, atomic_load_seq(&cg->swap_max));
 	counter_set_high(&vm->swap, atomic_load_seq(&cg->swap_high));
+	stuck_over();
 }
 
 void group_vm_free(struct memcg *cg)
@@ -133,6 +135,13 @@ void page_vm_event(const struct page *pg, enum vm_event event)
 	rcu_read_lock(self);
 	group_vm_event(page_memcg_rcu(pg), event, 1);
 	rcu_read_unlock(self);
+}
+
+bool group_swap_over_high(const struct memcg *cg)
+{
+	struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	return vm && counter_over_high(&vm->swap);
 }
 
 void group_swap_event(struct memcg *cg, enum swap_event event)

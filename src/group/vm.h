@@ -50,12 +50,19 @@ enum vm_event {
 
 enum swap_event { SWAP_HIGH, SWAP_MAX, SWAP_FAIL, SWAP_EVENT_NR };
 
+/* Until when, and with fewer than how many of them, none of the pages can go: group/stuck.h. */
+struct stuck {
+	u64 until; /* ns of the coarse clock; each word is atomic, by who has tried them all */
+	u32 pages, epoch;
+};
+
 struct group_vm {
 	struct counter swap;
 	struct lruvec lru;
 	s64 stat[STAT_NR - STAT_BASIC_NR]; /* of the subtree, less what CPUs hold back */
 	u64 event[VM_EVENT_NR];		   /* of the subtree; atomic */
 	u64 swap_event[SWAP_EVENT_NR];	   /* of the subtree; atomic */
+	struct stuck stuck;
 };
 
 /* cg and every group above it have one from now on. -ENOMEM. cg is referenced. */
@@ -71,6 +78,9 @@ __hidden_ void group_vm_sink(struct memcg *cg, const s64 delta[STAT_NR]);
 __hidden_ void group_vm_event(struct memcg *cg, enum vm_event event, u64 n);
 /* The same at the group that pays for the page now; the caller holds the page. */
 __hidden_ void page_vm_event(const struct page *pg, enum vm_event event);
+/* Whether cg, or a group above it, has more in swap than its swap.high. A load without managed
+ * memory. */
+__hidden_ bool group_swap_over_high(const struct memcg *cg);
 __hidden_ void group_swap_event(struct memcg *cg, enum swap_event event);
 
 /* The item of memory.stat that says how long a list is. */

@@ -6,6 +6,7 @@
 #include "reclaim/oom.h"
 #include "reclaim/scan.h"
 #include "group/stock.h"
+#include "group/stuck.h"
 #include "group/vm.h"
 
 static u64 pages_down(u64 bytes)
@@ -71,6 +72,7 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 {
 	cg = cg ? cg : group_active();
 	bytes = pages_down(bytes);
+	stuck_over(); /* what is over a lowered one is to be tried */
 	switch (which) {
 	case MEMCG_MIN:
 		set_protection(cg, counter_set_min, bytes);
@@ -94,6 +96,7 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 		return 0;
 	case MEMCG_ZSWAP_MAX:
 		atomic_store(&cg->zswap_max, bytes);
+		stuck_over();
 		return 0;
 	default:
 		return -EINVAL;
@@ -151,6 +154,7 @@ int memcg_reclaim(struct memcg *cg, uint64_t bytes)
 	u64 done;
 
 	cg = cg ? cg : group_active();
+	stuck_over(); /* the program wants it tried */
 	done = drain_thoroughly(cg);
 	for (round = 0; round < ROUNDS && done < bytes; round++) {
 		u64 n = reclaim_group(cg, bytes - done, RECLAIM_ANY);

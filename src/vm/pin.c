@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "alloc/thread.h"
+#include "group/stuck.h"
 #include "vm/fault.h"
 
 static void unpin_pages(struct window *w, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
 		page_put(window_page(w, k));
+	stuck_over();
 	window_put_many(w, n);
 }
 

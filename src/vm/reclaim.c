@@ -8,13 +8,16 @@
  * 2. From the inactive list the oldest go: one that was used meanwhile becomes active, one that is
  *    mapped without having been taken out before is taken out and begins again, the rest is
  * evicted.
- *    Anonymous pages of a group that may swap nothing more are not looked at: taking all of them
- *    out of their windows to no avail costs each its next fault.
+ *    Anonymous pages of a group that may swap nothing more, or has no room to put it, are not
+ * looked at: taking all of them out of their windows to no avail costs each its next fault. Nor are
+ *    they where all were tried lately and none could go (group/stuck.h).
  * 3. When that is too little, compressed copies are written to the swap file, the oldest first.
  * 4. A call looks at most twice at each page, so it ends. It runs none of the program's code, and
  *    never waits for a page: whose lock is taken is left alone.
  */
 #include "vm/reclaim.h"
+
+#include "group/stuck.h"
 
 #include "vm/lists.h"
 #include "vm/resident.h"
@@ -25,6 +28,7 @@ struct shrink {
 	struct memcg *cg;
 	unsigned how;
 	u64 want, freed; /* bytes */
+	u32 spared;	 /* pages that were used, or had no time to show it */
 };
 
 static bool claim(struct page *pg)
@@ -129,6 +133,7 @@ static u64 shrink_batch(struct shrink *s, enum lru_list inactive, u64 bytes, uns
 	for (unsigned i = 0; i < got; i++)
 		if (is_victim(s, pages[i]))
 			pages[victims++] = pages[i];
+	s->spared += got - victims;
 	freed = evict_pages(pages, victims);
 	group_vm_event(s->cg, scan_event(s->how), got);
 	group_vm_event(s->cg, steal_event(s->how), freed >> PAGE_SHIFT);
@@ -159,22 +164,48 @@ static u64 evictable(const struct lruvec *lv, enum lru_list inactive)
 	return lru_bytes(lv, inactive) + lru_bytes(lv, inactive + 1);
 }
 
+static bool has_room(const struct memcg *cg)
+{
+	return counter_headroom(&cg->vm->swap) >= PAGE_SIZE && store_has_room(cg);
+}
+
 /* Those that have their copy still need no room. */
 static u64 evictable_anon(const struct memcg *cg)
 {
-	if (counter_headroom(&cg->vm->swap) < PAGE_SIZE && !group_vm_stat(cg, STAT_SWAPCACHED))
+	if (group_is_stuck(cg) || (!group_vm_stat(cg, STAT_SWAPCACHED) && !has_room(cg)))
 		return 0;
 	return evictable(&cg->vm->lru, LRU_INACTIVE_ANON);
 }
 
+/* Of what they stand for, a guess. */
+static u64 writable_copies(const struct memcg *cg)
+{
+	u64 bytes = lru_bytes(&cg->vm->lru, LRU_COPIES) / 4;
+
+	return bytes && store_may_write_back(cg) ? bytes : 0;
+}
+
 static u64 vm_count(struct memcg *cg, unsigned how)
 {
-	const struct lruvec *lv = &cg->vm->lru;
-
 	if (how == RECLAIM_QUIET)
 		return 0;
-	return evictable_anon(cg) + evictable(lv, LRU_INACTIVE_FILE) +
-	       lru_bytes(lv, LRU_COPIES) / 4; /* of what they stand for, a guess */
+	return evictable_anon(cg) + evictable(&cg->vm->lru, LRU_INACTIVE_FILE) +
+	       writable_copies(cg);
+}
+
+/* As long as fewer than that were spared, a look at all of them says what the next would say. */
+#define SPARED_PART 16u
+
+static u64 shrink_anon(struct shrink *s, u64 want)
+{
+	u64 all = evictable(&s->cg->vm->lru, LRU_INACTIVE_ANON) >> PAGE_SHIFT, freed;
+	u32 epoch = stuck_begin();
+
+	s->spared = 0;
+	freed = shrink_list(s, LRU_INACTIVE_ANON, want);
+	if (want && !freed && s->spared <= all / SPARED_PART)
+		stuck_found(s->cg, epoch);
+	return freed;
 }
 
 /* No step of this may end up here again: what it allocates is charged by force. */
@@ -188,7 +219,7 @@ static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
 	task_paging_begin();
 	s.freed = shrink_list(&s, LRU_INACTIVE_FILE, from_file);
 	if (s.freed < bytes && anon)
-		s.freed += shrink_list(&s, LRU_INACTIVE_ANON, bytes - s.freed);
+		s.freed += shrink_anon(&s, bytes - s.freed);
 	if (s.freed < bytes)
 		s.freed += store_write_back(cg, bytes - s.freed);
 	task_paging_end();

@@ -58,6 +58,20 @@ bool store_may_write(const struct page *pg)
 	return all_above(pg, writes_back);
 }
 
+bool store_may_write_back(const struct memcg *cg)
+{
+	return swap_slots_free() && all_from(cg, writes_back);
+}
+
+/* The second look is at counters that CPUs have told what they hold back. */
+bool store_has_room(const struct memcg *cg)
+{
+	if (all_from(cg, has_room) || store_may_write_back(cg))
+		return true;
+	stat_fold(cg->handle->index);
+	return all_from(cg, has_room);
+}
+
 /* --- making copies ------------------------------------------------------------------------ */
 
 static void count_copy(const struct page *pg, s64 times)
@@ -229,8 +243,8 @@ u64 store_write_back(struct memcg *cg, u64 bytes)
 {
 	u64 freed = 0, some = 1;
 
-	if (!all_from(cg, writes_back))
-		return 0; /* it did when they were made */
+	if (!store_may_write_back(cg))
+		return 0; /* it might when they were made */
 	if (!lock_try(&room_lock))
 		return 0; /* somebody else is at it */
 	while (room_there() && freed < bytes && some) {

@@ -18,6 +18,11 @@ __hidden_ int store_compress(struct page *pg);
 __hidden_ unsigned store_write(struct page **pages, unsigned n);
 /* The copy counts so many times more in its owner's memory.stat: 1, -1. */
 __hidden_ void store_tally(const struct page *pg, s64 times);
+/* Whether there is room for a copy of any page of the group. One may still not compress, and a disk
+ * be full before its file is. */
+__hidden_ bool store_has_room(const struct memcg *cg);
+/* Whether what the group has compressed can be written to the file. */
+__hidden_ bool store_may_write_back(const struct memcg *cg);
 /* Whether the group of the page lets it be written to a file. */
 __hidden_ bool store_may_write(const struct page *pg);
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "group/stuck.h"
 #include "group/task.h"
 #include "sync/lock.h"
 #include "sys/file.h"
@@ -188,6 +189,7 @@ int swap_alloc(u32 slots[], unsigned n)
 void swap_free(u32 slot)
 {
 	swap_map_give(slot);
+	stuck_over();
 }
 
 u64 swap_slots(void)
@@ -271,7 +273,7 @@ int swap_write(const void *const pages[], const u32 slots[], unsigned n)
 		say_failing(err, slots[i]);
 	}
 	for (i = 0; i < n && err; i++)
-		swap_free(slots[i]);
+		swap_map_give(slots[i]); /* no room has come by that */
 	return err;
 }
 
