@@ -143,7 +143,7 @@ enum memcg_oom_result {
 };
 
 enum memcg_oom_flags {
-	MEMCG_OOM_INLINE = 1u << 0 /**< may also run on a thread that allocates */
+	MEMCG_OOM_INLINE = 1u << 0 /**< may also run on a thread that allocates; never in a fault */
 };
 
 /** A handler. oom() may free, destroy groups and end tenants; what it allocates in the group comes
@@ -162,8 +162,11 @@ struct memcg_oom_config {
  * Sets the handler of cg (NULL: the active group), asked when cg or a group below it without a
  * nearer handler is at its max and reclaim found nothing. config NULL: none. It runs on one thread
  * at a time: at memcg_leave, memcg_throttle, memcg_set_limit, on the reclaimer thread, and with
- * MEMCG_OOM_INLINE also inside the allocation that was refused. Replacing waits for a call
- * that is running on another thread. 0, -EINVAL, -E2BIG, -ENOMEM.
+ * MEMCG_OOM_INLINE also inside the allocation that was refused. A fault of managed memory
+ * (memcg/mm.h) runs no code of the program, so no handler is asked in one, with that flag or
+ * without: the thread gets its SIGBUS, and the handler is asked once, at the thread's next
+ * memcg_leave or memcg_throttle or on the reclaimer thread, if there is still no room.
+ * Replacing waits for a call that is running on another thread. 0, -EINVAL, -E2BIG, -ENOMEM.
  */
 MEMCG_API int memcg_set_oom_handler(struct memcg *cg, const struct memcg_oom_config *config);
 

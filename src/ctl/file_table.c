@@ -63,8 +63,9 @@ const struct file file_table[] = {
 	 "The most that `memory.swap.current` has been. A write through a reader (memcg_ctl_open) "
 	 "is as for `memory.peak`."},
 	{"memory.swap.high", show_swap_high, store_swap_high, 0, LIMIT, SIZE,
-	 "Each page that is swapped out past this is counted in `memory.swap.events`; nothing is "
-	 "slowed down for it."},
+	 "Each page that is swapped out past this is counted in `memory.swap.events`, and who "
+	 "charges memory to the group meanwhile is held for a while, as for `memory.high` and in "
+	 "addition to it, by how far swap is past this."},
 	{"memory.swap.max", show_swap_max, store_swap_max, 0, LIMIT, SIZE,
 	 "Past this nothing more of the group is swapped out: its pages stay in memory, under "
 	 "`memory.max`."},

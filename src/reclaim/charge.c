@@ -265,7 +265,7 @@ static void give_up(struct memcg *limited, u64 n, unsigned flags)
 	if (flags & MEMCG_NOWAIT)
 		group_event(limited, EV_NOWAIT);
 	else
-		owed_reclaim(limited, n); /* what may not run here can make room for the next */
+		owed_reclaim(limited, n, !(flags & CHARGE_OWN)); /* for what comes next */
 	watch();
 }
 

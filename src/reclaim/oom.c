@@ -2,7 +2,8 @@
  * oom.c - OOM handlers: the program's last word when reclaim found nothing.
  *
  * 1. The nearest handler at the group that is over, or above it, is asked. One that did not say
- *    it may run inside an allocation is not asked there, but at memcg_leave.
+ *    it may run inside an allocation is not asked there, but at memcg_leave; for a fault no handler
+ *    is asked before that.
  * 2. It is told the group whose memory should go: the one over its limit, or, when groups between
  *    that and the charger have memory.oom.group set, the topmost of them: once, not once for each.
  * 3. A handler runs on one thread at a time. Who finds it running, where it may run itself, waits
@@ -244,7 +245,7 @@ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how)
 	return oom_ask(limited, payer, n, how);
 }
 
-void oom_ask_owed(struct memcg *limited, u64 n)
+void oom_ask_owed(struct memcg *limited, u64 n, bool asked)
 {
 	const struct oom_hook *hook = hook_above(limited);
 	bool had_its_say;
@@ -252,7 +253,7 @@ void oom_ask_owed(struct memcg *limited, u64 n)
 	if (!hook)
 		return;
 	hooks_hold();
-	had_its_say = hook->config.flags & MEMCG_OOM_INLINE;
+	had_its_say = asked && hook->config.flags & MEMCG_OOM_INLINE;
 	hooks_release();
 	if (!had_its_say)
 		oom_ask(limited, limited->handle->index, n, RECLAIM_ANY);

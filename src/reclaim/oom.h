@@ -15,8 +15,9 @@ struct oom_hook;
 __hidden_ bool oom_relieve(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how);
 /* Asks and counts nothing: that is done already for this refusal. */
 __hidden_ bool oom_ask(struct memcg *limited, u32 payer, u64 n, enum reclaim_how how);
-/* For a refusal that is over: a handler that runs inside allocations has had its say on it. */
-__hidden_ void oom_ask_owed(struct memcg *limited, u64 n);
+/* For a refusal that is over. asked: a handler that runs inside allocations has had its say on it.
+ */
+__hidden_ void oom_ask_owed(struct memcg *limited, u64 n, bool asked);
 /* Whether any handler stands at cg or above. */
 __hidden_ bool oom_handled(const struct memcg *cg);
 __hidden_ void oom_group_free(struct memcg *cg); /* its struct goes */

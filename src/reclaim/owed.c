@@ -1,6 +1,7 @@
 /* owed.c - noting and serving what an allocation must not do itself. */
 #include "reclaim/owed.h"
 
+#include "group/vm.h"
 #include "reclaim/oom.h"
 #include "reclaim/psi.h"
 #include "reclaim/reclaimer.h"
@@ -54,7 +55,7 @@ void owed_high(u32 handle, u64 n)
 	rcu_read_lock(rcu);
 	cg = handle_group(handle_of(handle));
 	over = counter_over_high(&cg->counter);
-	if (unlikely(over)) {
+	if (unlikely(over || group_swap_over_high(cg))) {
 		self->high_group = group_ref(cg);
 		self->high_bytes += n;
 		self->owed |= OWED_HIGH;
@@ -64,31 +65,33 @@ void owed_high(u32 handle, u64 n)
 	rcu_read_unlock(rcu);
 }
 
-void owed_reclaim(struct memcg *limited, u64 n)
+/* The last refusal alone is owed: with its own answer to who was asked. */
+void owed_reclaim(struct memcg *limited, u64 n, bool asked)
 {
+	u32 what = OWED_SHORT | (asked ? 0 : OWED_ASK);
 	struct task *self = task_self();
 
 	if (!self || self->reclaiming)
 		return;
 	if (reclaimer_running()) {
-		reclaimer_owe(limited, OWED_SHORT);
+		reclaimer_owe(limited, what);
 		return;
 	}
 	self->short_group = group_ref(limited);
 	self->short_bytes = n;
-	self->owed |= OWED_SHORT;
+	self->owed = (self->owed & ~(u32)OWED_ASK) | what;
 }
 
 /* Down to twice the margin. Only after a refusal are handlers asked. */
-static void make_room(struct memcg *cg, bool refused)
+static void make_room(struct memcg *cg, unsigned what)
 {
 	u64 usage = counter_read(&cg->counter), max = atomic_load(&cg->counter.max), goal;
 
 	goal = max == MEMCG_UNLIMITED ? max : max - 2 * margin(max);
 	if (usage <= goal || reclaim_group(cg, usage - goal, RECLAIM_ANY))
 		return;
-	if (refused)
-		oom_ask_owed(cg, usage - goal);
+	if (what & OWED_SHORT)
+		oom_ask_owed(cg, usage - goal, !(what & OWED_ASK));
 	else /* a tenant may live just below its max: each of its charges would ask again */
 		atomic_store(&cg->rests_until, sys_clock_coarse_ns() + REST);
 }
@@ -98,11 +101,11 @@ void owed_work(struct memcg *cg, unsigned what)
 	if (what & OWED_HIGH)
 		throttle_work(cg);
 	if (what & (OWED_SHORT | OWED_NEAR))
-		make_room(cg, what & OWED_SHORT);
+		make_room(cg, what);
 }
 
 /* The allocation that was refused is over, and was counted; this makes room for those to come. */
-static void serve_short(struct task *self)
+static void serve_short(struct task *self, bool asked)
 {
 	struct memcg *cg = group_ref_get(self->short_group);
 	u64 n = self->short_bytes;
@@ -113,7 +116,7 @@ static void serve_short(struct task *self)
 	psi_begin(&stall, cg);
 	if (counter_headroom(&cg->counter) < n &&
 	    !reclaim_group(cg, reclaim_want(cg, n), RECLAIM_ANY))
-		oom_ask_owed(cg, n);
+		oom_ask_owed(cg, n, asked);
 	psi_end(&stall);
 	group_put(cg);
 }
@@ -136,7 +139,7 @@ void owed_serve_slow(struct task *self)
 
 	self->owed = 0;
 	if (owed & OWED_SHORT)
-		serve_short(self);
+		serve_short(self, !(owed & OWED_ASK));
 	if (owed & OWED_HIGH)
 		serve_high(self);
 	group_run_drops();

@@ -1,5 +1,5 @@
 /*
- * throttle.c - memory.high.
+ * throttle.c - memory.high, and memory.swap.high.
  *
  * A group over its high is given time, not refused: whoever charged it gives memory back, for as
  * long as that makes progress, and is then held for a while that grows with the square of the
@@ -8,11 +8,16 @@
  * a sleep, and more than 2 s in one call would look like a hang: so a thread is never held longer
  * than that by one call, however much it owes.
  *
+ * A group over its swap.high is held in the same way, by the excess of its swap, in addition: who
+ * charges memory to it is making it swap. Nothing is given back for that: what would bring its swap
+ * down is that somebody uses it, or frees it.
+ *
  * A reclaimer thread does the first half alone, and for the whole excess: those who charged may be
  * in a scope that they do not leave, or done, and then nobody else would ever come.
  */
 #include "reclaim/throttle.h"
 
+#include "group/vm.h"
 #include "reclaim/owed.h"
 #include "reclaim/psi.h"
 #include "reclaim/scan.h"
@@ -67,15 +72,23 @@ static u64 give_back(struct memcg *cg, u64 n)
 	return bytes;
 }
 
-/* The longest any level asks for. */
-static u64 delay_of(struct memcg *cg, u64 n)
+/* The longest any level of c's asks for. */
+static u64 longest(const struct counter *c, u64 n)
 {
 	u64 most = 0;
 
-	for (; cg; cg = cg->parent)
-		most = MAX(most, throttle_delay(counter_read(&cg->counter),
-						atomic_load(&cg->counter.high), n));
+	for (; c; c = c->parent)
+		most = MAX(most, throttle_delay(counter_read(c), atomic_load(&c->high), n));
 	return most;
+}
+
+/* For memory and for swap, each by its own excess. */
+static u64 delay_of(struct memcg *cg, u64 n)
+{
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+	u64 delay = longest(&cg->counter, n);
+
+	return vm ? MIN(delay + longest(&vm->swap, n), DELAY_MOST) : delay;
 }
 
 /* Signals cut sleeps short. Nobody is held for a group that is gone. */
@@ -110,7 +123,7 @@ void throttle(struct memcg *cg, u64 n)
 	struct psi_stall stall;
 	u64 delay;
 
-	if (!counter_over_high(&cg->counter))
+	if (!counter_over_high(&cg->counter) && !group_swap_over_high(cg))
 		return;
 	psi_begin(&stall, cg);
 	count_events(cg);
