@@ -23,7 +23,7 @@ static struct memcg_mm *mm;
 static char *range;
 static sigjmp_buf back;
 static u32 calls;
-static bool faulting;
+static struct task *faulting; /* the thread that is in one */
 
 static void on_sigbus(int sig)
 {
@@ -32,7 +32,8 @@ static void on_sigbus(int sig)
 
 static unsigned oom(struct memcg *limited, uint64_t wanted, void *arg)
 {
-	CHECK(limited == cg && wanted >= PAGE_SIZE && arg == &calls && !faulting);
+	CHECK(limited == cg && wanted >= PAGE_SIZE && arg == &calls);
+	CHECK(memcg__self != atomic_load(&faulting));
 	(void)atomic_add(&calls, 1u);
 	return MEMCG_OOM_FAIL;
 }
@@ -66,11 +67,11 @@ static void be_refused(void)
 {
 	volatile size_t i = N;
 
-	faulting = true;
+	atomic_store(&faulting, memcg__self);
 	if (!sigsetjmp(back, 1))
 		for (; i < 4 * N; i++)
 			((volatile char *)range)[i << PAGE_SHIFT] = 1;
-	faulting = false;
+	atomic_store(&faulting, (struct task *)NULL);
 	CHECK(i > N && i < 4 * N);
 }
 
