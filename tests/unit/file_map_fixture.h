@@ -2,30 +2,15 @@
 #ifndef MEMCG_TESTS_FILE_MAP_FIXTURE_H
 #define MEMCG_TESTS_FILE_MAP_FIXTURE_H
 
-#include "faults_fixture.h"
+#include "managed_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <memcg/mm.h>
-
-#include "page/managed.h"
 #include "vm/mech.h"
 
 static struct memcg_mm *mm, *mm2;
-
-static inline u64 stat_of(struct memcg *g, size_t member)
-{
-	struct memcg_stat s;
-
-	CHECK(!memcg_stat(g, &s, sizeof(s)));
-	return *(u64 *)((char *)&s + member);
-}
-#define STAT(g, line) stat_of(g, offsetof(struct memcg_stat, line))
 
 /* Bytes that the file has at an offset: the same for each run of the test. */
 static inline char byte_at(size_t at)
@@ -84,13 +69,6 @@ static inline void mm_tear_down(void)
 	closes();
 }
 
-/* The system has given the file what the counters say, no page more. */
-static inline void memory_fits(void)
-{
-	CHECK(managed_resident() == STAT(memcg_root(), anon) + STAT(memcg_root(), file));
-	closes();
-}
-
 static inline char *map_file(struct memcg_mm *m, struct memcg_file *f, size_t size, bool write)
 {
 	char *p = memcg_mmap(m, size, write ? PROT_READ | PROT_WRITE : PROT_READ, 0, f, 0);
@@ -110,25 +88,6 @@ static inline bool shows(const char *p, size_t from, size_t size)
 static inline void all_out(struct memcg_mm *m, char *p, size_t size)
 {
 	CHECK(!memcg_madvise(m, p, size, MEMCG_PAGEOUT));
-}
-
-/* --- signals ------------------------------------------------------------------------------ */
-
-static sigjmp_buf back;
-static volatile sig_atomic_t got;
-
-static inline void on_signal(int sig)
-{
-	got = sig;
-	siglongjmp(back, 1);
-}
-
-static inline int touch_is(const volatile char *p)
-{
-	got = 0;
-	if (!sigsetjmp(back, 1))
-		(void)*p;
-	return got;
 }
 
 #endif

@@ -2,19 +2,14 @@
 #ifndef MEMCG_TESTS_MOVE_FIXTURE_H
 #define MEMCG_TESTS_MOVE_FIXTURE_H
 
-#include "faults_fixture.h"
+#include "managed_fixture.h"
 #include "swap_fixture.h"
 
 #include <errno.h>
-#include <sys/mman.h>
-
-#include <memcg/mm.h>
 
 #include "group/vm.h"
 #include "vm/mech.h"
 #include "vm/move.h"
-
-#define RW (PROT_READ | PROT_WRITE)
 
 #define MOVE_ALL (MEMCG_MOVE_ANON | MEMCG_MOVE_FILE)
 
@@ -32,20 +27,6 @@ static const size_t lines[] = {
 struct bill {
 	u64 line[LINES], tables, current, swap;
 };
-
-static inline u64 stat_at(const struct memcg_stat *s, size_t member)
-{
-	return *(const u64 *)((const char *)s + member);
-}
-
-static inline u64 stat_of(struct memcg *g, size_t member)
-{
-	struct memcg_stat s;
-
-	CHECK(!memcg_stat(g, &s, sizeof(s)));
-	return stat_at(&s, member);
-}
-#define STAT(g, line) stat_of(g, LINE(line))
 
 static inline u64 swap_of(struct memcg *g)
 {

@@ -34,17 +34,6 @@ static inline void tear_down(void)
 	closes();
 }
 
-static inline struct page *page_of(const char *p)
-{
-	struct window *w = window_find((uintptr_t)p);
-	struct page *pg;
-
-	CHECK(w);
-	pg = window_page(w, window_index(w, (uintptr_t)p));
-	window_put(w);
-	return pg;
-}
-
 /* --- scenes -------------------------------------------------------------------------- */
 
 #define N 70u /* pages of a row: more than are moved under one hold of a lock */

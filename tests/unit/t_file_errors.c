@@ -15,7 +15,7 @@ static void test_read_error(void)
 	struct memcg_file *f;
 	char *p;
 
-	signal(SIGBUS, on_signal); /* before ours: it is chained */
+	catch (SIGBUS); /* before ours: it is chained */
 	mm_set_up();
 	f = memcg_file_open(fd, 0);
 	p = map_file(mm, f, 8 * PAGE_SIZE, false);
@@ -78,7 +78,7 @@ static void test_shrinks(void)
 	struct memcg_file *f;
 	char *p, c = 'q';
 
-	signal(SIGBUS, on_signal);
+	catch (SIGBUS);
 	mm_set_up();
 	f = memcg_file_open(fd, 0);
 	p = map_file(mm, f, size + 4 * PAGE_SIZE, true);
@@ -118,7 +118,7 @@ static void test_pipe_from_behind_the_end(void)
 	struct memcg_file *f;
 	char *p, c[1000];
 
-	signal(SIGBUS, on_signal);
+	catch (SIGBUS);
 	mm_set_up();
 	f = memcg_file_open(temp_file(PAGE_SIZE), 0);
 	p = map_file(mm, f, 2 * PAGE_SIZE, false);
@@ -143,7 +143,7 @@ static void test_shrinks_pinned(void)
 	struct memcg_file *f;
 	char *p;
 
-	signal(SIGBUS, on_signal);
+	catch (SIGBUS);
 	mm_set_up();
 	f = memcg_file_open(fd, 0);
 	p = map_file(mm, f, 8 * PAGE_SIZE, true);
@@ -335,7 +335,7 @@ static void test_signal_during_sync(void)
 	int fd = temp_file(4 * PAGE_SIZE);
 	struct memcg_file *f;
 
-	signal(SIGBUS, on_signal);
+	catch (SIGBUS);
 	mm_set_up();
 	f = memcg_file_open(fd, 0);
 	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
@@ -436,7 +436,7 @@ static void test_touched_while_it_shrinks(void)
 	int fd = temp_file(4 * PAGE_SIZE);
 	struct memcg_file *f;
 
-	signal(SIGBUS, on_signal);
+	catch (SIGBUS);
 	mm_set_up();
 	f = memcg_file_open(fd, 0);
 	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);

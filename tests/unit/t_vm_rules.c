@@ -2,22 +2,14 @@
  * t_vm_rules.c - rules of managed memory, one by one: which pages go and which stay, what a fault
  * does when its addresses go under it, whose signals run when, what outlives a group.
  */
-#include "faults_fixture.h"
-
-#include <signal.h>
-#include <sys/mman.h>
-
-#include <memcg/mm.h>
+#include "managed_fixture.h"
 
 #include "group/task.h"
-#include "page/managed.h"
 #include "vm/fault.h"
 #include "vm/mech.h"
 #include "vm/object.h"
 #include "vm/reclaim.h"
 #include "vm/rmap.h"
-
-#define RW (PROT_READ | PROT_WRITE)
 
 static struct memcg_mm *mm;
 
@@ -41,38 +33,6 @@ static char *map(size_t npages)
 
 	CHECK(p);
 	return p;
-}
-
-static u64 stat_of(struct memcg *g, size_t member)
-{
-	struct memcg_stat s;
-
-	CHECK(!memcg_stat(g, &s, sizeof(s)));
-	return *(u64 *)((char *)&s + member);
-}
-#define STAT(g, line) stat_of(g, offsetof(struct memcg_stat, line))
-
-static u64 number_in(struct memcg *g, const char *file, const char *key)
-{
-	char buf[4096], *at;
-	ssize_t n = memcg_read(g, file, buf, sizeof(buf) - 1);
-
-	CHECK(n > 0);
-	buf[n] = 0;
-	at = key ? strstr(buf, key) : buf;
-	CHECK(at);
-	return strtoull(at + (key ? strlen(key) : 0), NULL, 10);
-}
-
-static struct page *page_of(const void *p)
-{
-	struct window *w = window_find((uintptr_t)p);
-	struct page *pg;
-
-	CHECK(w);
-	pg = window_page(w, window_index(w, (uintptr_t)p));
-	window_put(w);
-	return pg;
 }
 
 /* --- which pages go -------------------------------------------------------------------- */
@@ -202,11 +162,11 @@ static void test_copies_outlive_their_group(void)
 
 /* --- faults in bad moments ------------------------------------------------------------------- */
 
-static volatile sig_atomic_t seen;
+static volatile sig_atomic_t noted;
 
-static void on_signal(int sig)
+static void note_signal(int sig)
 {
-	seen = sig;
+	noted = sig;
 	if (sig == SIGBUS)
 		task_busy_end(); /* so that the instruction can go on */
 }
@@ -216,12 +176,12 @@ static void test_refused_to_the_busy(void)
 {
 	volatile char *p;
 
-	signal(SIGBUS, on_signal); /* before ours, which passes on what it does not serve */
+	signal(SIGBUS, note_signal); /* before ours, which passes on what it does not serve */
 	rules_set_up();
 	p = map(1);
 	task_busy_begin();
 	p[0] = 1;
-	CHECK(seen == SIGBUS && p[0] == 1);
+	CHECK(noted == SIGBUS && p[0] == 1);
 	rules_end();
 }
 
@@ -369,7 +329,7 @@ static void still_mapped(void)
 	hook_cut_marked = NULL;
 	CHECK(page_mapped(pg));
 	range[0] = 2; /* a CPU still can */
-	seen = ((char *)page_address(pg))[0];
+	noted = ((char *)page_address(pg))[0];
 }
 
 /* A page is not found unmapped before its addresses are gone. */
@@ -381,7 +341,7 @@ static void test_entry_outlives_its_address(void)
 	CHECK(page_of(range) == page_at(regn.managed + EXTENT_PAGES));
 	hook_cut_marked = still_mapped;
 	CHECK(!memcg_munmap(mm, range, 2 * PAGE_SIZE));
-	CHECK(!hook_cut_marked && seen == 2);
+	CHECK(!hook_cut_marked && noted == 2);
 	rules_end();
 }
 
@@ -389,18 +349,18 @@ static void signal_comes(void)
 {
 	hook_fault_ready = NULL;
 	raise(SIGUSR1);
-	CHECK(!seen);
+	CHECK(!noted);
 }
 
 /* Handlers of the program wait until the fault has been served. */
 static void test_signals_wait(void)
 {
-	signal(SIGUSR1, on_signal);
+	signal(SIGUSR1, note_signal);
 	rules_set_up();
 	range = map(4);
 	hook_fault_ready = signal_comes;
 	range[0] = 1;
-	CHECK(!hook_fault_ready && seen == SIGUSR1);
+	CHECK(!hook_fault_ready && noted == SIGUSR1);
 	rules_end();
 }
 #endif
