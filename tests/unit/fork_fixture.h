@@ -10,6 +10,8 @@
 #ifndef MEMCG_TESTS_FORK_FIXTURE_H
 #define MEMCG_TESTS_FORK_FIXTURE_H
 
+#include <stdio.h>
+
 #include "sync/atomic.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -40,5 +42,14 @@ const char *__tsan_default_options(void)
 #endif
 /* A child may make threads. */
 #define THREADS_AFTER_FORK (!ASAN_LOOKS)
+
+/* In the body of a child, which ends with what that returns. */
+#define CHILD_CHECK(cond)                                                                    \
+	do {                                                                                 \
+		if (!(cond)) {                                                               \
+			fprintf(stderr, "%s:%d: not true: %s\n", __func__, __LINE__, #cond); \
+			return 1;                                                            \
+		}                                                                            \
+	} while (0)
 
 #endif

@@ -5,11 +5,7 @@
 #ifndef MEMCG_TESTS_SHRINKER_FIXTURE_H
 #define MEMCG_TESTS_SHRINKER_FIXTURE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,22 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <memcg.h>
-
 #include "fork_fixture.h"
 #include "group/stock.h"
 #include "reclaim/scan.h"
 #include "reclaim/shrinker.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
-
-#define CHECK(cond)                                                                          \
-	do {                                                                                 \
-		if (!(cond)) {                                                               \
-			fprintf(stderr, "%s:%d: not true: %s\n", __func__, __LINE__, #cond); \
-			return 1;                                                            \
-		}                                                                            \
-	} while (0)
 
 #define BLOCK (64 * KIB)
 
@@ -187,19 +173,6 @@ static inline void small_fill(struct memcg *cg)
 {
 	for (small.nr = 0; small.nr < SMALL_NR; small.nr++)
 		assert_non_null(small.object[small.nr] = memcg_malloc_in(cg, SMALL));
-}
-
-static inline struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static inline void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
 }
 
 /* Nothing is registered anywhere any more. */

@@ -1,33 +1,13 @@
 /* t_charge.c - the loop "try, give back, retry, give up": flags, events, what is remembered. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <memcg.h>
-
 #include "reclaim/charge.h"
-#include "group/group.h"
 #include "reclaim/source.h"
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
-}
 
 /* ---- the layer above, in miniature ---- */
 

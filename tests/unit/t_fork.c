@@ -24,14 +24,6 @@
 #include "page/page.h"
 #include "reclaim/charge.h"
 
-#define CHECK(cond)                                                                          \
-	do {                                                                                 \
-		if (!(cond)) {                                                               \
-			fprintf(stderr, "%s:%d: not true: %s\n", __func__, __LINE__, #cond); \
-			return 1;                                                            \
-		}                                                                            \
-	} while (0)
-
 /* A child that finds a lock held would wait for ever: that is -SIGALRM. */
 static int in_child(int (*body)(void))
 {
@@ -59,30 +51,30 @@ static int child_uses_what_it_got(void)
 	u64 usage;
 	void *p;
 
-	CHECK(memcg_owner_id(small) == memcg_id(cg));
-	CHECK(memcg_report(2, MEMCG_REPORT_QUIET) == 0);
+	CHILD_CHECK(memcg_owner_id(small) == memcg_id(cg));
+	CHILD_CHECK(memcg_report(2, MEMCG_REPORT_QUIET) == 0);
 	usage = memcg_current(cg);
 	memcg_free(large);
-	CHECK(memcg_current(cg) < usage);
+	CHILD_CHECK(memcg_current(cg) < usage);
 	memcg_uncharge(charge_of_parent);
 	memcg_free(small);
 	stock_drain(NULL);
-	CHECK(memcg_current(cg) == 0);
+	CHILD_CHECK(memcg_current(cg) == 0);
 	child_group = memcg_create(cg, "of-the-child");
-	CHECK(child_group);
+	CHILD_CHECK(child_group);
 	before = memcg_enter(child_group);
 	p = memcg_malloc(100000);
-	CHECK(p && memcg_owner_id(p) == memcg_id(child_group));
-	CHECK(memcg_destroy(child_group) == 0);
-	CHECK(memcg_owner_id(p) == memcg_id(cg));
+	CHILD_CHECK(p && memcg_owner_id(p) == memcg_id(child_group));
+	CHILD_CHECK(memcg_destroy(child_group) == 0);
+	CHILD_CHECK(memcg_owner_id(p) == memcg_id(cg));
 	memcg_leave(before);
 	memcg_free(p);
 	stock_drain(NULL);
 	rcu_poll(true);
-	CHECK(memcg_current(cg) == 0);
-	CHECK(memcg_set_limit(cg, MEMCG_MAX, 64 * KIB) == 0);
-	CHECK(!memcg_malloc_in(cg, MIB));
-	CHECK(memcg_report(2, MEMCG_REPORT_QUIET) == 0);
+	CHILD_CHECK(memcg_current(cg) == 0);
+	CHILD_CHECK(memcg_set_limit(cg, MEMCG_MAX, 64 * KIB) == 0);
+	CHILD_CHECK(!memcg_malloc_in(cg, MIB));
+	CHILD_CHECK(memcg_report(2, MEMCG_REPORT_QUIET) == 0);
 	return 0;
 }
 
@@ -110,7 +102,7 @@ static void test_quiet_process(void **state)
 
 static int child_is_alone(void)
 {
-	CHECK(task_count() == 1);
+	CHILD_CHECK(task_count() == 1);
 	rcu_synchronize(); /* readers of the parent's threads are not waited for */
 	return 0;
 }
@@ -145,7 +137,7 @@ static int child_of_child(void)
 {
 	void *p = memcg_malloc(5000);
 
-	CHECK(p);
+	CHILD_CHECK(p);
 	memcg_free(p);
 	return 0;
 }
@@ -157,7 +149,7 @@ static int child_forks(void)
 
 	if (!pid)
 		_exit(child_of_child());
-	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	CHILD_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
 	return child_of_child();
 }
 
@@ -210,15 +202,15 @@ static int child_of_torn(void)
 
 	tear();
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
-		CHECK((p[i] = memcg_malloc_in(cg, 1024)));
+		CHILD_CHECK((p[i] = memcg_malloc_in(cg, 1024)));
 		memset(p[i], (int)i, 1024);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
-		CHECK(*(u8 *)p[i] == (u8)i && ((u8 *)p[i])[1023] == (u8)i);
+		CHILD_CHECK(*(u8 *)p[i] == (u8)i && ((u8 *)p[i])[1023] == (u8)i);
 		memcg_free(p[i]);
 	}
 	memcg_reclaim(memcg_root(), MEMCG_UNLIMITED);
-	CHECK(counter_underflows == 0);
+	CHILD_CHECK(counter_underflows == 0);
 	return 0;
 }
 
@@ -319,16 +311,16 @@ static int child_of_busy(void)
 		u64 usage;
 		void *p;
 
-		CHECK(mine);
+		CHILD_CHECK(mine);
 		before = memcg_enter(mine);
 		p = memcg_malloc(draw_size(&seed));
-		CHECK(p && memcg_owner_id(p) == memcg_id(mine));
+		CHILD_CHECK(p && memcg_owner_id(p) == memcg_id(mine));
 		exchange(&seed);
 		memcg_leave(before);
 		stock_drain(NULL);
 		usage = memcg_current(mine);
-		CHECK(usage > 0);
-		CHECK(memcg_destroy(mine) == 0);
+		CHILD_CHECK(usage > 0);
+		CHILD_CHECK(memcg_destroy(mine) == 0);
 		memcg_free(p);
 	}
 	for (i = 0; i < ARRAY_SIZE(in_passing); i++)
@@ -337,10 +329,10 @@ static int child_of_busy(void)
 	memcg_reclaim(memcg_root(), 0);
 	rcu_poll(true);
 	if (THREADS_AFTER_FORK) {
-		CHECK(pthread_create(&thread, NULL, thread_of_child, NULL) == 0);
-		CHECK(pthread_join(thread, NULL) == 0);
+		CHILD_CHECK(pthread_create(&thread, NULL, thread_of_child, NULL) == 0);
+		CHILD_CHECK(pthread_join(thread, NULL) == 0);
 	}
-	CHECK(counter_underflows == 0);
+	CHILD_CHECK(counter_underflows == 0);
 	return 0;
 }
 

@@ -2,43 +2,16 @@
  * t_group.c - one group: references and lifetime, the program's word, who pays, sums; and many
  * of them under several threads, where in the end everything must add up.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <memcg.h>
-
 #include "reclaim/charge.h"
 #include "effort.h"
-#include "group/group.h"
 #include "page/page.h"
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
-}
-
-static void settle(void)
-{
-	stock_drain(NULL);
-	while (rcu_pending())
-		rcu_poll(true);
-}
 
 /* ---- references ---- */
 

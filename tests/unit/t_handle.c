@@ -2,55 +2,21 @@
  * t_handle.c - what memory names: references made of pins and bytes, redirection, and reuse of an
  * index only when nobody can be reading through it.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <memcg.h>
-
 #include "reclaim/charge.h"
-#include "group/group.h"
 #include "sys/fault.h"
 
 #define DEPTH 16u
 
-/* Who pays for it now; the group stays while the test has it. */
-static struct memcg *payer(const struct handle *h)
-{
-	struct memcg *cg;
-
-	rcu_read_lock(NULL);
-	cg = handle_group(h);
-	rcu_read_unlock(NULL);
-	return cg;
-}
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
 static u64 refs(const struct handle *h)
 {
 	return atomic_load(&h->refs);
-}
-
-/* Everything that waits for a grace period is done, and no CPU holds a charge ahead. */
-static void settle(void)
-{
-	stock_drain(NULL);
-	while (rcu_pending()) /* freeing one puts off another */
-		rcu_poll(true);
 }
 
 static void test_reserved_indices(void **state)

@@ -1,30 +1,10 @@
 /* t_limit.c - limits: what can be set, what lowering does, exact roll-back, giving back. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 
-#include <memcg.h>
-
 #include "reclaim/charge.h"
-#include "group/group.h"
 #include "page/page.h"
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
-}
 
 static u64 limit(struct memcg *cg, unsigned which)
 {

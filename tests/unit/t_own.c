@@ -2,30 +2,15 @@
  * t_own.c - what a group owns itself: told apart from its children's without a look at them, and
  * inherited whole, whoever was charging in that moment.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <memcg.h>
-
 #include "group/charge.h"
-#include "group/group.h"
 
 #include "effort.h"
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
 
 static u64 local(struct memcg *cg)
 {

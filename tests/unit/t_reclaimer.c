@@ -338,18 +338,18 @@ static struct memcg *forked;
 /* It has no such thread and owes nothing; a group that was on the queue can be owed again. */
 static int child_of_queued(void)
 {
-	CHECK(!reclaimer_running());
-	CHECK(forked->refs == 2);
-	CHECK(memcg_reclaimer_stop() == -ESRCH);
+	CHILD_CHECK(!reclaimer_running());
+	CHILD_CHECK(forked->refs == 2);
+	CHILD_CHECK(memcg_reclaimer_stop() == -ESRCH);
 	memset(&seen, 0, sizeof(seen));
 	if (THREADS_AFTER_FORK) {
-		CHECK(memcg_reclaimer_start() == 0);
+		CHILD_CHECK(memcg_reclaimer_start() == 0);
 		reclaimer_owe(forked, 1);
 		wait_for(&seen.calls, 1);
-		CHECK(seen.id[0] == memcg_id(forked));
-		CHECK(memcg_reclaimer_stop() == 0);
+		CHILD_CHECK(seen.id[0] == memcg_id(forked));
+		CHILD_CHECK(memcg_reclaimer_stop() == 0);
 	}
-	CHECK(memcg_destroy(forked) == 0);
+	CHILD_CHECK(memcg_destroy(forked) == 0);
 	return 0;
 }
 

@@ -4,19 +4,13 @@
  * Each seeded test breaks one word, looks, and puts it back: a look must find that word's
  * group, handle, page or slot by name, and the next look must close again.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <memcg.h>
 
 #include "alloc/alloc.h"
 #include "ctl/recount.h"
@@ -61,22 +55,6 @@ static void assert_named(const char *what, const char *where)
 			return;
 	print_error("no line has '%s' and '%s':\n%s", what, where, lines);
 	fail();
-}
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void *alloc_in(struct memcg *cg, size_t size)
-{
-	void *p = memcg_malloc_in(cg, size);
-
-	assert_non_null(p);
-	return p;
 }
 
 static struct page *head_of(const void *p)

@@ -1,9 +1,5 @@
 /* t_report.c - the report's text: the tree, differences, what it says when it cannot. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,29 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <memcg.h>
-
 #include "alloc/alloc.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "page/page.h"
 #include "sys/fault.h"
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void *alloc_in(struct memcg *cg, size_t size)
-{
-	void *p = memcg_malloc_in(cg, size);
-
-	assert_non_null(p);
-	return p;
-}
 
 static char text[1 << 20];
 

@@ -186,12 +186,12 @@ static int child_of_held(void *arg)
 
 	(void)arg;
 	atomic_store(&h->hold, 0u);
-	CHECK(h->cache.shrinker->runner == 0);
-	CHECK(h->cg->shrinkers->below == 1); /* what was being unregistered is gone */
-	CHECK(shrinkers_count(h->cg, RECLAIM_ANY) == 1 * MIB);
-	CHECK(shrinkers_scan(h->cg, BLOCK, RECLAIM_ANY) == BLOCK);
+	CHILD_CHECK(h->cache.shrinker->runner == 0);
+	CHILD_CHECK(h->cg->shrinkers->below == 1); /* what was being unregistered is gone */
+	CHILD_CHECK(shrinkers_count(h->cg, RECLAIM_ANY) == 1 * MIB);
+	CHILD_CHECK(shrinkers_scan(h->cg, BLOCK, RECLAIM_ANY) == BLOCK);
 	memcg_shrinker_unregister(h->cache.shrinker);
-	CHECK(!root_group->shrinkers);
+	CHILD_CHECK(!root_group->shrinkers);
 	return 0;
 }
 

@@ -2,48 +2,21 @@
  * t_stock.c - bytes charged ahead: exact with what is owned, bounded, and folded into whoever
  * lives by then. The thread stays on one CPU, so that its word is known.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <memcg.h>
-
 #include "reclaim/charge.h"
-#include "group/group.h"
 #include "page/page.h"
 #include "sync/percpu.h"
 #include "sys/fault.h"
 
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
-}
-
 static u64 word_of(u32 handle)
 {
 	return ((struct stock_area *)memcg__stock + pcpu_this())->word[handle % STOCK_SLOTS];
-}
-
-static void settle(void)
-{
-	stock_drain(NULL);
-	while (rcu_pending())
-		rcu_poll(true);
 }
 
 /* ---- take and give ---- */

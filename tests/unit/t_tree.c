@@ -1,11 +1,7 @@
 /*
  * t_tree.c - the hierarchy: making and unmaking groups, names, paths, walking; every refusal.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "group_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,38 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <memcg.h>
-
 #include "effort.h"
 #include "fork_fixture.h"
-#include "group/group.h"
 #include "page/page.h"
 #include "reclaim/charge.h"
 #include "sys/fault.h"
-
-/* Who pays for it now; the group stays while the test has it. */
-static struct memcg *payer(const struct handle *h)
-{
-	struct memcg *cg;
-
-	rcu_read_lock(NULL);
-	cg = handle_group(h);
-	rcu_read_unlock(NULL);
-	return cg;
-}
-
-static struct memcg *group(struct memcg *parent, const char *name)
-{
-	struct memcg *cg = memcg_create(parent, name);
-
-	assert_non_null(cg);
-	return cg;
-}
-
-static void destroy(struct memcg *cg)
-{
-	assert_int_equal(memcg_destroy(cg), 0);
-}
 
 /* ---- making: every refusal ---- */
 
