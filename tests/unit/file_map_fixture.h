@@ -77,6 +77,25 @@ static inline char *map_file(struct memcg_mm *m, struct memcg_file *f, size_t si
 	return p;
 }
 
+/* One file, open, in a window of mm; and its end. */
+static int the_fd;
+static struct memcg_file *the_file;
+
+static inline char *file_set_up(size_t size, bool write)
+{
+	the_fd = temp_file(size);
+	mm_set_up();
+	the_file = memcg_file_open(the_fd, 0);
+	CHECK(the_file);
+	return map_file(mm, the_file, size, write);
+}
+
+static inline void file_tear_down(void)
+{
+	memcg_file_close(the_file);
+	mm_tear_down();
+}
+
 static inline bool shows(const char *p, size_t from, size_t size)
 {
 	for (size_t i = from; i < from + size; i++)

@@ -11,14 +11,10 @@
 
 static void test_read_error(void)
 {
-	int fd = temp_file(8 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p;
 
 	catch (SIGBUS); /* before ours: it is chained */
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 8 * PAGE_SIZE, false);
+	p = file_set_up(8 * PAGE_SIZE, false);
 	sys_fault_arm(SYS_FAULT_READ, 0, 1, 0, 0);
 	CHECK(touch_is(p) == SIGBUS);
 	CHECK(memcg_pin(p, PAGE_SIZE) == -EIO);
@@ -32,8 +28,7 @@ static void test_read_error(void)
 	sys_fault_disarm_all();
 	CHECK(STAT(cg, file) == PAGE_SIZE);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 static void test_write_error(void)
@@ -139,30 +134,25 @@ static void test_pipe_from_behind_the_end(void)
 /* A page that is held is the holder's when the file lets it go. */
 static void test_shrinks_pinned(void)
 {
-	int fd = temp_file(8 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p;
 
 	catch (SIGBUS);
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 8 * PAGE_SIZE, true);
+	p = file_set_up(8 * PAGE_SIZE, true);
 	CHECK(!memcg_pin(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE));
 	p[4 * PAGE_SIZE] = 'x';
 	/* Pinned: written, but nobody knows whether a device is at it. */
-	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 2 * PAGE_SIZE);
-	CHECK(in_file(fd, 4 * PAGE_SIZE) == 'x');
-	CHECK(!ftruncate(fd, PAGE_SIZE));
-	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(memcg_file_sync(the_file) == 0 && STAT(cg, file_dirty) == 2 * PAGE_SIZE);
+	CHECK(in_file(the_fd, 4 * PAGE_SIZE) == 'x');
+	CHECK(!ftruncate(the_fd, PAGE_SIZE));
+	CHECK(memcg_file_sync(the_file) == 0 && STAT(cg, file_dirty) == 0);
 	CHECK(touch_is(p + 4 * PAGE_SIZE) == SIGBUS && STAT(cg, file) == 2 * PAGE_SIZE);
 	memory_fits();
-	CHECK(!ftruncate(fd, 8 * PAGE_SIZE));
+	CHECK(!ftruncate(the_fd, 8 * PAGE_SIZE));
 	CHECK(touch_is(p + 4 * PAGE_SIZE) == SIGBUS); /* its place is taken */
 	memcg_unpin(p + 4 * PAGE_SIZE, 2 * PAGE_SIZE);
 	CHECK(!touch_is(p + 4 * PAGE_SIZE) && p[4 * PAGE_SIZE] == 0);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 static bool opens(int fd, unsigned flags, int err)
@@ -248,44 +238,34 @@ static void test_read(void)
 /* What only the system has noticed goes with a sync, whether anybody has looked before or not. */
 static void test_sync_looks(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 4 * PAGE_SIZE, true);
+	p = file_set_up(4 * PAGE_SIZE, true);
 	CHECK(shows(p, 0, 4 * PAGE_SIZE));
 	p[PAGE_SIZE] = 'x';
-	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'x');
+	CHECK(memcg_file_sync(the_file) == 0 && in_file(the_fd, PAGE_SIZE) == 'x');
 	CHECK(shows(p, 2 * PAGE_SIZE, PAGE_SIZE) && !touch_is(p + PAGE_SIZE));
 	p[PAGE_SIZE] = 'y';
 	sys_fault_arm(SYS_FAULT_PAGEMAP, 0, 1, 0, 0); /* what is not known counts as written */
-	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'y');
+	CHECK(memcg_file_sync(the_file) == 0 && in_file(the_fd, PAGE_SIZE) == 'y');
 	CHECK(sys_fault_count(SYS_FAULT_PAGEMAP));
 	sys_fault_disarm_all();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 /* The system takes a mapping away by itself, which it may: what it had noticed is gone with it. */
 static void test_mapping_lost(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 4 * PAGE_SIZE, true);
+	p = file_set_up(4 * PAGE_SIZE, true);
 	CHECK(shows(p, 0, 4 * PAGE_SIZE));
 	p[PAGE_SIZE] = 'x';
 	CHECK(!madvise(p + PAGE_SIZE, 2 * PAGE_SIZE, MADV_DONTNEED));
 	CHECK(!touch_is(p + PAGE_SIZE) && !touch_is(p + 2 * PAGE_SIZE));
 	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
-	CHECK(memcg_file_sync(f) == 0 && in_file(fd, PAGE_SIZE) == 'x');
-	memcg_file_close(f);
-	mm_tear_down();
+	CHECK(memcg_file_sync(the_file) == 0 && in_file(the_fd, PAGE_SIZE) == 'x');
+	file_tear_down();
 }
 
 #ifdef MEMCG_DEBUG
@@ -307,18 +287,12 @@ static void write_it(void)
 /* The entry is cleared and the page locked: who has it mapped writes to it all the same. */
 static void test_written_before_the_zap(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
-
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	hooked = file_set_up(4 * PAGE_SIZE, true);
 	CHECK(shows(hooked, 0, 4 * PAGE_SIZE));
 	hook_zap_pending = write_it;
 	all_out(mm, hooked, 4 * PAGE_SIZE);
-	CHECK(!hook_zap_pending && STAT(cg, file) == 0 && in_file(fd, PAGE_SIZE) == 'x');
-	memcg_file_close(f);
-	mm_tear_down();
+	CHECK(!hook_zap_pending && STAT(cg, file) == 0 && in_file(the_fd, PAGE_SIZE) == 'x');
+	file_tear_down();
 }
 
 static void touched_by_a_handler(void)
@@ -332,19 +306,13 @@ static void touched_by_a_handler(void)
 /* It would wait for the page that its own thread has locked: the program's SIGBUS, and a line. */
 static void test_signal_during_sync(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
-
 	catch (SIGBUS);
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	hooked = file_set_up(4 * PAGE_SIZE, true);
 	hooked[PAGE_SIZE] = 'x';
 	hook_zap_pending = touched_by_a_handler;
-	CHECK(memcg_file_sync(f) == 0 && !hook_zap_pending && !task_self()->busy);
-	CHECK(in_file(fd, PAGE_SIZE) == 'x' && hooked[PAGE_SIZE] == 'x');
-	memcg_file_close(f);
-	mm_tear_down();
+	CHECK(memcg_file_sync(the_file) == 0 && !hook_zap_pending && !task_self()->busy);
+	CHECK(in_file(the_fd, PAGE_SIZE) == 'x' && hooked[PAGE_SIZE] == 'x');
+	file_tear_down();
 }
 
 static void unmap_it(void)
@@ -404,22 +372,16 @@ static void somebody_leaves(void)
  * written. */
 static void test_unpinned_while_it_is_written(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
-
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	hooked = file_set_up(4 * PAGE_SIZE, true);
 	CHECK(!memcg_pin(hooked + PAGE_SIZE, PAGE_SIZE));
 	hooked[PAGE_SIZE] = 'y';
 	hook_file_written = somebody_leaves;
-	CHECK(memcg_file_sync(f) == 0 && !hook_file_written);
+	CHECK(memcg_file_sync(the_file) == 0 && !hook_file_written);
 	CHECK(!pthread_join(leaver, NULL));
-	CHECK(in_file(fd, PAGE_SIZE) == 'y' && STAT(cg, file_dirty) == PAGE_SIZE);
-	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
-	CHECK(in_file(fd, PAGE_SIZE) == 'z');
-	memcg_file_close(f);
-	mm_tear_down();
+	CHECK(in_file(the_fd, PAGE_SIZE) == 'y' && STAT(cg, file_dirty) == PAGE_SIZE);
+	CHECK(memcg_file_sync(the_file) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(in_file(the_fd, PAGE_SIZE) == 'z');
+	file_tear_down();
 }
 
 static int felt;
@@ -433,21 +395,15 @@ static void touch_it(void)
 /* Behind the new end nothing becomes mapped, also while it is still in memory. */
 static void test_touched_while_it_shrinks(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
-
 	catch (SIGBUS);
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	hooked = map_file(mm, f, 4 * PAGE_SIZE, true);
+	hooked = file_set_up(4 * PAGE_SIZE, true);
 	CHECK(shows(hooked, 0, 4 * PAGE_SIZE));
-	CHECK(!ftruncate(fd, PAGE_SIZE));
+	CHECK(!ftruncate(the_fd, PAGE_SIZE));
 	hook_file_cut_off = touch_it;
-	CHECK(memcg_file_sync(f) == 0 && !hook_file_cut_off && felt == SIGBUS);
+	CHECK(memcg_file_sync(the_file) == 0 && !hook_file_cut_off && felt == SIGBUS);
 	CHECK(STAT(cg, file) == PAGE_SIZE);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 static u32 waits, done; /* atomic */

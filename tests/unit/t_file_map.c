@@ -70,15 +70,11 @@ static void test_shared_by_two(void)
 static void test_written(void)
 {
 	const size_t size = 64 * PAGE_SIZE + 10;
-	int fd = temp_file(size);
-	struct memcg_file *f;
 	struct stat st;
 	char *p;
 
-	mm_set_up();
+	p = file_set_up(size, true);
 	CHECK(mech == MECH_FAULTS);
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, size, true);
 	p[0] = 'a'; /* by a fault */
 	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
 	CHECK(shows(p, 1, size - 1)); /* mapped by reads, and around them */
@@ -89,19 +85,18 @@ static void test_written(void)
 	p[64 * PAGE_SIZE + 100] = 'e'; /* behind the end */
 	CHECK(STAT(cg, file_dirty) == 4 * PAGE_SIZE && STAT(cg, file_writeback) == 0);
 	memory_fits();
-	CHECK(in_file(fd, 10 * PAGE_SIZE) == byte_at(10 * PAGE_SIZE));
-	CHECK(memcg_file_sync(f) == 0);
+	CHECK(in_file(the_fd, 10 * PAGE_SIZE) == byte_at(10 * PAGE_SIZE));
+	CHECK(memcg_file_sync(the_file) == 0);
 	CHECK(STAT(cg, file_dirty) == 0 && STAT(cg, file_writeback) == 0);
-	CHECK(in_file(fd, 0) == 'a' && in_file(fd, 10 * PAGE_SIZE) == 'b');
-	CHECK(in_file(fd, 11 * PAGE_SIZE) == 'c' && in_file(fd, 64 * PAGE_SIZE) == 'd');
-	CHECK(!fstat(fd, &st) && st.st_size == (off_t)size);
+	CHECK(in_file(the_fd, 0) == 'a' && in_file(the_fd, 10 * PAGE_SIZE) == 'b');
+	CHECK(in_file(the_fd, 11 * PAGE_SIZE) == 'c' && in_file(the_fd, 64 * PAGE_SIZE) == 'd');
+	CHECK(!fstat(the_fd, &st) && st.st_size == (off_t)size);
 	/* Clean pages are noticed again. */
 	CHECK(p[10 * PAGE_SIZE] == 'b' && STAT(cg, file_dirty) == 0);
 	p[10 * PAGE_SIZE] = 'f';
 	CHECK(STAT(cg, file_dirty) == PAGE_SIZE);
-	CHECK(memcg_file_sync(f) == 0 && in_file(fd, 10 * PAGE_SIZE) == 'f');
-	memcg_file_close(f);
-	mm_tear_down();
+	CHECK(memcg_file_sync(the_file) == 0 && in_file(the_fd, 10 * PAGE_SIZE) == 'f');
+	file_tear_down();
 }
 
 static void test_written_then_unmapped(void)
@@ -141,20 +136,17 @@ static void test_written_then_unmapped(void)
 static void test_evicted(void)
 {
 	const size_t size = 64 * PAGE_SIZE;
-	int fd = temp_file(size);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, size, true);
+	p = file_set_up(size, true);
 	CHECK(shows(p, 0, size));
 	p[7 * PAGE_SIZE + 1] = 'x'; /* noticed by the system alone */
 	p[8 * PAGE_SIZE + 1] = 'y';
 	all_out(mm, p, size);
 	CHECK(STAT(cg, file) == 0 && STAT(cg, file_dirty) == 0 && STAT(cg, file_mapped) == 0);
 	CHECK(STAT(cg, zswapped) == 0);
-	CHECK(in_file(fd, 7 * PAGE_SIZE + 1) == 'x' && in_file(fd, 8 * PAGE_SIZE + 1) == 'y');
+	CHECK(in_file(the_fd, 7 * PAGE_SIZE + 1) == 'x' &&
+	      in_file(the_fd, 8 * PAGE_SIZE + 1) == 'y');
 	CHECK(managed_resident() == 0);
 	closes();
 	CHECK(STAT(cg, workingset_refault_file) == 0);
@@ -163,20 +155,15 @@ static void test_evicted(void)
 	CHECK(shows(p, 9 * PAGE_SIZE, size - 9 * PAGE_SIZE));
 	CHECK(STAT(cg, workingset_refault_file) == 57);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 /* What came back soon is active, and has been restored when it was so before. */
 static void test_refault(void)
 {
-	int fd = temp_file(4 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p, *anon;
 
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 4 * PAGE_SIZE, false);
+	p = file_set_up(4 * PAGE_SIZE, false);
 	anon = memcg_mmap(mm, 64 * PAGE_SIZE, PROT_READ | PROT_WRITE, MEMCG_MAP_PREFAULT, NULL, 0);
 	CHECK(anon && !touch_is(p + PAGE_SIZE));
 	CHECK(STAT(cg, inactive_file) == PAGE_SIZE);
@@ -194,22 +181,17 @@ static void test_refault(void)
 	CHECK(STAT(cg, inactive_file) == PAGE_SIZE && STAT(cg, workingset_activate_file) == 2);
 	CHECK(STAT(cg, workingset_refault_file) == 3);
 	CHECK(!touch_is(anon) && STAT(cg, workingset_refault_anon) == 1);
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 /* A file twice as large as its group may be, written all over. */
 static void test_over_max(void)
 {
 	const size_t size = 4 * MIB;
-	int fd = temp_file(size);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
+	p = file_set_up(size, true);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, size, true);
 	for (int round = 0; round < 2; round++)
 		for (size_t i = 0; i < size; i += PAGE_SIZE) {
 			CHECK(p[i + 1] == byte_at(i + 1));
@@ -218,26 +200,21 @@ static void test_over_max(void)
 		}
 	CHECK(STAT(cg, file_writeback) == 0 && STAT(cg, zswapped) == 0);
 	memory_fits();
-	CHECK(memcg_file_sync(f) == 0 && STAT(cg, file_dirty) == 0);
+	CHECK(memcg_file_sync(the_file) == 0 && STAT(cg, file_dirty) == 0);
 	for (size_t i = 0; i < size; i += PAGE_SIZE)
-		CHECK(in_file(fd, i) == (char)((i >> PAGE_SHIFT) + 1) &&
-		      in_file(fd, i + 1) == byte_at(i + 1));
-	memcg_file_close(f);
-	mm_tear_down();
+		CHECK(in_file(the_fd, i) == (char)((i >> PAGE_SHIFT) + 1) &&
+		      in_file(the_fd, i + 1) == byte_at(i + 1));
+	file_tear_down();
 }
 
 /* What is read once displaces nothing; what is used again is active. */
 static void test_read_once(void)
 {
 	const size_t size = 8 * MIB;
-	int fd = temp_file(size);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
+	p = file_set_up(size, false);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, size, false);
 	for (size_t i = 0; i < size; i += PAGE_SIZE)
 		CHECK(!touch_is(p + i));
 	CHECK(STAT(cg, pgsteal) >= 6 * MIB / PAGE_SIZE && STAT(cg, pgactivate) == 0);
@@ -250,20 +227,15 @@ static void test_read_once(void)
 	(void)memcg_reclaim(cg, MIB);
 	CHECK(STAT(cg, pgactivate) == 1);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 /* Reading ahead takes nothing from anybody. */
 static void test_ahead_fits(void)
 {
-	int fd = temp_file(256 * PAGE_SIZE);
-	struct memcg_file *f;
 	char *p;
 
-	mm_set_up();
-	f = memcg_file_open(fd, 0);
-	p = map_file(mm, f, 256 * PAGE_SIZE, false);
+	p = file_set_up(256 * PAGE_SIZE, false);
 	CHECK(!touch_is(p) && STAT(cg, file) == 4 * PAGE_SIZE);
 	CHECK(!touch_is(p + 4 * PAGE_SIZE) && STAT(cg, file) == 12 * PAGE_SIZE);
 	CHECK(STAT(cg, file_mapped) == 2 * PAGE_SIZE);
@@ -272,8 +244,7 @@ static void test_ahead_fits(void)
 	CHECK(!touch_is(p + 101 * PAGE_SIZE) && STAT(cg, file) == 14 * PAGE_SIZE);
 	CHECK(STAT(cg, pgsteal) == 0);
 	memory_fits();
-	memcg_file_close(f);
-	mm_tear_down();
+	file_tear_down();
 }
 
 /* --- where the system notices no writes
