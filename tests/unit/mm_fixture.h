@@ -13,6 +13,20 @@ static inline void mm_set_up(void)
 	CHECK(mm);
 }
 
+static inline char *map_pages(size_t n)
+{
+	char *p = memcg_mmap(mm, n << PAGE_SHIFT, RW, 0, NULL, 0);
+
+	CHECK(p && IS_ALIGNED((uintptr_t)p, PAGE_SIZE));
+	return p;
+}
+
+/* As many of them as may go. */
+static inline void page_out(char *p, size_t n)
+{
+	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+}
+
 /* --- contents ------------------------------------------------------------------------ */
 
 /* Word w of page i: half of the pages compress, the others do not. */
@@ -39,6 +53,18 @@ static inline void check_page(const char *p, u64 seed, size_t i)
 
 	for (size_t w = 0; w < PAGE_SIZE / sizeof(*at); w++)
 		CHECK(at[w] == word_of(seed, i, w));
+}
+
+static inline void write_pages(char *p, u64 seed, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		write_page(p, seed, i);
+}
+
+static inline void check_pages(const char *p, u64 seed, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		check_page(p, seed, i);
 }
 
 #endif

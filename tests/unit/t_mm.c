@@ -10,7 +10,7 @@ static void test_first_touch(void)
 
 	mm_set_up();
 	CHECK(mech == MECH_FAULTS);
-	p = memcg_mmap(mm, 10 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(10);
 	CHECK(p && IS_ALIGNED((uintptr_t)p, PAGE_SIZE));
 	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
 	CHECK(p[0] == 0);
@@ -32,8 +32,8 @@ static void test_destroy_unmaps(void)
 	char *p, *q;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 5 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	q = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, MEMCG_MAP_PREFAULT, NULL, 0);
+	p = map_pages(5 * MIB >> PAGE_SHIFT);
+	q = memcg_mmap(mm, PAGE_SIZE, RW, MEMCG_MAP_PREFAULT, NULL, 0);
 	CHECK(p && q && p != q);
 	memset(p, 1, 5 * MIB);
 	CHECK(STAT(cg, anon) == 5 * MIB + PAGE_SIZE && STAT(cg, pagetables) == 4 * PAGE_SIZE);
@@ -49,7 +49,7 @@ static void test_group_dies(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(MIB >> PAGE_SHIFT);
 	memset(p, 1, MIB / 2);
 	memcg_leave(NULL);
 	CHECK(!memcg_destroy(cg));
@@ -73,7 +73,7 @@ static void test_holes(void)
 	catch (SIGBUS); /* before ours: it is chained */
 	catch (SIGSEGV);
 	mm_set_up();
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(n);
 	memset(p, 1, n << PAGE_SHIFT);
 	CHECK(!memcg_munmap(mm, p + 10 * PAGE_SIZE, 20 * PAGE_SIZE));
 	CHECK(STAT(cg, anon) == (n - 20) << PAGE_SHIFT);
@@ -102,13 +102,13 @@ static void test_punch_fails(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(4);
 	memset(p, 's', 4 * PAGE_SIZE);
 	sys_fault_arm(SYS_FAULT_PUNCH, 0, 1, 0, 0);
 	CHECK(!memcg_munmap(mm, p, 4 * PAGE_SIZE));
 	sys_fault_disarm_all();
 	CHECK(STAT(cg, anon) == 0);
-	p = memcg_mmap(mm, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(4);
 	for (size_t i = 0; i < 4 * PAGE_SIZE; i++)
 		CHECK(!p[i]);
 	memcg_mm_destroy(mm);
@@ -133,7 +133,6 @@ static void test_read_only(void)
 
 static void test_bad_arguments(void)
 {
-	const int rw = PROT_READ | PROT_WRITE;
 	char *p;
 
 	mm_set_up();
@@ -143,17 +142,17 @@ static void test_bad_arguments(void)
 		CHECK(!(call));          \
 		CHECK(errno == (error)); \
 	} while (0)
-	REFUSED(memcg_mmap(NULL, PAGE_SIZE, rw, 0, NULL, 0), EINVAL);
-	REFUSED(memcg_mmap(mm, 0, rw, 0, NULL, 0), EINVAL);
-	REFUSED(memcg_mmap(mm, SIZE_MAX, rw, 0, NULL, 0), EOVERFLOW);
-	REFUSED(memcg_mmap(mm, (size_t)1 << 45, rw, 0, NULL, 0), ENOMEM);
+	REFUSED(memcg_mmap(NULL, PAGE_SIZE, RW, 0, NULL, 0), EINVAL);
+	REFUSED(memcg_mmap(mm, 0, RW, 0, NULL, 0), EINVAL);
+	REFUSED(memcg_mmap(mm, SIZE_MAX, RW, 0, NULL, 0), EOVERFLOW);
+	REFUSED(memcg_mmap(mm, (size_t)1 << 45, RW, 0, NULL, 0), ENOMEM);
 	REFUSED(memcg_mmap(mm, PAGE_SIZE, PROT_NONE, 0, NULL, 0), EINVAL);
 	REFUSED(memcg_mmap(mm, PAGE_SIZE, PROT_WRITE, 0, NULL, 0), EINVAL);
-	REFUSED(memcg_mmap(mm, PAGE_SIZE, rw, 1u << 30, NULL, 0), EINVAL);
-	REFUSED(memcg_mmap(mm, PAGE_SIZE, rw, 0, NULL, PAGE_SIZE), EINVAL);
-	p = memcg_mmap(mm, 4 * PAGE_SIZE, rw, 0, NULL, 0);
-	REFUSED(memcg_mmap_same(mm, p, PAGE_SIZE, rw, 0), EINVAL); /* private */
-	REFUSED(memcg_mmap_same(mm, &p, PAGE_SIZE, rw, 0), EINVAL);
+	REFUSED(memcg_mmap(mm, PAGE_SIZE, RW, 1u << 30, NULL, 0), EINVAL);
+	REFUSED(memcg_mmap(mm, PAGE_SIZE, RW, 0, NULL, PAGE_SIZE), EINVAL);
+	p = memcg_mmap(mm, 4 * PAGE_SIZE, RW, 0, NULL, 0);
+	REFUSED(memcg_mmap_same(mm, p, PAGE_SIZE, RW, 0), EINVAL); /* private */
+	REFUSED(memcg_mmap_same(mm, &p, PAGE_SIZE, RW, 0), EINVAL);
 #undef REFUSED
 	CHECK(memcg_munmap(NULL, p, PAGE_SIZE) == -EINVAL);
 	CHECK(memcg_munmap(mm, p + 1, PAGE_SIZE) == -EINVAL);
@@ -184,10 +183,9 @@ static void test_shared(void)
 
 	mm_set_up();
 	mm2 = memcg_mm_create(other);
-	p = memcg_mmap(mm, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE, MEMCG_MAP_SHARED, NULL, 0);
+	p = memcg_mmap(mm, 8 * PAGE_SIZE, RW, MEMCG_MAP_SHARED, NULL, 0);
 	p[PAGE_SIZE] = 3;
-	q = memcg_mmap_same(mm2, (const char *)p + PAGE_SIZE, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			    0);
+	q = memcg_mmap_same(mm2, (const char *)p + PAGE_SIZE, 4 * PAGE_SIZE, RW, 0);
 	CHECK(q && q[0] == 3);
 	q[PAGE_SIZE] = 4; /* the other's, who touched it first */
 	CHECK(p[2 * PAGE_SIZE] == 4);
@@ -216,7 +214,7 @@ static void test_advice(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(16);
 	CHECK(!memcg_madvise(mm, p, 16 * PAGE_SIZE, MEMCG_WILLNEED));
 	CHECK(STAT(cg, anon) == 16 * PAGE_SIZE && STAT(cg, active_anon) == 16 * PAGE_SIZE);
 	memset(p, 1, 16 * PAGE_SIZE);
@@ -237,14 +235,14 @@ static void test_locked(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, MEMCG_MAP_LOCKED, NULL, 0);
+	p = memcg_mmap(mm, 16 * PAGE_SIZE, RW, MEMCG_MAP_LOCKED, NULL, 0);
 	memset(p, 1, 16 * PAGE_SIZE);
 	CHECK(memcg_reclaim(cg, MIB) == -EAGAIN);
 	CHECK(STAT(cg, anon) == 16 * PAGE_SIZE);
 	CHECK(!memcg_munmap(mm, p, 8 * PAGE_SIZE));
 	CHECK(STAT(cg, anon) == 8 * PAGE_SIZE && managed_resident() == 8 * PAGE_SIZE);
 	memcg_set_limit(cg, MEMCG_MAX, 8 * PAGE_SIZE + 64 * KIB);
-	CHECK(!memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, MEMCG_MAP_LOCKED, NULL, 0));
+	CHECK(!memcg_mmap(mm, 4 * MIB, RW, MEMCG_MAP_LOCKED, NULL, 0));
 	CHECK(errno == ENOMEM && STAT(cg, anon) == 8 * PAGE_SIZE);
 	memory_fits();
 	memcg_mm_destroy(mm);

@@ -11,15 +11,15 @@ static void test_pins(void)
 	int fd[2];
 
 	mm_set_up();
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(n);
 	CHECK(!memcg_pin(p + PAGE_SIZE, 2 * PAGE_SIZE));
 	CHECK(STAT(cg, anon) == 2 * PAGE_SIZE);
 	memset(p, 9, n << PAGE_SHIFT);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == 2 * PAGE_SIZE && managed_resident() == 2 * PAGE_SIZE);
 	CHECK(p[PAGE_SIZE] == 9 && p[0] == 9);
 	memcg_unpin(p + PAGE_SIZE, 2 * PAGE_SIZE);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == 0);
 	closes();
 	/* The system writes to pages that are not there. */
@@ -50,13 +50,13 @@ static void test_pin_outlives_its_range(void)
 	char *p, *q;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(4 * MIB >> PAGE_SHIFT);
 	memset(p, 7, 3 * PAGE_SIZE);
 	CHECK(!memcg_pin(p, PAGE_SIZE) && !memcg_pin(p, 2 * PAGE_SIZE));
 	CHECK(!memcg_munmap(mm, p, MIB) && !memcg_munmap(mm, p + MIB, 3 * MIB));
 	CHECK(STAT(cg, anon) == 2 * PAGE_SIZE);
 	CHECK(memcg_pin(p, PAGE_SIZE) == -EFAULT);
-	q = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	q = map_pages(4 * MIB >> PAGE_SHIFT);
 	CHECK(q && (q >= p + 4 * MIB || p >= q + 4 * MIB));
 	memset(q, 8, 2 * PAGE_SIZE);
 	memcg_unpin(p, 2 * PAGE_SIZE);
@@ -80,7 +80,7 @@ static void test_pins_alone(void)
 	sys_fault_arm(SYS_FAULT_UFFD, 0, 1, 0, 0);
 	mm_set_up();
 	CHECK(mech == MECH_PINS);
-	p = memcg_mmap(mm, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(16);
 	CHECK(touch_is(p) == SIGSEGV);
 	CHECK(!memcg_pin((void *)p, 4 * PAGE_SIZE));
 	p[0] = 1;

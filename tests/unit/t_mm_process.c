@@ -41,8 +41,7 @@ static void test_threads(void)
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
 	for (size_t i = 0; i < 4; i++) {
 		w[i] = (struct worker){.n = n, .seed = 1000 * i};
-		w[i].p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE,
-				    i % 2 ? MEMCG_MAP_SHARED : 0, NULL, 0);
+		w[i].p = memcg_mmap(mm, n << PAGE_SHIFT, RW, i % 2 ? MEMCG_MAP_SHARED : 0, NULL, 0);
 		CHECK(w[i].p && !pthread_create(&t[i], NULL, work, &w[i]));
 	}
 	for (size_t i = 0; i < 4; i++)
@@ -80,7 +79,7 @@ static void test_sent_signal_ignored(void)
 
 	signal(SIGBUS, SIG_IGN); /* before ours */
 	mm_set_up();
-	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(1);
 	CHECK(!kill(getpid(), SIGBUS));
 	p[0] = 1;
 	CHECK(p[0] == 1 && STAT(cg, anon) == PAGE_SIZE);
@@ -121,7 +120,7 @@ static void test_a_handler_in_between(void)
 
 	CHECK(signal(SIGBUS, on_refused) != SIG_ERR);
 	mm_set_up();
-	touched = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	touched = map_pages(4 * MIB >> PAGE_SHIFT);
 	for (size_t i = 0; i < 1024; i++)
 		write_page((char *)touched, 3, i);
 	signal(SIGALRM, on_hang);
@@ -143,7 +142,7 @@ static void test_fork(void)
 	pid_t pid;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(4);
 	p[0] = 1;
 	pid = fork();
 	CHECK(pid >= 0);
@@ -153,7 +152,7 @@ static void test_fork(void)
 
 		signal(SIGSEGV, SIG_DFL);
 		mine = memcg_mm_create(cg); /* a file of its own */
-		q = mine ? memcg_mmap(mine, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0) : NULL;
+		q = mine ? memcg_mmap(mine, PAGE_SIZE, RW, 0, NULL, 0) : NULL;
 		if (!q)
 			_exit(1);
 		q[0] = 77;
@@ -177,7 +176,7 @@ static void test_fork_at_the_limit(void)
 	pid_t pid;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 2 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(2 * MIB >> PAGE_SHIFT);
 	memset(p, 1, 2 * MIB);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 3 * MIB));
 	pid = fork();

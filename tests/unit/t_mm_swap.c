@@ -7,7 +7,7 @@ static void test_same_filled_leave(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, 4 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(4 * MIB >> PAGE_SHIFT);
 	memset(p, 5, 4 * MIB);
 	CHECK(memcg_reclaim(cg, 2 * MIB) == 0);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
@@ -18,7 +18,7 @@ static void test_same_filled_leave(void)
 		CHECK(p[i] == 5);
 	CHECK(STAT(cg, anon) == 4 * MIB && STAT(cg, pgmajfault) >= 384);
 	memory_fits();
-	CHECK(!memcg_madvise(mm, p, 4 * MIB, MEMCG_PAGEOUT));
+	page_out(p, 4 * MIB >> PAGE_SHIFT);
 	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
 	closes();
 	memcg_mm_destroy(mm);
@@ -51,10 +51,10 @@ static void test_the_system_has_it_back(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, size, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(size >> PAGE_SHIFT);
 	memset(p, 5, size);
 	before = rss_kib() * KIB;
-	CHECK(!memcg_madvise(mm, p, size, MEMCG_PAGEOUT));
+	page_out(p, size >> PAGE_SHIFT);
 	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
 	after = rss_kib() * KIB;
 	/* Of a tool's shadow memory nothing comes back. */
@@ -70,7 +70,7 @@ static void test_over_max(void)
 
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
-	p = memcg_mmap(mm, 8 * MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(8 * MIB >> PAGE_SHIFT);
 	for (size_t i = 0; i < 8 * MIB; i += PAGE_SIZE) {
 		memset(p + i, (int)(i >> PAGE_SHIFT), PAGE_SIZE);
 		CHECK(memcg_current(cg) <= 2 * MIB);
@@ -90,22 +90,20 @@ static void test_copies_of_every_kind(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, n);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.anon == 0 && managed_resident() == 0);
 	CHECK(s.zswapped == n / 2 << PAGE_SHIFT && s.zswap > 0 && s.zswap < s.zswapped);
 	CHECK(s.zswpout == n / 2 && s.pswpout == n / 2);
 	closes();
-	for (size_t i = 0; i < n; i++)
-		check_page(p, 3, i);
+	check_pages(p, 3, n);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.anon == n << PAGE_SHIFT && s.zswap == 0 && s.zswapped == 0);
 	CHECK(s.zswpin == n / 2 && s.pswpin == n / 2 && s.pgmajfault == n);
 	memory_fits();
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	memcg_mm_destroy(mm); /* copies go with the range */
 	CHECK(held(cg) == 0);
 	closes();
@@ -120,9 +118,8 @@ static void test_working_on_twice_the_limit(void)
 
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * MIB));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 0, i);
+	p = map_pages(n);
+	write_pages(p, 0, n);
 	for (size_t k = 0; k < 4 * n; k++) {
 		size_t i = next_random(&seed) % n;
 
@@ -142,10 +139,9 @@ static void test_read_ahead(void)
 
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.max", "0", 1));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, n);
 	CHECK(STAT(cg, pswpout) == n && STAT(cg, zswapped) == 0 && STAT(cg, anon) == 0);
 	CHECK(number_in(cg, "memory.swap.current", NULL) == n << PAGE_SHIFT);
 	check_page(p, 3, 20);
@@ -156,14 +152,14 @@ static void test_read_ahead(void)
 	check_page(p, 3, 21); /* is there already; its neighbours are mapped with it */
 	CHECK(STAT(cg, pgmajfault) == 1 && STAT(cg, swapcached) < 7 * PAGE_SIZE);
 	memory_fits();
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == 0 && STAT(cg, swapcached) == 0 && managed_resident() == 0);
 	closes();
 	for (size_t i = n; i--;)
 		check_page(p, 3, i);
 	memory_fits();
 	CHECK(number_in(cg, "memory.swap.peak", NULL) == n << PAGE_SHIFT);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	check_page(p, 3, 20);
 	memcg_mm_destroy(mm); /* with neighbours in the cache */
 	CHECK(number_in(cg, "memory.swap.current", NULL) == 0);
@@ -177,17 +173,15 @@ static void test_oldest_copies_are_written(void)
 	char *p;
 
 	mm_set_up();
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, n);
 	CHECK(STAT(cg, zswapped) == n / 2 << PAGE_SHIFT && STAT(cg, zswpwb) == 0);
 	CHECK(!memcg_reclaim(cg, STAT(cg, zswap) / 2));
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.zswpwb > n / 8 && s.zswapped == (n / 2 - s.zswpwb) << PAGE_SHIFT);
 	closes();
-	for (size_t i = 0; i < n; i++)
-		check_page(p, 3, i);
+	check_pages(p, 3, n);
 	memcg_mm_destroy(mm);
 	CHECK(held(cg) == 0);
 	closes();
@@ -205,10 +199,9 @@ static void test_zswap_max(void)
 
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_ZSWAP_MAX, max));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, n);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.anon == 0 && s.zswap <= max && s.zswpout > n / 4);
 	CHECK(s.zswpwb > n / 8 && s.zswapped == (s.zswpout - s.zswpwb) << PAGE_SHIFT);
@@ -216,17 +209,14 @@ static void test_zswap_max(void)
 	memory_fits();
 	/* What may be written no longer stays, as do copies made when it might. */
 	CHECK(!memcg_write(cg, "memory.zswap.writeback", "0", 1));
-	q = memcg_mmap(mm, MIB, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < MIB >> PAGE_SHIFT; i++)
-		write_page(q, 4, i);
-	CHECK(!memcg_madvise(mm, q, MIB, MEMCG_PAGEOUT));
+	q = map_pages(MIB >> PAGE_SHIFT);
+	write_pages(q, 4, MIB >> PAGE_SHIFT);
+	page_out(q, MIB >> PAGE_SHIFT);
 	CHECK(STAT(cg, anon) > MIB / 2 && memcg_reclaim(cg, MIB) == -EAGAIN);
 	CHECK(STAT(cg, zswpwb) == s.zswpwb && STAT(cg, zswap) <= max);
 	memory_fits();
-	for (size_t i = 0; i < n; i++)
-		check_page(p, 3, i);
-	for (size_t i = 0; i < MIB >> PAGE_SHIFT; i++)
-		check_page(q, 4, i);
+	check_pages(p, 3, n);
+	check_pages(q, 4, MIB >> PAGE_SHIFT);
 	memory_fits();
 	memcg_mm_destroy(mm);
 	CHECK(held(cg) == 0);
@@ -240,10 +230,9 @@ static void test_no_writeback(void)
 
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.writeback", "0", 1));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == n / 2 << PAGE_SHIFT && STAT(cg, pswpout) == 0);
 	CHECK(number_in(cg, "memory.swap.events", "fail ") == n / 2);
 	memory_fits();
@@ -259,9 +248,9 @@ static void test_swap_max(void)
 
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_SWAP_MAX, n / 4 << PAGE_SHIFT));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(n);
 	memset(p, 1, n << PAGE_SHIFT);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == 3 * n / 4 << PAGE_SHIFT);
 	CHECK(number_in(cg, "memory.swap.current", NULL) == n / 4 << PAGE_SHIFT);
 	CHECK(number_in(cg, "memory.swap.events", "max ") == 3 * n / 4);
@@ -288,7 +277,7 @@ static void test_no_swap(void)
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, n / 2 << PAGE_SHIFT));
 	CHECK(!memcg_set_limit(cg, MEMCG_SWAP_MAX, 0));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(n);
 	while (in < n && !touch_is(p + (in << PAGE_SHIFT)))
 		in++;
 	CHECK(in > n / 2 - 16 && in < n / 2 + 32);
@@ -315,21 +304,19 @@ static void test_disk_refuses(void)
 
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.max", "0", 1));
-	p = memcg_mmap(mm, n << PAGE_SHIFT, PROT_READ | PROT_WRITE, 0, NULL, 0);
-	for (size_t i = 0; i < n; i++)
-		write_page(p, 3, i);
-	CHECK(!memcg_madvise(mm, p, PAGE_SIZE, MEMCG_PAGEOUT)); /* there is a file */
+	p = map_pages(n);
+	write_pages(p, 3, n);
+	page_out(p, 1); /* there is a file */
 	check_page(p, 3, 0);
 	sys_fault_arm(SYS_FAULT_PWRITEV, 0, 1, 0, 0);
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == n << PAGE_SHIFT);
 	CHECK(number_in(cg, "memory.swap.events", "fail ") == n);
 	memory_fits();
 	sys_fault_disarm_all();
-	CHECK(!memcg_madvise(mm, p, n << PAGE_SHIFT, MEMCG_PAGEOUT));
+	page_out(p, n);
 	CHECK(STAT(cg, anon) == 0);
-	for (size_t i = 0; i < n; i++)
-		check_page(p, 3, i);
+	check_pages(p, 3, n);
 	memcg_mm_destroy(mm);
 	closes();
 }
@@ -342,9 +329,9 @@ static void test_disk_fails_on_the_way_in(void)
 	catch (SIGBUS);
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.max", "0", 1));
-	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, NULL, 0);
+	p = map_pages(1);
 	write_page(p, 3, 0);
-	CHECK(!memcg_madvise(mm, p, PAGE_SIZE, MEMCG_PAGEOUT));
+	page_out(p, 1);
 	sys_fault_arm(SYS_FAULT_PREADV, 0, 1, 0, 0);
 	CHECK(touch_is(p) == SIGBUS);
 	CHECK(memcg_pin(p, 1) == -EIO);
