@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../unit/effort.h"
 #include "torture.h"
 
 static const char usage[] =
@@ -98,6 +99,8 @@ void options_of_test(struct options *o, int argc, char **argv)
 {
 	o->seconds = argc > 1 ? atof(argv[1]) : 5;
 	o->seed = argc > 2 ? strtoull(argv[2], NULL, 0) : seed_by_the_clock();
+	if (effort_divisor() > 1)
+		o->enough = NULL;
 }
 
 int options_parse(struct options *o, int argc, char **argv)

@@ -40,6 +40,8 @@ struct options {
 	u64 seed;
 	double seconds;	 /* no new round after that; */
 	unsigned rounds; /* or after so many, if not 0 */
+	/* A test goes on past its seconds until what it is for has come about; or NULL. */
+	bool (*enough)(void);
 	unsigned threads, groups, steps;
 	unsigned exchange; /* places; in a tree that is always short most would stand empty */
 	enum mix mix;
@@ -87,7 +89,7 @@ int torture(const struct options *options); /* 0; failures do not return */
 
 /* 0; 2: not understood, and said so. */
 int options_parse(struct options *o, int argc, char **argv);
-/* [SECONDS [SEED]]: five, by the clock. */
+/* [SECONDS [SEED]]: five, by the clock. Under a tool (effort.h) whatever came about is enough. */
 void options_of_test(struct options *o, int argc, char **argv);
 
 /* The one step of a worker, in whatever group. */
