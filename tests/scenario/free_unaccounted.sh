@@ -7,6 +7,8 @@
 # which asks for no owner: not one more.
 : "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
+# shellcheck source=tests/scenario/compile.bash
+. "$REPO/tests/scenario/compile.bash"
 
 command -v python3 >/dev/null || {
 	echo "no python3"
@@ -141,29 +143,9 @@ assert text.count(asks) == 1, "page_free() asks in another way: teach this test"
 open(work + "/asks-not.c", "w").write(text.replace(asks, "\tpage_release(pg);\n"))
 END
 
-# The command that compiled put.c, for other files; as a release build, whatever this one is.
-compile() { # FILE
-	python3 - "$BUILD" "$work/$1" <<'END'
-import json, shlex, subprocess, sys
-build, name = sys.argv[1:]
-with open(build + "/compile_commands.json") as f:
-    entry = next(e for e in json.load(f) if e["file"].endswith("src/page/put.c"))
-words, out, skip = shlex.split(entry["command"]), [], False
-for word in words:
-    if skip:
-        skip = False
-    elif word in ("-o", "-MF", "-MQ", "-MT"):
-        skip = True
-    elif word not in ("-c", "-MD", entry["file"]):
-        out.append(word)
-out += ["-UMEMCG_DEBUG", "-w", "-c", name + ".c", "-o", name + ".o"]
-subprocess.run(out, cwd=entry["directory"], check=True)
-END
-}
-
-compile count
+compile_as_ours "$work/count"
 for put in asks asks-not; do
-	compile "$put"
+	compile_as_ours "$work/$put"
 	"${CC:-cc}" -o "$work/$put" "$work/count.o" "$work/$put.o" "$BUILD/libmemcg-all.a" -llz4 -pthread
 done
 

@@ -7,6 +7,8 @@
 # tree, and finds an offence of each sort in a tree made for it.
 : "${REPO:?the source tree}" "${BUILD:?its build directory}"
 set -eu
+# shellcheck source=tests/scenario/compile.bash
+. "$REPO/tests/scenario/compile.bash"
 
 for need in objdump python3; do
 	command -v "$need" >/dev/null || {
@@ -64,24 +66,7 @@ bool raw_owned(const struct page *pg)
 }
 END
 
-# The command that compiled page/put.c, for another file; as a release build, whatever this one is.
-python3 - "$BUILD" "$work" <<'END' >"$work/compile"
-import json, shlex, sys
-build, work = sys.argv[1:]
-with open(build + "/compile_commands.json") as f:
-    entry = next(e for e in json.load(f) if e["file"].endswith("src/page/put.c"))
-words, out, skip = shlex.split(entry["command"]), [], False
-for word in words:
-    if skip:
-        skip = False
-    elif word in ("-o", "-MF", "-MQ", "-MT"):
-        skip = True
-    elif word not in ("-c", "-MD", entry["file"]):
-        out.append(word)
-out += ["-UMEMCG_DEBUG", "-fno-sanitize=all", "-w", "-c", work + "/word.c", "-o", work + "/word.o"]
-print("cd", shlex.quote(entry["directory"]), "&&", shlex.join(out))
-END
-bash -e "$work/compile"
+compile_as_ours "$work/word" -fno-sanitize=all
 
 # code NAME - its instructions, without addresses and the padding behind them
 code() {

@@ -11,27 +11,17 @@
  *
  * Usage: t_torture_ranges [SECONDS [SEED]]. The seed is printed.
  */
-#include "faults_fixture.h"
-#include "swap_fixture.h"
+#define THREADS 6u
+#define SPACES	4u
+#define GROUPS	5u
+#include "vm_torture_fixture.h"
 
-#include <errno.h>
-#include <time.h>
-
-#include <memcg/mm.h>
-
-#include "group/vm.h"
-#include "page/managed.h"
 #include "vm/object.h"
 #include "vm/window.h"
 
-#define RW (PROT_READ | PROT_WRITE)
-
-#define THREADS 6u
-#define SPACES	4u
 #define RANGES	10u
 #define PAGES	(3u * 512 / 2) /* of a range, at most: it ends within a block */
 #define WINDOWS 3u
-#define GROUPS	5u
 #define STEPS	60u /* of a thread in a round */
 
 struct view {
@@ -50,12 +40,6 @@ static struct range {
 	u64 version[PAGES];	   /* what was written last; 0: never */
 } ranges[RANGES];
 
-static struct memcg_mm *spaces[SPACES];
-
-static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct memcg *top, *groups[GROUPS];
-static u64 groups_made;
-
 static struct {
 	u64 checked, written, pinned, refused, parts, ranges, died, spaces, reclaims;
 } did;
@@ -73,27 +57,13 @@ static unsigned pick(u64 *seed, unsigned n)
 /* --- groups ------------------------------------------------------------------------------ */
 
 /* The first is never short, the last always. */
-static void group_make(unsigned i)
+static void furnish(unsigned i)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "g%lu", (unsigned long)++groups_made);
-	groups[i] = memcg_create(top, name);
-	CHECK(groups[i]);
+	group_make(i, top);
 	if (i)
 		CHECK(!memcg_set_limit(groups[i], MEMCG_MAX, (5 - i) * 2 * MIB));
 	if (i == 2) /* everything of it goes to the file */
 		CHECK(memcg_write(groups[i], "memory.zswap.max", "0", 1) >= 0);
-}
-
-static struct memcg *some_group(u64 *seed)
-{
-	struct memcg *g;
-
-	pthread_mutex_lock(&groups_lock);
-	g = memcg_get(groups[pick(seed, GROUPS)]);
-	pthread_mutex_unlock(&groups_lock);
-	return g;
 }
 
 static void kill_group(u64 *seed)
@@ -102,7 +72,7 @@ static void kill_group(u64 *seed)
 
 	pthread_mutex_lock(&groups_lock);
 	CHECK(!memcg_destroy(groups[i]));
-	group_make(i);
+	furnish(i);
 	pthread_mutex_unlock(&groups_lock);
 	count(&did.died);
 }
@@ -381,11 +351,6 @@ static void range_use(unsigned me, u64 *seed)
 	pthread_rwlock_unlock(&r->lock);
 }
 
-struct worker {
-	unsigned me;
-	u64 seed;
-};
-
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -438,15 +403,7 @@ static void nothing_differs(void)
 
 static void one_round(u64 *seed)
 {
-	struct worker w[THREADS];
-	pthread_t t[THREADS];
-
-	for (unsigned i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){i, (u64)next_random(seed) << 32 | next_random(seed)};
-		CHECK(!pthread_create(&t[i], NULL, work, &w[i]));
-	}
-	for (unsigned i = 0; i < THREADS; i++)
-		CHECK(!pthread_join(t[i], NULL));
+	run_threads(work, seed);
 	nothing_differs();
 	everything_is_there(seed);
 	nothing_differs();
@@ -454,14 +411,7 @@ static void one_round(u64 *seed)
 
 static void begin(u64 *seed)
 {
-	top = memcg_create(NULL, "top");
-	CHECK(top);
-	for (unsigned i = 0; i < GROUPS; i++)
-		group_make(i);
-	for (unsigned i = 0; i < SPACES; i++) {
-		spaces[i] = memcg_mm_create(groups[i]);
-		CHECK(spaces[i]);
-	}
+	world_begin(furnish);
 	for (unsigned i = 0; i < RANGES; i++) {
 		CHECK(!pthread_rwlock_init(&ranges[i].lock, NULL));
 		range_open(&ranges[i], seed);
@@ -470,35 +420,19 @@ static void begin(u64 *seed)
 
 static void end(void)
 {
-	for (unsigned i = 0; i < SPACES; i++)
-		memcg_mm_destroy(spaces[i]);
-	for (unsigned i = 0; i < GROUPS; i++)
-		CHECK(!memcg_destroy(groups[i]));
-	CHECK(!held(top) && !managed_resident());
-	CHECK(!memcg_destroy(top));
-	nothing_differs();
+	spaces_end();
+	world_end();
 }
 
-int main(int argc, char **argv)
+static void tell(void)
 {
-	time_t seconds = argc > 1 ? atol(argv[1]) : 5, stop = time(NULL) + seconds;
-	u64 seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (u64)time(NULL) * 2654435761u | 1;
-	unsigned rounds = 0;
-
-	if (!has_faults_or_says())
-		return 77; /* skipped, for meson */
-	printf("# seed %lu, %ld s\n", (unsigned long)seed, (long)seconds);
-	fflush(stdout);
-	begin(&seed);
-	do {
-		one_round(&seed);
-		rounds++;
-	} while (time(NULL) < stop);
-	end();
 	printf("# pages read %lu, written %lu, pinned %lu (%lu refused); ranges %lu, parts cut "
 	       "%lu, reclaims %lu; groups died %lu, address spaces %lu\n",
 	       did.checked, did.written, did.pinned, did.refused, did.ranges, did.parts,
 	       did.reclaims, did.died, did.spaces);
-	printf("1..1\nok 1 - %u rounds, every recount closed\n", rounds);
-	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return vm_torture(&(struct vm_torture){begin, one_round, end, tell}, argc, argv);
 }

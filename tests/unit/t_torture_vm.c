@@ -5,28 +5,18 @@
  * word that is read is checked. After every round all threads rest, every page is read, and the
  * recount must close.
  *
- * Usage: t_torture_vm [SECONDS [SEED]]; or MEMCG_TORTURE_SECONDS. The seed is printed.
+ * Usage: t_torture_vm [SECONDS [SEED]]. The seed is printed.
  */
-#include "faults_fixture.h"
-#include "swap_fixture.h"
-
-#include <errno.h>
-#include <time.h>
-
-#include <memcg/mm.h>
-
-#include "group/vm.h"
-#include "page/managed.h"
-#include "vm/mech.h"
-
-#define RW (PROT_READ | PROT_WRITE)
-
 #define THREADS 4
 #define SPACES	5
-#define SLOTS	14
-#define PAGES	620 /* of a slot, at most: more than a block */
 #define GROUPS	7
-#define STEPS	120 /* of a thread in a round */
+#include "vm_torture_fixture.h"
+
+#include "vm/mech.h"
+
+#define SLOTS 14
+#define PAGES 620 /* of a slot, at most: more than a block */
+#define STEPS 120 /* of a thread in a round */
 
 /* A range, and what is in each page. The lock is for the range's life and its contents; eviction,
  * moves and the ends of groups go on without it. */
@@ -40,37 +30,16 @@ static struct slot {
 	u64 version[PAGES]; /* 0: never written */
 } slots[SLOTS];
 
-static struct memcg_mm *spaces[SPACES];
-
-static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct memcg *top, *groups[GROUPS]; /* referenced by the table */
-static u64 made;
-
 static u64 moves, moved, synced, elsewhere, busy, not_ours, refused, died, evicted, mapped;
 
 /* --- groups -------------------------------------------------------------------------------- */
 
 /* One in seven has little room: moves to it are refused, and its pages go early. Lock held. */
-static void group_make(unsigned i)
+static void furnish(unsigned i)
 {
-	struct memcg *parent = i < 4 ? top : groups[i % 2];
-	char name[32];
-
-	snprintf(name, sizeof(name), "g%lu", (unsigned long)++made);
-	groups[i] = memcg_create(parent, name);
-	CHECK(groups[i]);
+	group_make(i, i < 4 ? top : groups[i % 2]);
 	if (i == 3)
 		CHECK(!memcg_set_limit(groups[i], MEMCG_MAX, 6 * MIB));
-}
-
-static struct memcg *some_group(u64 *seed)
-{
-	struct memcg *g;
-
-	pthread_mutex_lock(&groups_lock);
-	g = memcg_get(groups[next_random(seed) % GROUPS]);
-	pthread_mutex_unlock(&groups_lock);
-	return g;
 }
 
 static void kill_group(u64 *seed)
@@ -79,7 +48,7 @@ static void kill_group(u64 *seed)
 
 	pthread_mutex_lock(&groups_lock);
 	if (!memcg_destroy(groups[i])) { /* else it has children */
-		group_make(i);
+		furnish(i);
 		died++;
 	}
 	pthread_mutex_unlock(&groups_lock);
@@ -290,7 +259,7 @@ static void reclaim(u64 *seed)
 
 static void *work(void *arg)
 {
-	u64 seed = *(u64 *)arg;
+	u64 seed = ((struct worker *)arg)->seed;
 
 	for (unsigned i = 0; i < STEPS; i++) {
 		unsigned what = next_random(&seed) % 16;
@@ -318,17 +287,9 @@ static void all_is_there(void)
 			page_check(&slots[k], i, slots[k].at[1] ? i % 2 : 0);
 }
 
-static void run_round(u64 *seed)
+static void one_round(u64 *seed)
 {
-	pthread_t t[THREADS];
-	u64 seeds[THREADS];
-
-	for (unsigned i = 0; i < THREADS; i++) {
-		seeds[i] = (u64)next_random(seed) << 32 | next_random(seed);
-		CHECK(!pthread_create(&t[i], NULL, work, &seeds[i]));
-	}
-	for (unsigned i = 0; i < THREADS; i++)
-		CHECK(!pthread_join(t[i], NULL));
+	run_threads(work, seed);
 	closes();
 	all_is_there();
 	closes();
@@ -336,14 +297,7 @@ static void run_round(u64 *seed)
 
 static void begin(u64 *seed)
 {
-	top = memcg_create(NULL, "top");
-	CHECK(top);
-	for (unsigned i = 0; i < GROUPS; i++)
-		group_make(i);
-	for (unsigned i = 0; i < SPACES; i++) {
-		spaces[i] = memcg_mm_create(groups[i]);
-		CHECK(spaces[i]);
-	}
+	world_begin(furnish);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		pthread_mutex_init(&slots[i].lock, NULL);
 		slot_map(&slots[i], seed);
@@ -352,40 +306,21 @@ static void begin(u64 *seed)
 
 static void end(void)
 {
-	for (unsigned i = 0; i < SPACES; i++)
-		memcg_mm_destroy(spaces[i]);
+	spaces_end();
 	for (unsigned i = 0; i < SLOTS; i++)
 		memcg_file_close(slots[i].file);
-	for (unsigned i = GROUPS; i--;)
-		CHECK(!memcg_destroy(groups[i]));
-	CHECK(!held(top) && !managed_resident());
-	CHECK(!memcg_destroy(top));
-	closes();
+	world_end();
 }
 
-int main(int argc, char **argv)
+static void tell(void)
 {
-	const char *env = getenv("MEMCG_TORTURE_SECONDS");
-	double seconds = argc > 1 ? atof(argv[1]) : env ? atof(env) : 5;
-	u64 seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (u64)time(NULL) * 2654435761u | 1;
-	time_t stop = time(NULL) + (time_t)seconds;
-	unsigned round = 0;
-
-	if (!has_faults_or_says())
-		return 77; /* skipped, for meson */
-	printf("# seed %lu, %g s, per-CPU back end %s\n", (unsigned long)seed, seconds,
-	       (memcg_root(), pcpu_backend == PCPU_RSEQ) ? "rseq" : "portable");
-	fflush(stdout);
-	begin(&seed);
-	do {
-		run_round(&seed);
-		round++;
-	} while (time(NULL) < stop);
-	end();
 	printf("# %lu ranges, %lu syncs, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
 	       "not ours %lu; %lu groups died\n",
 	       mapped, synced, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
 	       busy >> PAGE_SHIFT, not_ours >> PAGE_SHIFT, died);
-	printf("1..1\nok 1 - %u rounds, every recount closed\n", round);
-	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return vm_torture(&(struct vm_torture){begin, one_round, end, tell}, argc, argv);
 }
