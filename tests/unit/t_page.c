@@ -36,7 +36,8 @@ static void bring_up_ops(void)
 	bring_up(0);
 	for (unsigned kind = 0; kind < PAGE_KIND_NR; kind++)
 		if (kind_table[kind].counted)
-			page_ops[kind] = (struct page_ops){on_leave, on_uncharge, NULL};
+			page_ops[kind] =
+				(struct page_ops){.leave = on_leave, .uncharge = on_uncharge};
 	page_ops[PAGE_NET].release = on_release;
 }
 
