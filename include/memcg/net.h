@@ -13,6 +13,7 @@ MEMCG_BEGIN_DECLS
 
 /** Where payload is received into: pages of 4096 bytes that come back by themselves. */
 struct memcg_pool;
+struct msghdr;
 
 enum memcg_pool_flags {
 	/**
@@ -71,6 +72,34 @@ struct memcg_frag {
 	struct memcg_page *page;
 	uint32_t offset, length;
 };
+
+/**
+ * Reads once from fd (a stream socket, with recvmsg(2) and flags; or with flags 0 whatever readv(2)
+ * reads from) into up to n pages, charged to cg (NULL: the active group) before the bytes leave
+ * the socket. What is not used is uncharged before it returns. Returns bytes, in *frags from the
+ * first on (those behind have length 0 and page NULL); 0: the other end has closed. Else nothing
+ * was read: -errno of recvmsg or readv, also -EINTR and -EAGAIN; -ENOBUFS: not one page fits under
+ * a max, after reclaim, or the pool is at its `bytes`: the payload stays in the socket, and
+ * memory.events counts sock_throttled; -ESHUTDOWN; -EINVAL.
+ * flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL (for as many pages as fit), MSG_OOB, MSG_NOSIGNAL;
+ * others are -EINVAL. A datagram that does not fit is lost, and -EMSGSIZE: memcg_pool_recvmsg.
+ * n: from 1 on; no more than 256 are used. A thread that sleeps for a socket has no page and
+ * no charge meanwhile, but with MSG_WAITALL; for other files it has. Where the descriptor does not
+ * block, MSG_DONTWAIT saves a system call. Not a cancellation point. May run the program's inline
+ * shrinkers.
+ */
+MEMCG_API ssize_t memcg_pool_recv(struct memcg_pool *pool, int fd, struct memcg *cg,
+				  struct memcg_frag *frags, size_t n, int flags);
+/**
+ * The same for datagrams and control messages, of sockets only: msg's name, control and flags are
+ * used as by recvmsg(2), its iov is neither looked at nor changed. A datagram begins a page of its
+ * own; that it was longer than n pages, or than fit under a max, msg_flags says (MSG_TRUNC). flags
+ * besides: MSG_ERRQUEUE, MSG_CMSG_CLOEXEC, and MSG_TRUNC where messages are kept apart: the
+ * length is returned that the datagram had, its fragments hold what was stored.
+ */
+MEMCG_API ssize_t memcg_pool_recvmsg(struct memcg_pool *pool, int fd, struct memcg *cg,
+				     struct msghdr *msg, struct memcg_frag *frags, size_t n,
+				     int flags);
 /**
  * n whole pages charged to cg, adjacent where that can be: to be filled by hand, or by a
  * device. How many, at least 1; -ENOBUFS, -ESHUTDOWN, -EINVAL. What they hold is undefined.
@@ -82,6 +111,15 @@ MEMCG_API ssize_t memcg_pool_alloc(struct memcg_pool *pool, struct memcg *cg,
 MEMCG_API void memcg_frags_get(const struct memcg_frag *frags, size_t n);
 /** Puts them, one counter update for each run of one owner; pages are NULL after. errno stays. */
 MEMCG_API void memcg_frags_put(struct memcg_frag *frags, size_t n);
+
+/**
+ * sendmsg(2) of the fragments, in order; writev(2) where fd is no socket. Bytes, fewer than all
+ * where the socket takes no more; -errno. The fragments stay the caller's, and may be put or
+ * written to when it returns. Entries without a page are skipped. -EINVAL: one that is not in its
+ * page, or MSG_ZEROCOPY; -EMSGSIZE: a message of more than 256 pieces that do not lie side by side;
+ * a stream takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2) has it.
+ */
+MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
 
 MEMCG_END_DECLS
 

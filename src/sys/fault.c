@@ -52,6 +52,8 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_FSYNC] = "fsync",
 	[SYS_FAULT_PAGEMAP] = "pagemap",
 	[SYS_FAULT_PIDFD] = "pidfd",
+	[SYS_FAULT_RECV] = "recv",
+	[SYS_FAULT_SEND] = "send",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

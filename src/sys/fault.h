@@ -50,6 +50,8 @@ enum sys_call {
 	SYS_FAULT_FSYNC = 28,	  /* EIO */
 	SYS_FAULT_PAGEMAP = 29,	  /* ENOMEM: all counts as written */
 	SYS_FAULT_PIDFD = 30,	  /* EBADF from the vectored zap without a descriptor */
+	SYS_FAULT_RECV = 31,	  /* ECONNRESET from a socket, EIO from what is none */
+	SYS_FAULT_SEND = 32,	  /* the same */
 	SYS_FAULT_CALLS
 };
 

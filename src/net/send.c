@@ -1,0 +1,90 @@
+/*
+ * send.c - fragments out again, without being copied together first.
+ *
+ * Fragments whose bytes lie side by side are one entry of the vector, so what was received into
+ * adjacent pages is sent as one piece. The system copies; when the call is back it reads them
+ * no more, and the pages may be put, taken and written to.
+ */
+#include "net/net.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "sys/sock.h"
+
+#define SEND_RUNS 256u /* entries in one call: 4 KiB of stack */
+
+struct send {
+	struct iovec iov[SEND_RUNS];
+	unsigned runs;
+	size_t bytes;
+};
+
+static bool fits(const struct memcg_frag *f)
+{
+	return f->offset <= PAGE_SIZE && f->length <= PAGE_SIZE - f->offset;
+}
+
+/* False: there is no room for another piece. */
+static bool add(struct send *s, const struct memcg_frag *f)
+{
+	char *at = (char *)page_address((struct page *)f->page) + f->offset;
+	struct iovec *last = &s->iov[s->runs - 1];
+
+	if (s->runs && (char *)last->iov_base + last->iov_len == at)
+		last->iov_len += f->length;
+	else if (s->runs == SEND_RUNS)
+		return false;
+	else
+		s->iov[s->runs++] = (struct iovec){at, f->length};
+	s->bytes += f->length;
+	return true;
+}
+
+/* As many fragments as one call takes; how many. */
+static size_t gather(struct send *s, const struct memcg_frag *frags, size_t n)
+{
+	size_t i;
+
+	s->runs = 0;
+	s->bytes = 0;
+	for (i = 0; i < n; i++)
+		if (frags[i].page && frags[i].length && !add(s, &frags[i]))
+			break;
+	return i;
+}
+
+static ssize_t call(int fd, struct send *s, int flags)
+{
+	struct msghdr m = {.msg_iov = s->iov, .msg_iovlen = s->runs};
+	ssize_t sent = sys_sendmsg(fd, &m, flags);
+
+	return sent == -ENOTSOCK && !(flags & ~MSG_MORE) ? sys_writev(fd, s->iov, s->runs) : sent;
+}
+
+ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags)
+{
+	struct send s;
+	size_t at = 0, done = 0;
+	ssize_t sent;
+
+	if (!frags || flags & MSG_ZEROCOPY)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (frags[i].page && !fits(&frags[i]))
+			return -EINVAL;
+	do {
+		size_t more = gather(&s, frags + at, n - at);
+
+		/* A message goes out whole or not at all. */
+		if (!at && more < n && sys_keeps_messages(fd))
+			return -EMSGSIZE;
+		at += more;
+		sent = call(fd, &s, flags | (at < n ? MSG_MORE : 0));
+		if (sent < 0)
+			return done ? (ssize_t)done : sent;
+		done += (size_t)sent;
+	} while (at < n && (size_t)sent == s.bytes);
+	return (ssize_t)done;
+}

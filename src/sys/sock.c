@@ -1,0 +1,64 @@
+/* sock.c - by number, as in file.c. */
+#include "sys/sock.h"
+
+#include "sys/fault.h"
+#include "sys/result.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_RECV))
+		return -ECONNRESET;
+	return sys_result(syscall(SYS_recvmsg, fd, msg, flags), saved);
+}
+
+ssize_t sys_readv(int fd, const struct iovec *iov, unsigned n)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_RECV))
+		return -EIO;
+	return sys_result(syscall(SYS_readv, fd, iov, n), saved);
+}
+
+ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_SEND))
+		return -ECONNRESET;
+	return sys_result(syscall(SYS_sendmsg, fd, msg, flags), saved);
+}
+
+ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_SEND))
+		return -EIO;
+	return sys_result(syscall(SYS_writev, fd, iov, n), saved);
+}
+
+/* By number like the rest; the option's size is the system's. */
+static int option_get(int fd, int option, int *value)
+{
+	int saved = errno;
+	socklen_t size = sizeof(*value);
+
+	return (int)sys_result(syscall(SYS_getsockopt, fd, SOL_SOCKET, option, value, &size),
+			       saved);
+}
+
+bool sys_keeps_messages(int fd)
+{
+	int type;
+
+	return !option_get(fd, SO_TYPE, &type) && type != SOCK_STREAM;
+}

@@ -1,0 +1,25 @@
+/*
+ * sock.h - what arrives at a descriptor and what is sent through it: each call once, as the system
+ * does it, so that short transfers and interruptions are the caller's. Errors are -errno, errno
+ * itself is untouched; nothing allocates, nothing is a cancellation point: who sleeps in one of
+ * these holds what a cancelled thread would take with it.
+ */
+#ifndef MEMCG_SYS_SOCK_H
+#define MEMCG_SYS_SOCK_H
+
+#include "base/compiler.h"
+#include "base/types.h"
+
+struct msghdr;
+struct iovec;
+
+#define SYS_IOV_MAX 1024u /* entries in one call */
+
+__hidden_ ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
+__hidden_ ssize_t sys_readv(int fd, const struct iovec *iov, unsigned n);
+__hidden_ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+__hidden_ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n);
+
+__hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * t_recv.c - payload into pages that are paid for: what comes, what goes back, what is refused,
+ * and what a thread has that sleeps.
+ */
+#include "net_fixture.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+
+#include "sys/fault.h"
+
+static void whole_pages_side_by_side(void)
+{
+	struct memcg_frag f[20];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	put_payload(ends[1], 0, 10 * 4096 + 100);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 20, 0) == 10 * 4096 + 100);
+	CHECK(holds_payload(f, 20, 0) == 10 * 4096 + 100 && f[10].length == 100);
+	CHECK(!f[11].page && !f[11].length && !f[19].page);
+	for (unsigned i = 1; i < 11; i++)
+		CHECK(bytes_of(&f[i]) == bytes_of(&f[0]) + i * 4096);
+	CHECK(held(cg) == 11 * 4096 && sock(cg) == 11 * 4096 && pool_stat().out == 11);
+	closes();
+	memcg_frags_put(f, 20);
+	close_ends();
+	all_is_back();
+}
+
+static void end_error_and_nothing(void)
+{
+	struct memcg_frag f[4];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_DONTWAIT) == -EAGAIN && !f[0].page);
+	CHECK(!fcntl(ends[0], F_SETFL, O_NONBLOCK));
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, 0) == -EAGAIN);
+	CHECK(!held(cg) && !pool_stat().out);
+	sys_fault_arm(SYS_FAULT_RECV, 1, 0, 0, 0);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, 0) == -ECONNRESET);
+	sys_fault_disarm_all();
+	CHECK(!close(ends[1]) && !memcg_pool_recv(pool, ends[0], cg, f, 4, 0) && !f[0].page);
+	CHECK(!close(ends[0]));
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, 0) == -EBADF);
+	all_is_back();
+}
+
+static void refused_flags(void)
+{
+	struct memcg_frag f[2];
+	struct msghdr m = {0};
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	put_payload(ends[1], 0, 10);
+	CHECK(memcg_pool_recv(NULL, ends[0], cg, f, 2, 0) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, NULL, 2, 0) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 0, 0) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, MSG_TRUNC) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, MSG_ERRQUEUE) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, 1 << 30) == -EINVAL);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, NULL, f, 2, 0) == -EINVAL);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f, 2, MSG_TRUNC) == -EINVAL);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, MSG_DONTWAIT) == 10);
+	memcg_frags_put(f, 1);
+	close_ends();
+	all_is_back();
+}
+
+/* The payload stays in the socket as long as it cannot be paid for. */
+static void over_max(void)
+{
+	struct memcg_frag f[8], g[8];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 3 * 4096));
+	put_payload(ends[1], 0, 6 * 4096);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 8, 0) == 3 * 4096);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, g, 8, 0) == -ENOBUFS && !g[0].page);
+	CHECK(throttled(cg) == 1 && held(cg) == 3 * 4096 && pool_stat().refused == 1);
+	memcg_frags_put(f, 2);
+	CHECK(held(cg) == 4096); /* what CPUs keep of it counts against its max */
+	CHECK(memcg_pool_recv(pool, ends[0], cg, g, 8, 0) == 2 * 4096);
+	CHECK(holds_payload(g, 8, 3 * 4096) == 2 * 4096);
+	CHECK(memcg_pool_recv(pool, ends[0], other, f, 2, 0) == 4096);
+	CHECK(holds_payload(f, 1, 5 * 4096) == 4096 && held(other) == 4096);
+	memcg_frags_put(f, 8);
+	memcg_frags_put(g, 8);
+	close_ends();
+	all_is_back();
+}
+
+static void peeked_and_whole(void)
+{
+	struct memcg_frag f[2], g[2];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	put_payload(ends[1], 0, 5000);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, MSG_PEEK) == 5000);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, g, 2, 0) == 5000);
+	CHECK(holds_payload(f, 2, 0) == 5000 && holds_payload(g, 2, 0) == 5000);
+	CHECK(f[0].page != g[0].page && held(cg) == 4 * 4096);
+	memcg_frags_put(f, 2);
+	memcg_frags_put(g, 2);
+	close_ends();
+	all_is_back();
+}
+
+static void from_a_pipe(void)
+{
+	struct memcg_frag f[3];
+	int fd[2];
+
+	open_pool(0, 0);
+	CHECK(!pipe(fd) && write(fd[1], "hello", 5) == 5);
+	CHECK(memcg_pool_recv(pool, fd[0], cg, f, 3, MSG_DONTWAIT) == -ENOTSOCK);
+	CHECK(memcg_pool_recv(pool, fd[0], cg, f, 3, 0) == 5 && !memcmp(bytes_of(f), "hello", 5));
+	CHECK(held(cg) == 4096 && !close(fd[1]));
+	CHECK(!memcg_pool_recv(pool, fd[0], cg, f + 1, 2, 0) && !close(fd[0]));
+	memcg_frags_put(f, 3);
+	all_is_back();
+}
+
+/* ---- sleeping ---- */
+
+struct sleeper {
+	pthread_t thread;
+	struct memcg_frag f[8];
+	ssize_t got;
+	int flags;
+	pid_t tid;
+};
+
+static void *sleep_in_recv(void *arg)
+{
+	struct sleeper *s = arg;
+
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
+	s->got = memcg_pool_recv(pool, ends[0], cg, s->f, 8, s->flags);
+	return NULL;
+}
+
+/* The thread is in recvmsg, asleep: number of the call and state, from the system. */
+static bool asleep(pid_t tid)
+{
+	char path[64], text[256] = "";
+	FILE *f;
+	long call = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "r");
+	CHECK(f);
+	if (fgets(text, sizeof(text), f))
+		(void)!sscanf(text, "%ld", &call);
+	fclose(f);
+	return call == SYS_recvmsg; /* "running" where it does not sleep */
+}
+
+static void start(struct sleeper *s, int flags)
+{
+	s->flags = flags;
+	s->tid = 0;
+	CHECK(!pthread_create(&s->thread, NULL, sleep_in_recv, s));
+	while (!__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE) || !asleep(s->tid))
+		sched_yield();
+}
+
+/* Nothing is charged for who has nothing; a grace period and a destruction pass by. */
+static void a_sleeper_has_nothing(void)
+{
+	struct sleeper s;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	start(&s, 0);
+	CHECK(!held(cg) && !pool_stat().out);
+	rcu_synchronize();
+	memcg_reclaim(memcg_root(), MIB);
+	put_payload(ends[1], 0, 4000);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == 4000);
+	CHECK(holds_payload(s.f, 8, 0) == 4000 && held(cg) == 4096);
+	memcg_frags_put(s.f, 8);
+	start(&s, 0);
+	CHECK(!shutdown(ends[1], SHUT_WR) && !pthread_join(s.thread, NULL) && !s.got);
+	close_ends();
+	all_is_back();
+}
+
+static void wait_for_all(void)
+{
+	struct sleeper s;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	put_payload(ends[1], 0, 5000);
+	start(&s, MSG_WAITALL);
+	CHECK(held(cg) == 8 * 4096); /* in hand */
+	rcu_synchronize();
+	put_payload(ends[1], 5000, 8 * 4096 - 5000 + 10);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == 8 * 4096);
+	CHECK(holds_payload(s.f, 8, 0) == 8 * 4096);
+	memcg_frags_put(s.f, 8);
+	close_ends();
+	all_is_back();
+}
+
+static void noted(int number)
+{
+	(void)number;
+}
+
+static void interrupted(void)
+{
+	struct sigaction act = {.sa_handler = noted};
+	struct sleeper s;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	start(&s, 0);
+	CHECK(!pthread_kill(s.thread, SIGUSR1));
+	CHECK(!pthread_join(s.thread, NULL) && s.got == -EINTR);
+	start(&s, MSG_WAITALL);
+	CHECK(!pthread_kill(s.thread, SIGUSR1));
+	CHECK(!pthread_join(s.thread, NULL) && s.got == -EINTR);
+	close_ends();
+	all_is_back();
+}
+
+/* The pool goes while a thread sleeps with its pages: they come home, and it goes last. */
+static void destroyed_meanwhile(void)
+{
+	struct sleeper s;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	start(&s, MSG_WAITALL);
+	CHECK(!memcg_pool_destroy(pool));
+	put_payload(ends[1], 0, 8 * 4096);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == 8 * 4096);
+	CHECK(holds_payload(s.f, 8, 0) == 8 * 4096 && held(cg) == 8 * 4096);
+	memcg_frags_put(s.f, 8);
+	CHECK(!held(cg) && !pool_at(1));
+	CHECK((pool = memcg_pool_create(NULL)));
+	start(&s, MSG_WAITALL);
+	CHECK(!memcg_pool_destroy(pool) && !shutdown(ends[1], SHUT_WR));
+	CHECK(!pthread_join(s.thread, NULL) && !s.got && !held(cg) && !pool_at(1));
+	close_ends();
+	closes();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAGE_TEST(whole_pages_side_by_side),
+		PAGE_TEST(end_error_and_nothing),
+		PAGE_TEST(refused_flags),
+		PAGE_TEST(over_max),
+		PAGE_TEST(peeked_and_whole),
+		PAGE_TEST(from_a_pipe),
+		PAGE_TEST(a_sleeper_has_nothing),
+		PAGE_TEST(wait_for_all),
+		PAGE_TEST(interrupted),
+		PAGE_TEST(destroyed_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

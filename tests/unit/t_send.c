@@ -1,0 +1,169 @@
+/* t_send.c - fragments through sockets and pipes: pieces, parts, messages, and what is refused. */
+#include "net_fixture.h"
+
+#include <sched.h>
+
+#include "sys/fault.h"
+
+#define SENT_PAGES 200u
+
+/* A copy of the fragments' bytes. */
+static size_t text_of(const struct memcg_frag *f, size_t n, char *out)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (f[i].page) {
+			memcpy(out + bytes, bytes_of(&f[i]), f[i].length);
+			bytes += f[i].length;
+		}
+	return bytes;
+}
+
+static size_t read_all(char *out, size_t n)
+{
+	size_t done = 0;
+	ssize_t r;
+
+	while (done < n && (r = read(ends[0], out + done, n - done)) > 0)
+		done += (size_t)r;
+	return done;
+}
+
+/* In order, whatever lies side by side; entries without a page or a byte are nothing. */
+static void pieces_in_order(void)
+{
+	struct memcg_frag f[8];
+	char want[8 * 4096], got[8 * 4096];
+	size_t n;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_alloc(pool, cg, f, 6) == 6);
+	for (unsigned i = 0; i < 6; i++)
+		memset(bytes_of(&f[i]), 'a' + (int)i, 4096);
+	f[7] = f[0];
+	f[0] = f[5];
+	f[5] = f[7];
+	f[2].offset = 100;
+	f[2].length = 50;
+	f[3].length = 0;
+	f[6] = f[7] = (struct memcg_frag){0};
+	n = text_of(f, 8, want);
+	CHECK(n == 4 * 4096 + 50 && memcg_frags_send(ends[1], f, 8, 0) == (ssize_t)n);
+	CHECK(read_all(got, n) == n && !memcmp(want, got, n));
+	CHECK(!memcg_frags_send(ends[1], f, 0, 0) && held(cg) == 6 * 4096);
+	memcg_frags_put(f, 8);
+	close_ends();
+	all_is_back();
+}
+
+static void refused(void)
+{
+	struct memcg_frag f[1];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == 1);
+	CHECK(memcg_frags_send(ends[1], NULL, 1, 0) == -EINVAL);
+	CHECK(memcg_frags_send(ends[1], f, 1, MSG_ZEROCOPY) == -EINVAL);
+	f[0].offset = 1;
+	CHECK(memcg_frags_send(ends[1], f, 1, 0) == -EINVAL);
+	f[0].offset = 4097;
+	f[0].length = 0;
+	CHECK(memcg_frags_send(ends[1], f, 1, 0) == -EINVAL);
+	f[0].offset = 0;
+	f[0].length = 9;
+	sys_fault_arm(SYS_FAULT_SEND, 1, 0, 0, 0);
+	CHECK(memcg_frags_send(ends[1], f, 1, 0) == -ECONNRESET);
+	sys_fault_disarm_all();
+	CHECK(!close(ends[0]));
+	CHECK(memcg_frags_send(ends[1], f, 1, MSG_NOSIGNAL) == -EPIPE && !close(ends[1]));
+	CHECK(memcg_frags_send(ends[1], f, 1, MSG_NOSIGNAL) == -EBADF);
+	memcg_frags_put(f, 1);
+	all_is_back();
+}
+
+/* What the socket does not take is told, and goes with the next call. */
+static void part_by_part(void)
+{
+	struct memcg_frag f[SENT_PAGES], *at = f;
+	static char want[SENT_PAGES * 4096], got[sizeof(want)];
+	size_t n = SENT_PAGES, done = 0, back = 0;
+	ssize_t r;
+
+	open_pool(0, 0);
+	open_tcp();
+	CHECK(!fcntl(ends[0], F_SETFL, O_NONBLOCK));
+	CHECK(memcg_pool_alloc(pool, cg, f, SENT_PAGES) == SENT_PAGES);
+	for (unsigned i = 0; i < SENT_PAGES; i++)
+		for (unsigned k = 0; k < 4096; k++)
+			bytes_of(&f[i])[k] = payload(i * 4096 + k);
+	text_of(f, n, want);
+	while (back < sizeof(want)) {
+		r = memcg_frags_send(ends[1], at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		CHECK(r > 0 || r == -EAGAIN || !n);
+		for (size_t left = r > 0 ? (size_t)r : 0; left;) {
+			u32 part = (u32)MIN(left, (size_t)at->length);
+
+			at->offset += part;
+			at->length -= part;
+			left -= part;
+			done += part;
+			if (!at->length)
+				at++, n--;
+		}
+		r = read(ends[0], got + back, sizeof(got) - back);
+		CHECK(r > 0 || errno == EAGAIN);
+		back += r > 0 ? (size_t)r : 0;
+	}
+	CHECK(done == sizeof(want) && !memcmp(want, got, sizeof(want)));
+	memcg_frags_put(f, SENT_PAGES);
+	close_ends();
+	all_is_back();
+}
+
+/* More pieces than one call takes: a stream gets them all, a message is refused whole. */
+static void many_pieces(void)
+{
+	struct memcg_frag f[600];
+	char want[600], got[600];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == 1);
+	for (unsigned i = 0; i < 600; i++) {
+		f[i] = (struct memcg_frag){f[0].page, 599 - i, 1}; /* no two side by side */
+		want[i] = (char)payload(599 - i);
+	}
+	for (unsigned i = 0; i < 600; i++)
+		((unsigned char *)memcg_page_address(f[0].page))[i] = payload(i);
+	CHECK(memcg_frags_send(ends[1], f, 600, 0) == 600);
+	CHECK(read_all(got, 600) == 600 && !memcmp(want, got, 600));
+	close_ends();
+	open_ends(SOCK_DGRAM);
+	CHECK(memcg_frags_send(ends[1], f, 600, 0) == -EMSGSIZE);
+	CHECK(recv(ends[0], got, 600, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+	CHECK(memcg_frags_send(ends[1], f, 256, 0) == 256 && read(ends[0], got, 600) == 256);
+	CHECK(!memcmp(want, got, 256));
+	close_ends();
+	CHECK(!pipe(ends));
+	CHECK(memcg_frags_send(ends[1], f, 600, 0) == 600);
+	CHECK(read_all(got, 600) == 600 && !memcmp(want, got, 600));
+	CHECK(memcg_frags_send(ends[1], f, 600, MSG_DONTWAIT) == -ENOTSOCK);
+	memcg_frags_put(f, 1);
+	close_ends();
+	all_is_back();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAGE_TEST(pieces_in_order),
+		PAGE_TEST(refused),
+		PAGE_TEST(part_by_part),
+		PAGE_TEST(many_pieces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
