@@ -75,7 +75,7 @@ static void print_group(struct print *p, struct walk *w, u32 i, u32 depth, int w
 	char name[256], current[PRINT_SIZE], peak[PRINT_SIZE], max[PRINT_SIZE];
 	int indent = (int)MIN(depth * 2, (u32)NAME_MAX);
 
-	print_size(g->usage + (i ? 0 : w->cached), current);
+	print_size(g->usage + (i ? 0 : w->cached + w->env->kept), current);
 	print_size(g->peak, peak);
 	print_size(g->max, max);
 	print_text(p, "%*s%-*s %9s %9s %9s %9lu %9lu %15lu\n", indent, "", MAX(width - indent, 0),
@@ -128,7 +128,8 @@ void print_sums(struct print *p, const struct walk *w)
 	print_if(p, "  buffers", r->item[STAT_BUFFER]);
 	print_if(p, "  page tables", r->item[STAT_TABLE]);
 	print_if(p, "  stacks", r->item[STAT_STACK]);
-	print_line(p, "cached", r->cached);
+	print_if(p, "  net pages", r->item[STAT_SOCK]);
+	print_line(p, "cached", r->cached + r->stacked);
 	print_line(p, "metadata", r->metadata);
 	print_line(p, "charged maps", r->item[STAT_MAPS]);
 	print_if(p, "external", r->item[STAT_EXTERNAL]);

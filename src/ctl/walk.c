@@ -496,7 +496,9 @@ static void compare(struct walk *w)
 			compare_handle(w, h);
 	compare_groups(w);
 	compare_stat(w);
-	compare_line(w, "cached", w->cached + w->env->kept, w->sum.cached);
+	compare_line(w, "cached", w->cached, w->sum.cached);
+	if (w->env->folded)
+		compare_line(w, "kept by CPUs", w->env->kept, w->sum.stacked);
 	compare_line(w, "metadata", w->metadata, w->sum.metadata);
 	compare_line(w, "balloon", w->balloon, w->sum.balloon);
 }

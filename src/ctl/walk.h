@@ -53,7 +53,7 @@ struct walk_env {
 	u32 handles;  /* indices below this have been used; 0: find out */
 	bool folded;  /* statistics have been folded: they can be compared too */
 	s64 external; /* of the line external, held by CPUs: for that comparison */
-	u64 kept;     /* of the line cached, held by CPUs */
+	u64 kept;     /* free network pages that CPUs keep: with `folded` */
 };
 
 /* Bytes unless it says otherwise. */
@@ -67,6 +67,7 @@ struct recount_result {
 				  use */
 	u64 balloon;	       /* free, kept out of use: memory.balloon */
 	u64 cached;	       /* free and resident, hollow slabs with it */
+	u64 stacked;	       /* free network pages that CPUs keep, not within cached */
 	u64 metadata;
 	u64 stock;
 	u64 hollow;	   /* own slabs, empty, uncharged, still with their thread */

@@ -23,7 +23,7 @@ static void count_items(struct walk *w, const struct page *pg)
 {
 	u64 *item = w->sum.item;
 
-	if (pg->kind == PAGE_NET) { /* what free ones hold is `cached` */
+	if (pg->kind == PAGE_NET) { /* what free ones hold is nobody's */
 		item[STAT_SOCK] += PAGE_SIZE;
 		return;
 	}
@@ -57,6 +57,8 @@ static void count_nobodys_net(struct walk *w, const struct page *pg)
 {
 	if (pg->net.flags & NET_PAGE_KEPT) {
 		w->sum.cached += PAGE_SIZE;
+	} else if (pg->net.flags & NET_PAGE_STACKED) {
+		w->sum.stacked += PAGE_SIZE;
 	} else if (pg->net.where == WHERE_RESIDENT) {
 		w->sum.unaccounted += PAGE_SIZE;
 		w->sum.unaccounted_pages++;

@@ -1,16 +1,23 @@
 /*
  * cache.c - each CPU's stack of free pages of each pool.
  *
- * 1. A stack is a word of the CPU: number of moves << 32 | index of the page on top, 0: empty. The
- *    pages are linked through their descriptors, and each knows how many lie from it down. One
- *    exchange of the word takes a page or puts one. Every move makes the upper half another, so who
- *    was interrupted between look and exchange fails, also when the same page is on top again.
- * 2. Pages that are moved count one by one: with the depth that tells pushes from pops. Statistics
+ * 1. A stack is a word of the CPU: tag << 32 | index of the page on top, 0: empty. The pages are
+ *    linked through their descriptors, and each knows how many lie from it down. One exchange of
+ *    the word takes a page or puts one.
+ * 2. The tag is the number of moves, and below it the CPU's number. So who was interrupted
+ *    between look and exchange fails, though the same page is on top again, with another below;
+ *    and though it runs on another CPU by now, where that page may be on top after as many
+ *    moves. Tolerated: all the moves that a tag can tell apart (4 million with 1024 CPUs, two
+ *    thousand million with two) while a thread stands between two instructions, and then the same
+ *    page on top.
+ * 3. Pages that are moved count one by one: with the depth that tells pushes from pops. Statistics
  *    cost the paths nothing but a look at whether 2^20 moves are full.
- * 3. All pools' words of a CPU lie together: a few lines, for 255 pools 2 KiB.
- * 4. A push or a pop is refused where the exchange fails four times: the bits serve as well.
+ * 4. All pools' words of a CPU lie together: a few lines, for 255 pools 2 KiB.
+ * 5. A push or a pop is refused where the exchange fails four times: the bits serve as well.
  */
 #include "net/pool.h"
+
+#include <errno.h>
 
 #define NET_SHIFT  12 /* area of one CPU */
 #define TRIES	   4u
@@ -19,22 +26,38 @@
 struct net_area {
 	struct pcpu_area head;
 	u64 top[POOLS_MAX + 1];
+	u32 seen[POOLS_MAX + 1]; /* tag when it was last looked at for age; stop_lock */
 };
 _Static_assert(sizeof(struct net_area) <= (1u << NET_SHIFT), "one page holds a CPU's stacks");
+_Static_assert(PCPU_MAX *(u64)OPS_FOLDED <= 1ul << 32, "a tag has room for both");
 
-static void *areas;					/* constant after cache_init */
+static void *areas;					/* constant after the first pool */
+static unsigned cpu_bits;				/* the same */
 static struct lock stop_lock = LOCK_INIT(RANK_NETSTOP); /* who stops a CPU */
-
-int cache_init(void)
-{
-	lock_init(&stop_lock, RANK_NETSTOP);
-	areas = areas ? areas : pcpu_map((size_t)1 << NET_SHIFT);
-	return areas ? 0 : -1;
-}
 
 static struct net_area *area(unsigned cpu)
 {
 	return (struct net_area *)((char *)areas + ((size_t)cpu << NET_SHIFT));
+}
+
+static void number_words(void)
+{
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		for (u32 slot = 0; slot <= POOLS_MAX; slot++)
+			area(cpu)->top[slot] = PCPU_WORD(cpu, 0);
+}
+
+int cache_up(void)
+{
+	if (areas)
+		return 0;
+	areas = pcpu_map((size_t)1 << NET_SHIFT);
+	if (!areas)
+		return ENOMEM;
+	while (1u << cpu_bits < pcpu_count)
+		cpu_bits++;
+	number_words();
+	return 0;
 }
 
 static size_t offset_of(const struct memcg_pool *p)
@@ -53,22 +76,30 @@ static u32 depth_of(u32 index)
 	return index ? atomic_load(&page_at(index)->net.depth) : 0;
 }
 
-/* After n more moves, in the word's upper half. */
-static void count_ops(struct memcg_pool *p, u32 before, u32 n)
+/* The word after n more moves. */
+static u64 word_after(u64 old, u32 top, u32 n)
 {
-	if (unlikely((before & ~(OPS_FOLDED - 1)) != ((before + n) & ~(OPS_FOLDED - 1))))
+	return PCPU_WORD(PCPU_TAG(old) + (n << cpu_bits), top);
+}
+
+static u32 moves_of(u64 word)
+{
+	return PCPU_TAG(word) >> cpu_bits & (OPS_FOLDED - 1);
+}
+
+static void count_ops(struct memcg_pool *p, u64 before, u32 n)
+{
+	if (unlikely(moves_of(before) + n >= OPS_FOLDED))
 		atomic_add_relaxed(&p->ops, (u64)OPS_FOLDED);
 }
 
 static bool move(struct memcg_pool *p, u64 old, u32 top, u32 n)
 {
-	u32 moves = PCPU_TAG(old);
 	unsigned cpu;
 
-	if (unlikely(!pcpu_cas(areas, NET_SHIFT, offset_of(p), old, PCPU_WORD(moves + n, top),
-			       &cpu)))
+	if (unlikely(!pcpu_cas(areas, NET_SHIFT, offset_of(p), old, word_after(old, top, n), &cpu)))
 		return false;
-	count_ops(p, moves, n);
+	count_ops(p, old, n);
 	return true;
 }
 
@@ -77,6 +108,7 @@ static u64 look(const struct memcg_pool *p)
 	return atomic_load(&area(pcpu_this())->top[p->slot]);
 }
 
+/* What the check at free kept out of use while it lay here stays so: it is nowhere then. */
 struct page *cache_pop(struct memcg_pool *p)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -87,6 +119,8 @@ struct page *cache_pop(struct memcg_pool *p)
 			return NULL;
 		/* Whoever has taken it meanwhile may be writing there: then the exchange fails. */
 		if (unlikely(!move(p, old, atomic_load(&pg->net.next), 1)))
+			continue;
+		if (unlikely(atomic_load(&pg->kind) != PAGE_NET))
 			continue;
 		atomic_store(&pg->net.flags, 0);
 		return pg;
@@ -103,7 +137,7 @@ static void link_to(struct page *pg, u64 old)
 
 bool cache_push(struct memcg_pool *p, struct page *pg)
 {
-	atomic_store(&pg->net.flags, NET_KEPT);
+	atomic_store(&pg->net.flags, NET_STACKED);
 	for (unsigned i = 0; i < TRIES; i++) {
 		u64 old = look(p);
 
@@ -118,44 +152,49 @@ bool cache_push(struct memcg_pool *p, struct page *pg)
 
 /* --- giving up ---------------------------------------------------------------------- */
 
-static u32 chain(u32 index, struct page **out, u32 n)
+/* The n on top, as they are found; *below: what lies under them. */
+static u32 chain(u64 word, struct page **out, u32 n, u32 *below)
 {
 	u32 i;
 
-	for (i = 0; i < n && index; i++) {
-		out[i] = page_at(index);
-		index = atomic_load(&out[i]->net.next);
+	*below = PCPU_VALUE(word);
+	for (i = 0; i < n && *below; i++) {
+		out[i] = page_at(*below);
+		*below = atomic_load(&out[i]->net.next);
 	}
 	return i;
 }
 
+static void give(struct memcg_pool *p, struct page **pages, u32 n)
+{
+	atomic_add_relaxed(&p->flushed, (u64)n);
+	extents_give(p, pages, n, true);
+}
+
 /* The newest half: what lies deeper is as good, and one exchange cuts it off. */
-static void flush_here(struct memcg_pool *p)
+void cache_flush(struct memcg_pool *p)
 {
 	struct page *out[CACHE_KEEP / 2];
 	u64 old = look(p);
-	u32 n = chain(PCPU_VALUE(old), out, ARRAY_SIZE(out));
+	u32 below, n = chain(old, out, ARRAY_SIZE(out), &below);
 
-	if (!n || !move(p, old, atomic_load(&out[n - 1]->net.next), n))
-		return; /* another thread is at it */
-	atomic_add_relaxed(&p->flushed, (u64)n);
-	extents_give(p, out, n, true);
+	if (n && move(p, old, below, n))
+		give(p, out, n);
+	/* else another thread is at it */
 }
 
-/* Nobody pushes; pops may be under way, and have the page or not. */
+/* Of any CPU: it is stopped, or nobody is at the pool any more. */
 static void empty(struct memcg_pool *p, unsigned cpu)
 {
+	struct page *out[CACHE_KEEP / 2];
 	u64 *top = &area(cpu)->top[p->slot], old = atomic_load(top);
-	struct page *pg;
+	u32 n, below;
 
-	while ((pg = page_of(PCPU_VALUE(old)))) {
-		u64 new = PCPU_WORD(PCPU_TAG(old) + 1, atomic_load(&pg->net.next));
-
-		if (!atomic_cas(top, &old, new))
+	while ((n = chain(old, out, ARRAY_SIZE(out), &below))) {
+		if (!atomic_cas(top, &old, word_after(old, below, n)))
 			continue;
-		count_ops(p, PCPU_TAG(old), 1);
-		atomic_add_relaxed(&p->flushed, 1ul);
-		extents_give(p, &pg, 1, true);
+		count_ops(p, old, n);
+		give(p, out, n);
 		old = atomic_load(top);
 	}
 }
@@ -164,20 +203,53 @@ static void empty(struct memcg_pool *p, unsigned cpu)
  * A CPU that cannot be stopped (percpu.h) keeps its pages: they are free, and found by the next
  * who tries.
  */
-void cache_flush(struct memcg_pool *p, bool all)
+static void stop_and_empty(struct memcg_pool *p, unsigned cpu)
 {
-	if (!all) {
-		flush_here(p);
+	if (!pcpu_stop(&area(cpu)->head, cpu))
 		return;
-	}
+	empty(p, cpu);
+	pcpu_start(&area(cpu)->head);
+}
+
+void cache_flush_all(struct memcg_pool *p)
+{
 	lock_acquire(&stop_lock);
-	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
-		if (!PCPU_VALUE(atomic_load(&area(cpu)->top[p->slot])) ||
-		    !pcpu_stop(&area(cpu)->head, cpu))
-			continue;
-		empty(p, cpu);
-		pcpu_start(&area(cpu)->head);
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		if (PCPU_VALUE(atomic_load(&area(cpu)->top[p->slot])))
+			stop_and_empty(p, cpu);
+	lock_release(&stop_lock);
+}
+
+static bool has_not_moved(struct memcg_pool *p, unsigned cpu)
+{
+	u64 word = atomic_load(&area(cpu)->top[p->slot]);
+	u32 *seen = &area(cpu)->seen[p->slot];
+	bool same = *seen == PCPU_TAG(word);
+
+	*seen = PCPU_TAG(word);
+	return same && PCPU_VALUE(word);
+}
+
+void cache_flush_old(struct memcg_pool *p)
+{
+	u32 now = net_now_ms();
+
+	lock_acquire(&stop_lock);
+	if (now - p->aged_ms >= p->idle_ms) {
+		p->aged_ms = now;
+		for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+			if (has_not_moved(p, cpu))
+				stop_and_empty(p, cpu);
 	}
+	lock_release(&stop_lock);
+}
+
+/* No CPU is stopped for it, so none can refuse: a purge may be at it, and has the lock. */
+void cache_end(struct memcg_pool *p)
+{
+	lock_acquire(&stop_lock);
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		empty(p, cpu);
 	lock_release(&stop_lock);
 }
 
@@ -192,13 +264,38 @@ u32 cache_pages(const struct memcg_pool *p)
 	return n;
 }
 
+static u64 moves_now(const struct memcg_pool *p)
+{
+	u64 n = 0;
+
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		n += moves_of(atomic_load(&area(cpu)->top[p->slot]));
+	return n;
+}
+
+/* What the slot's last pool did there is not this one's. */
+void cache_begin(struct memcg_pool *p)
+{
+	p->ops = 0 - moves_now(p);
+	p->aged_ms = net_now_ms();
+}
+
 /* All moves are pushes and pops, and pushes less pops is what lies there. */
 void cache_ops(const struct memcg_pool *p, u64 *pops, u64 *pushes)
 {
-	u64 ops = atomic_load(&p->ops), depth = cache_pages(p);
+	u64 ops = atomic_load(&p->ops) + moves_now(p), depth = cache_pages(p);
 
-	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
-		ops += PCPU_TAG(atomic_load(&area(cpu)->top[p->slot])) & (OPS_FOLDED - 1);
-	*pops = ops > depth ? (ops - depth) / 2 : 0;
+	*pops = (s64)ops > (s64)depth ? (ops - depth) / 2 : 0;
 	*pushes = *pops + depth;
+}
+
+/* Pages that lie there are the parent's. */
+void cache_fork_child(void)
+{
+	lock_init(&stop_lock, RANK_NETSTOP);
+	if (!areas)
+		return;
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		pcpu_start(&area(cpu)->head);
+	number_words();
 }

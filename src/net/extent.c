@@ -1,20 +1,37 @@
 /*
  * extent.c - a pool's extents, and which of their pages are free.
  *
- * A run is looked for extent by extent: the first that is long enough, else the longest there is.
- * So receives of many pages get pages that lie side by side, and single ones fill what is left
- * between; extents nobody needs become free as a whole, and go when they have been so for idle_ms.
+ * 1. A run is looked for in extents with room: in the first that has one long enough, else the
+ *    longest of a few. So receives of many pages get pages that lie side by side, and single ones
+ *    fill what is left between. What comes back to a full extent is found last: extents nobody
+ *    needs become free as a whole, and go when they have been so for idle_ms.
+ * 2. A table names the extent of each 2 MiB that is a pool's: coming home costs no walk.
+ * 3. Growing is decided twice: before the extent is made, without the lock, and when it is added.
  */
 #include "net/pool.h"
 
+#include <errno.h>
+
 #include "base/bits.h"
 #include "base/runmap.h"
-#include "sys/clock.h"
+#include "sys/map.h"
 
-/* Wraps after 49 days: only differences are compared. */
-static u32 now_ms(void)
+#define LOOKED_AT 16u /* extents, for a run */
+
+static struct extent **table; /* by number; an entry is its pool's lock's, or its maker's */
+
+static struct extent **entry_of(u32 index)
 {
-	return (u32)(sys_clock_coarse_ns() / 1000000);
+	return &table[(index - regn.managed) / EXTENT_PAGES];
+}
+
+int extents_up(void)
+{
+	size_t bytes = regn.managed_pages / EXTENT_PAGES * sizeof(*table);
+
+	if (!table)
+		table = sys_map(ALIGN_UP(bytes, PAGE_SIZE));
+	return table ? 0 : ENOMEM;
 }
 
 /* --- bits ----------------------------------------------------------------------------- */
@@ -54,42 +71,27 @@ static struct run run_in(struct extent *e, u32 n)
 static struct run find_locked(struct memcg_pool *p, u32 n)
 {
 	struct run best = {0};
+	struct list *l;
+	u32 looked = 0;
 
-	for (struct extent *e = p->extents; e && best.n < n; e = e->next) {
-		struct run r = e->free > best.n ? run_in(e, n) : best;
+	list_for_each(l, &p->room)
+	{
+		struct run r = run_in(list_entry(l, struct extent, link), n);
 
 		if (r.n > best.n)
 			best = r;
+		if (best.n >= n || ++looked == LOOKED_AT)
+			break;
 	}
 	best.n = MIN(best.n, n);
 	return best;
-}
-
-static struct extent *extent_of(struct memcg_pool *p, const struct page *pg)
-{
-	u32 first = ALIGN_DOWN(page_to_index(pg) - regn.managed, EXTENT_PAGES) + regn.managed;
-	struct extent *e = p->extents;
-
-	while (e->first != first)
-		e = e->next;
-	return e;
 }
 
 /* --- extents come and go ----------------------------------------------------------------- */
 
 static bool may_grow(const struct memcg_pool *p)
 {
-	return p->pages + EXTENT_PAGES <= p->max_pages || (!p->pages && p->max_pages);
-}
-
-/* A pool of less than an extent has the rest of it taken for ever. */
-static void cut_to_max(struct memcg_pool *p, struct extent *e)
-{
-	u32 nr = MIN(p->max_pages, EXTENT_PAGES);
-
-	for (u32 i = nr; i < EXTENT_PAGES; i++)
-		bit_set(e->taken, i, true);
-	e->free = nr;
+	return atomic_load(&p->pages) < p->max_pages;
 }
 
 static struct extent *extent_make(struct memcg_pool *p)
@@ -109,25 +111,39 @@ static struct extent *extent_make(struct memcg_pool *p)
 		pg->npages = 1;
 		kind_set(pg, PAGE_NET);
 	}
-	cut_to_max(p, e);
-	e->stamp = now_ms();
+	*entry_of(e->first) = e;
 	extent_set_pool(e->first, p->slot);
 	return e;
 }
 
-/* Their pages are all free, none is on a stack, and they are on no pool's list. */
-void extents_unmake(struct extent *e)
+/* What is over max_pages is taken for ever. */
+static void extent_add_locked(struct memcg_pool *p, struct extent *e)
 {
-	while (e) {
-		struct extent *next = e->next;
+	e->pages = e->free = MIN(EXTENT_PAGES, p->max_pages - p->pages);
+	for (u32 i = e->pages; i < EXTENT_PAGES; i++)
+		bit_set(e->taken, i, true);
+	e->stamp = net_now_ms();
+	list_add(&p->room, &e->link);
+	atomic_store(&p->pages, p->pages + e->pages);
+}
 
-		extent_set_pool(e->first, 0);
-		for (unsigned i = 0; i < ARRAY_SIZE(e->resident); i++)
-			atomic_sub(&page_cached, (u64)bit_count(e->resident[i]) << PAGE_SHIFT);
-		managed_punch(e->first, EXTENT_PAGES);
-		extent_free(e->first, EXTENT_PAGES);
-		meta_free(e, sizeof(*e));
-		e = next;
+static void extent_unmake(struct extent *e)
+{
+	extent_set_pool(e->first, 0);
+	*entry_of(e->first) = NULL;
+	managed_punch(e->first, EXTENT_PAGES);
+	extent_free(e->first, EXTENT_PAGES);
+	meta_free(e, sizeof(*e));
+}
+
+/* Their pages are all free, none is on a stack, and they are in no pool's lists. */
+void extents_unmake(struct list *list)
+{
+	while (!list_empty(list)) {
+		struct extent *e = list_entry(list->next, struct extent, link);
+
+		list_del(&e->link);
+		extent_unmake(e);
 	}
 }
 
@@ -140,59 +156,82 @@ static bool grow(struct memcg_pool *p)
 	if (!e)
 		return false;
 	lock_acquire(&p->lock);
-	used = may_grow(p); /* another thread may have been as quick */
-	if (used) {
-		e->next = p->extents;
-		p->extents = e;
-		p->pages += e->free;
-	}
+	used = may_grow(p);
+	if (used)
+		extent_add_locked(p, e);
 	lock_release(&p->lock);
 	if (!used)
-		extents_unmake(e);
+		extent_unmake(e); /* another thread was as quick: there is room */
 	return true;
 }
 
-/* --- taking and giving ----------------------------------------------------------------------- */
+/* --- taking ---------------------------------------------------------------------------- */
 
-static void take_page_locked(struct extent *e, u32 i)
+static void take_page_locked(struct memcg_pool *p, struct extent *e, u32 i)
 {
 	bit_set(e->taken, i, true);
 	if (bit_get(e->resident, i)) {
 		bit_set(e->resident, i, false);
 		atomic_store(&page_at(e->first + i)->net.flags, 0);
-		atomic_sub(&page_cached, PAGE_SIZE);
+		p->resident--;
 	}
 }
 
-static u32 take_locked(struct memcg_pool *p, struct page **out, u32 n)
+/* After pages came or went: one word that all share, once. */
+static void count_resident_locked(const struct memcg_pool *p, u32 before)
 {
-	struct run r = find_locked(p, n);
+	if (p->resident != before)
+		atomic_add(&page_cached, ((u64)p->resident - before) << PAGE_SHIFT);
+}
 
-	for (u32 i = 0; i < r.n; i++) {
-		take_page_locked(r.e, r.at + i);
-		out[i] = page_at(r.e->first + r.at + i);
+static void take_run_locked(struct memcg_pool *p, const struct run *r)
+{
+	u32 before = p->resident;
+
+	for (u32 i = 0; i < r->n; i++)
+		take_page_locked(p, r->e, r->at + i);
+	count_resident_locked(p, before);
+	r->e->free -= r->n;
+	atomic_store(&p->taken, p->taken + r->n);
+	if (!r->e->free) {
+		list_del(&r->e->link);
+		list_add(&p->full, &r->e->link);
 	}
-	if (r.n)
-		r.e->free -= r.n;
-	p->taken += r.n;
-	p->most = MAX(p->most, p->taken);
-	return r.n;
+}
+
+/* What the check at free kept out of use while it lay here stays taken, and is nobody's. */
+static u32 run_pages(const struct run *r, struct page **out)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < r->n; i++) {
+		struct page *pg = page_at(r->e->first + r->at + i);
+
+		if (likely(atomic_load(&pg->kind) == PAGE_NET))
+			out[n++] = pg;
+	}
+	return n;
 }
 
 static u32 take_free(struct memcg_pool *p, struct page **out, u32 n)
 {
-	u32 got = 0, more;
+	struct run r;
+	u32 got = 0;
 
 	lock_acquire(&p->lock);
 	do {
-		more = take_locked(p, out + got, n - got);
-		got += more;
-	} while (more && got < n);
+		r = find_locked(p, n - got);
+		if (!r.n)
+			break;
+		take_run_locked(p, &r);
+		got += run_pages(&r, out + got);
+	} while (got < n);
+	p->most = MAX(p->most, p->taken);
 	lock_release(&p->lock);
 	return got;
 }
 
-/* At its bytes a pool gets back what other CPUs keep and what waits, before it has too little. */
+/* At its bytes a pool gets back what CPUs keep and what waits, before it has nothing. */
 u32 extents_take(struct memcg_pool *p, struct page **out, u32 n)
 {
 	u32 got = 0;
@@ -202,181 +241,135 @@ u32 extents_take(struct memcg_pool *p, struct page **out, u32 n)
 	while (got < n && grow(p));
 	if (likely(got))
 		return got;
-	extents_give_punched(p, NULL);
-	cache_flush(p, true);
+	punch_flush(p);
+	cache_flush_all(p);
 	return take_free(p, out, n);
 }
 
+/* --- giving ----------------------------------------------------------------------------------- */
+
 static void give_locked(struct memcg_pool *p, struct page *pg, bool resident, u32 now)
 {
-	struct extent *e = extent_of(p, pg);
+	struct extent *e = *entry_of(page_to_index(pg));
 	u32 i = page_to_index(pg) - e->first;
 
-	atomic_store(&pg->net.flags, 0);
 	BUG_ON(!bit_get(e->taken, i));
 	bit_set(e->taken, i, false);
+	atomic_store(&pg->net.flags, resident ? NET_KEPT : 0);
 	if (resident) { /* what has no memory has no age */
 		bit_set(e->resident, i, true);
-		atomic_store(&pg->net.flags, NET_KEPT);
-		atomic_add(&page_cached, PAGE_SIZE);
+		p->resident++;
 		e->stamp = now;
 	}
-	e->free++;
-	p->taken--;
+	if (!e->free++) {
+		list_del(&e->link);
+		list_add_tail(&p->room, &e->link);
+	}
+	atomic_store(&p->taken, p->taken - 1);
+}
+
+/* Then it is the caller's alone, with its extents. */
+static bool is_over_locked(struct memcg_pool *p, struct list *extents)
+{
+	list_init(extents);
+	if (likely(p->state != POOL_EMPTIED) || p->taken)
+		return false;
+	atomic_store(&p->state, (u32)POOL_ENDED);
+	list_splice(extents, &p->room);
+	atomic_sub(&page_cached, (u64)p->resident << PAGE_SHIFT);
+	p->resident = 0;
+	return true;
+}
+
+static void end(struct memcg_pool *p, struct list *extents)
+{
+	extents_unmake(extents);
+	pool_end(p);
 }
 
 void extents_give(struct memcg_pool *p, struct page **pages, u32 n, bool resident)
 {
-	u32 now = now_ms();
-	bool last;
+	u32 now = net_now_ms(), before;
+	struct list extents;
+	bool over;
 
 	lock_acquire(&p->lock);
+	before = p->resident;
 	for (u32 i = 0; i < n; i++)
 		give_locked(p, pages[i], resident, now);
-	last = !p->taken && atomic_load(&p->state) == POOL_EMPTIED;
-	if (last)
-		atomic_store(&p->state, (u32)POOL_ENDED);
+	count_resident_locked(p, before);
+	over = is_over_locked(p, &extents);
 	lock_release(&p->lock);
-	if (last)
-		pool_end(p);
+	if (unlikely(over))
+		end(p, &extents);
 }
 
-/* --- memory that goes first ---------------------------------------------------------------- */
-
-static void sort(u32 *index, u32 n)
+void extents_emptied(struct memcg_pool *p)
 {
-	for (u32 i = 1; i < n; i++) {
-		u32 x = index[i], at = i;
-
-		for (; at && index[at - 1] > x; at--)
-			index[at] = index[at - 1];
-		index[at] = x;
-	}
-}
-
-/* The batch's memory goes, run by run; then the pages are free. */
-static void punch(struct memcg_pool *p, u32 *index, u32 n)
-{
-	struct page *pages[ARRAY_SIZE(p->punch)];
-
-	sort(index, n);
-	for (u32 i = 0, run; i < n; i += run) {
-		for (run = 1; i + run < n && index[i + run] == index[i] + run; run++)
-			;
-		managed_punch(index[i], run);
-	}
-	for (u32 i = 0; i < n; i++)
-		pages[i] = page_at(index[i]);
-	atomic_add_relaxed(&p->released, (u64)n);
-	extents_give(p, pages, n, false);
-}
-
-static u32 pending_take_locked(struct memcg_pool *p, u32 *index)
-{
-	u32 n = p->pending;
-
-	for (u32 i = 0; i < n; i++)
-		index[i] = p->punch[i];
-	p->pending = 0;
-	return n;
-}
-
-/* pg NULL: only what waits. A dying pool waits for nothing. */
-void extents_give_punched(struct memcg_pool *p, struct page *pg)
-{
-	u32 index[ARRAY_SIZE(p->punch)], n = 0;
+	struct list extents;
+	bool over;
 
 	lock_acquire(&p->lock);
-	if (pg)
-		p->punch[p->pending++] = page_to_index(pg);
-	if (!pg || p->pending == ARRAY_SIZE(p->punch) || atomic_load(&p->state))
-		n = pending_take_locked(p, index);
+	atomic_store(&p->state, (u32)POOL_EMPTIED);
+	over = is_over_locked(p, &extents);
 	lock_release(&p->lock);
-	if (n)
-		punch(p, index, n);
+	if (over)
+		end(p, &extents);
 }
 
-/* --- by age ------------------------------------------------------------------------------------
+/* --- by age -------------------------------------------------------------------------------------
  */
-
-/* Free pages with memory, of one extent and side by side: taken out of the bits for the call. */
-static u32 purge_take_locked(struct extent *e, u32 *from)
-{
-	u32 i = 0, n = 0;
-
-	while (i < EXTENT_PAGES && !bit_get(e->resident, i))
-		i++;
-	for (*from = i; i < EXTENT_PAGES && bit_get(e->resident, i); i++, n++)
-		take_page_locked(e, i);
-	e->free -= n;
-	return n;
-}
 
 static bool is_old(const struct extent *e, u32 now, u32 min_age_ms)
 {
 	return !min_age_ms || now - e->stamp >= min_age_ms;
 }
 
-/* A run of the first old extent that has one; the extent stays: a page of it is taken. */
-static u32 purge_find_locked(struct memcg_pool *p, u32 now, u32 min_age_ms, u32 *first)
+static struct run resident_run(struct extent *e)
 {
-	u32 n = 0, from;
+	const struct runmap m = {.word = e->resident, .nr = EXTENT_PAGES};
+	u32 at = runmap_next(&m, 0, true);
 
-	for (struct extent *e = p->extents; e && !n; e = e->next)
-		if (is_old(e, now, min_age_ms) && (n = purge_take_locked(e, &from)))
-			*first = e->first + from;
-	p->taken += n;
-	return n;
+	return (struct run){e, at, runmap_next(&m, at, false) - at};
 }
 
-static void purge_done(struct memcg_pool *p, u32 first, u32 n)
+u32 extents_take_old(struct memcg_pool *p, u32 now, u32 min_age_ms, u32 *first)
 {
-	struct page *pages[64];
-
-	for (u32 i = 0, step; i < n; i += step) {
-		step = MIN(n - i, (u32)ARRAY_SIZE(pages));
-		for (u32 k = 0; k < step; k++)
-			pages[k] = page_at(first + i + k);
-		extents_give(p, pages, step, false);
-	}
-}
-
-/* Extents that have been free as a whole for so long. */
-static void drop_idle(struct memcg_pool *p, u32 now, u32 min_age_ms)
-{
-	struct extent *idle = NULL, **at, *e;
+	struct run r = {0};
+	struct list *l;
 
 	lock_acquire(&p->lock);
-	for (at = &p->extents; (e = *at);) {
-		if (e->free < EXTENT_PAGES || !is_old(e, now, min_age_ms)) {
-			at = &e->next;
-			continue;
+	if (p->resident)
+		list_for_each(l, &p->room)
+		{
+			struct extent *e = list_entry(l, struct extent, link);
+
+			if (is_old(e, now, min_age_ms) && (r = resident_run(e)).n)
+				break;
 		}
-		*at = e->next;
-		e->next = idle;
-		idle = e;
-		p->pages -= EXTENT_PAGES;
+	if (r.n) {
+		*first = r.e->first + r.at;
+		take_run_locked(p, &r);
 	}
 	lock_release(&p->lock);
-	extents_unmake(idle);
+	return r.n;
 }
 
-u64 extents_purge(struct memcg_pool *p, u32 min_age_ms, u64 want)
+void extents_drop_idle(struct memcg_pool *p, u32 now, u32 min_age_ms)
 {
-	u32 now = now_ms(), first, n;
-	u64 bytes = 0;
+	struct list idle = LIST_INIT(idle), *l, *next;
 
-	while (bytes < want) {
-		lock_acquire(&p->lock);
-		n = purge_find_locked(p, now, min_age_ms, &first);
-		lock_release(&p->lock);
-		if (!n)
-			break;
-		managed_punch(first, n);
-		atomic_add_relaxed(&p->released, (u64)n);
-		purge_done(p, first, n);
-		bytes += (u64)n << PAGE_SHIFT;
+	lock_acquire(&p->lock);
+	list_for_each_safe(l, next, &p->room)
+	{
+		struct extent *e = list_entry(l, struct extent, link);
+
+		if (e->free < e->pages || !is_old(e, now, min_age_ms))
+			continue;
+		list_del(l);
+		list_add(&idle, l);
+		atomic_store(&p->pages, p->pages - e->pages);
 	}
-	drop_idle(p, now, min_age_ms);
-	return bytes;
+	lock_release(&p->lock);
+	extents_unmake(&idle);
 }

@@ -8,16 +8,14 @@
 
 /* --- the kind --------------------------------------------------------------------------- */
 
-/* Asked of every page of the kind at its last put, by the check at free: it leads to a pool. */
+/*
+ * Asked of every page of the kind at its last put, by the check at free: a pool has handed it out.
+ * The pool of such a page cannot end meanwhile; of any other, nothing is looked at but that it is
+ * there.
+ */
 static bool net_fits(const struct page *pg)
 {
-	struct rcu_reader *self = self_rcu();
-	bool fits;
-
-	rcu_read_lock(self);
-	fits = pool_of(pg) && atomic_load(&pg->net.flags) & NET_OUT;
-	rcu_read_unlock(self);
-	return fits;
+	return atomic_load(&pg->net.flags) & NET_OUT && pool_of(pg);
 }
 
 static void net_leave(struct handle *h, unsigned kind, u64 bytes)
@@ -31,22 +29,60 @@ static void net_uncharge(struct handle *h, u64 bytes)
 	uncharge_pages(h->index, bytes);
 }
 
-/* Uncharged, and its count is 0. In the section nobody empties the stacks for good. */
+/* Uncharged, and its count is 0. Whether its memory goes before it is free. */
+static bool reset(const struct memcg_pool *p, struct page *pg)
+{
+	unsigned sent = atomic_load(&pg->net.flags) & NET_SENT;
+
+	atomic_store(&pg->net.flags, (u8)sent);
+	pg->net.filled = 0;
+	pg->net.where = WHERE_NONE;
+	return unlikely(sent || p->flags & MEMCG_POOL_STRICT);
+}
+
+static void go_home(struct memcg_pool *p, struct page **pages, u32 n, bool punched)
+{
+	if (unlikely(atomic_load(&p->state) == POOL_FORKED))
+		return;
+	if (punched)
+		punch_give(p, pages, n);
+	else
+		pool_untake(p, pages, n);
+}
+
+/* In the section nobody empties the stacks for good. */
 static void net_release(struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
-	unsigned flags = atomic_load(&pg->net.flags);
 	struct memcg_pool *p;
 
 	rcu_read_lock(self);
 	p = pool_of(pg);
-	atomic_store(&pg->net.flags, 0);
-	pg->net.filled = 0;
-	pg->net.where = WHERE_NONE;
-	if (unlikely(flags & NET_SENT || p->flags & MEMCG_POOL_STRICT))
-		extents_give_punched(p, pg);
-	else
-		pool_untake(p, &pg, 1);
+	go_home(p, &pg, 1, reset(p, pg));
+	rcu_read_unlock(self);
+}
+
+/* Of one pool and one way. How many from the first on. */
+static u32 release_some(struct page **pages, u32 n)
+{
+	struct memcg_pool *p = pool_of(pages[0]);
+	bool punched = reset(p, pages[0]);
+	u32 i;
+
+	for (i = 1; i < n && pool_of(pages[i]) == p; i++)
+		punched |= reset(p, pages[i]);
+	go_home(p, pages, i, punched);
+	return i;
+}
+
+/* A batch: those that lie together come home together. */
+static void net_release_run(struct page **pages, size_t n)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	for (size_t i = 0; i < n;)
+		i += release_some(pages + i, (u32)(n - i));
 	rcu_read_unlock(self);
 }
 
@@ -56,9 +92,10 @@ int net_init(void)
 		.leave = net_leave,
 		.uncharge = net_uncharge,
 		.release = net_release,
+		.release_run = net_release_run,
 		.fits = net_fits,
 	};
-	page_cached_more = net_cached;
+	page_cached_more = net_stacked;
 	page_purge_more = net_purge;
 	return 0;
 }
@@ -76,7 +113,6 @@ void net_publish(struct page *pg, struct handle *h)
 /* --- taking and charging -----------------------------------------------------------------------
  */
 
-/* RCU section. */
 u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 {
 	struct page *pg = n == 1 ? cache_pop(p) : NULL;
@@ -91,13 +127,12 @@ u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 	return got;
 }
 
-/* RCU section. */
 void pool_untake(struct memcg_pool *p, struct page **pages, u32 n)
 {
 	if (n == 1 && likely(atomic_load(&p->state) == POOL_LIVE)) {
 		if (likely(cache_push(p, pages[0])))
 			return;
-		cache_flush(p, false);
+		cache_flush(p);
 		if (cache_push(p, pages[0]))
 			return;
 	}
@@ -156,9 +191,10 @@ void net_untake(struct memcg_pool *p, struct page **pages, u32 n)
 {
 	struct rcu_reader *self = self_rcu();
 
+	if (!n)
+		return;
 	rcu_read_lock(self);
-	for (u32 i = 0; i < n; i++)
-		pool_untake(p, &pages[i], 1);
+	pool_untake(p, pages, n);
 	rcu_read_unlock(self);
 }
 

@@ -1,8 +1,8 @@
 /*
  * pool.c - pools come and go, and which page is whose. Theory in pool.h.
  *
- * The child of a fork has none of its parent's managed memory, and so no pools: their slots are
- * forgotten there.
+ * The child of a fork has none of its parent's managed memory. Its parent's pools are there by
+ * name: pages that it has references on can be put and are uncharged, and go nowhere then.
  */
 #include "net/pool.h"
 
@@ -58,7 +58,9 @@ static int config_take(const struct memcg_pool_config *from, struct memcg_pool_c
 	if (!from)
 		return 0;
 	err = -config_copy(to, sizeof(*to), from, SIZE_LEAST);
-	return !err && to->flags & ~POOL_FLAGS ? EINVAL : err;
+	if (!err && (to->flags & ~POOL_FLAGS || (to->bytes && to->bytes < PAGE_SIZE)))
+		return EINVAL;
+	return err;
 }
 
 static struct memcg_pool *pool_new(const struct memcg_pool_config *c)
@@ -69,9 +71,11 @@ static struct memcg_pool *pool_new(const struct memcg_pool_config *c)
 	if (!p)
 		return NULL;
 	lock_init(&p->lock, RANK_POOL);
+	list_init(&p->room);
+	list_init(&p->full);
 	p->flags = c->flags;
 	p->idle_ms = c->idle_ms ? c->idle_ms : IDLE_DEFAULT;
-	p->max_pages = (u32)MIN(MAX(most, 1ul), (u64)regn.managed_pages);
+	p->max_pages = (u32)MIN(most, (u64)regn.managed_pages);
 	strncpy(p->name, c->name ? c->name : "pool", sizeof(p->name) - 1);
 	return p;
 }
@@ -81,9 +85,14 @@ static int shared_up_locked(void)
 {
 	size_t bytes = ALIGN_UP(regn.managed_pages / EXTENT_PAGES, PAGE_SIZE);
 
-	if (!extent_pool)
-		extent_pool = sys_map(bytes);
-	return extent_pool && !cache_init() ? 0 : ENOMEM;
+	u8 *slots = extent_pool ? extent_pool : sys_map(bytes);
+	int err;
+
+	if (!slots)
+		return ENOMEM;
+	extent_pool = slots;
+	err = extents_up();
+	return err ? err : cache_up();
 }
 
 static int slot_take_locked(struct memcg_pool *p)
@@ -92,7 +101,8 @@ static int slot_take_locked(struct memcg_pool *p)
 		if (pools[slot])
 			continue;
 		p->slot = slot;
-		atomic_store_release(&pools[slot], p);
+		cache_begin(p);
+		atomic_store_release(&pools[slot], p); /* pairs with pool_at */
 		return 0;
 	}
 	return ENOSPC;
@@ -133,6 +143,8 @@ struct memcg_pool *memcg_pool_create(const struct memcg_pool_config *config)
 
 /* --- going ----------------------------------------------------------------------------------- */
 
+HOOK_DEFINE(pool_dying);
+
 static void pool_free(struct rcu_head *rcu)
 {
 	struct memcg_pool *p = container_of(rcu, struct memcg_pool, rcu);
@@ -142,29 +154,32 @@ static void pool_free(struct rcu_head *rcu)
 
 void pool_end(struct memcg_pool *p)
 {
-	extents_unmake(p->extents);
 	lock_acquire(&pools_lock);
 	atomic_store(&pools[p->slot], (struct memcg_pool *)NULL);
 	lock_release(&pools_lock);
 	rcu_defer(&p->rcu, pool_free);
 }
 
-/* Stacks and what waits for the system are bits; the pool ends here when nothing is out. */
+/* Nobody is at a stack any more. The pool ends here when nothing is out, else not before. */
 static void pool_empty(struct memcg_pool *p)
 {
-	atomic_store(&p->state, (u32)POOL_EMPTIED);
-	cache_flush(p, true);
-	extents_give_punched(p, NULL);
-	extents_give(p, NULL, 0, false);
+	cache_end(p);
+	punch_flush(p);
+	punch_old(p, 0);
+	extents_emptied(p);
 }
 
 int memcg_pool_destroy(struct memcg_pool *p)
 {
+	u32 live = POOL_LIVE;
+
 	if (!p)
 		return 0;
-	if (atomic_xchg(&p->state, (u32)POOL_DYING) != POOL_LIVE)
+	thread_need();
+	if (!atomic_cas(&p->state, &live, (u32)POOL_DYING))
 		return -EINVAL;
-	rcu_synchronize(); /* pairs with the sections around every push: net_release */
+	HOOK(pool_dying);
+	rcu_synchronize(); /* pairs with the sections around every push and pop: net.c */
 	pool_empty(p);
 	return 0;
 }
@@ -173,19 +188,21 @@ int memcg_pool_destroy(struct memcg_pool *p)
 
 static void stat_fill(struct memcg_pool *p, struct memcg_pool_stat *s)
 {
-	u64 pops, pushes, kept = cache_pages(p), taken, refilled, flushed;
+	u64 pops, pushes, kept = cache_pages(p), taken, flushed;
 
 	cache_ops(p, &pops, &pushes);
 	lock_acquire(&p->lock);
 	taken = p->taken - p->pending;
-	*s = (struct memcg_pool_stat){.bytes = (u64)p->pages << PAGE_SHIFT, .peak = p->most};
+	*s = (struct memcg_pool_stat){
+		.bytes = (u64)(p->taken + p->resident) << PAGE_SHIFT,
+		.peak = p->most,
+	};
 	lock_release(&p->lock);
-	refilled = atomic_load(&p->refilled);
 	flushed = atomic_load(&p->flushed);
 	s->out = taken > kept ? taken - kept : 0;
 	s->fast = pops > flushed ? pops - flushed : 0;
 	s->slow = atomic_load(&p->slow);
-	s->recycled = (pushes > refilled ? pushes - refilled : 0) + atomic_load(&p->returned);
+	s->recycled = pushes + atomic_load(&p->returned);
 	s->released = atomic_load(&p->released);
 	s->refused = atomic_load(&p->refused);
 }
@@ -202,48 +219,77 @@ int memcg_pool_stat(struct memcg_pool *p, struct memcg_pool_stat *out, size_t si
 	return 0;
 }
 
+/* --- in the child of a fork ------------------------------------------------------------------- */
+
+/* No free page has memory here. Tolerated: what another thread of the parent was just giving back
+ * may be missing from `cached`, and the root's line is short of it. */
+static void forget_kept(void)
+{
+	for (u32 i = regn.managed; extent_pool && i < regn.managed_end; i++)
+		if (atomic_load(&extent_pool[extent_number(i)]) && page_at(i)->kind == PAGE_NET)
+			page_at(i)->net.flags &= (u8) ~(NET_KEPT | NET_STACKED);
+}
+
 void net_fork_child(void)
 {
 	lock_init(&pools_lock, RANK_POOLS);
-	memset(pools, 0, sizeof(pools));
+	for (u32 slot = 1; slot <= POOLS_MAX; slot++) {
+		struct memcg_pool *p = pools[slot];
+
+		if (!p)
+			continue;
+		lock_init(&p->lock, RANK_POOL);
+		p->state = POOL_FORKED;
+		page_cached -= (u64)p->resident << PAGE_SHIFT;
+		p->resident = 0;
+	}
+	forget_kept();
+	cache_fork_child();
 }
 
-/* --- for the root -------------------------------------------------------------------------------
+/* --- for the root ------------------------------------------------------------------------------
  */
 
-/* The pool stays while the section lasts. */
-static u64 each_pool(u64 (*each)(struct memcg_pool *p, bool all), bool all)
+u64 net_stacked(void)
 {
 	struct rcu_reader *self = self_rcu();
 	u64 n = 0;
 
 	rcu_read_lock(self);
-	for (u32 slot = 1; slot <= POOLS_MAX; slot++)
-		if (pool_at(slot))
-			n += each(pool_at(slot), all);
+	for (u32 slot = 1; extent_pool && slot <= POOLS_MAX; slot++) {
+		struct memcg_pool *p = pool_at(slot);
+
+		n += p ? cache_pages(p) : 0;
+	}
 	rcu_read_unlock(self);
-	return n;
-}
-
-static u64 kept_bytes(struct memcg_pool *p, bool all)
-{
-	(void)all;
-	return (u64)cache_pages(p) << PAGE_SHIFT;
-}
-
-u64 net_cached(void)
-{
-	return extent_pool ? each_pool(kept_bytes, false) : 0;
+	return n << PAGE_SHIFT;
 }
 
 static u64 purge(struct memcg_pool *p, bool all)
 {
+	if (atomic_load(&p->state) == POOL_FORKED)
+		return 0;
 	if (all)
-		cache_flush(p, true);
-	return extents_purge(p, all ? 0 : p->idle_ms, UINT64_MAX);
+		cache_flush_all(p);
+	else
+		cache_flush_old(p);
+	punch_flush(p);
+	return punch_old(p, all ? 0 : p->idle_ms);
 }
 
+/* A pool stays while the section lasts, whatever comes home meanwhile. */
 u64 net_purge(bool all)
 {
-	return extent_pool ? each_pool(purge, all) : 0;
+	struct rcu_reader *self = self_rcu();
+	u64 n = 0;
+
+	rcu_read_lock(self);
+	for (u32 slot = 1; extent_pool && slot <= POOLS_MAX; slot++) {
+		struct memcg_pool *p = pool_at(slot);
+
+		if (p)
+			n += purge(p, all);
+	}
+	rcu_read_unlock(self);
+	return n;
 }

@@ -11,14 +11,21 @@
  *    page is handed out (net_publish), and nobody ever looks for a 1. Nobody has a reference that
  *    is not counted, the pool neither.
  * 3. Taking: this CPU's stack for one page, else the extents' bits, the longest adjacent run; else
- *    a new extent. Coming home: the stack, when it is full half of it goes to the bits.
+ *    a new extent. Coming home: one page to the stack, when that is full half of it to the bits;
+ *    several that died together (pages_release) to the bits, so that neighbours stay neighbours.
  * 4. The last put (page/put.c) finds the kind after the count is zero, uncharges by the mark, and
- *    calls net_release here. That is in an RCU section; memcg_pool_destroy sets `state`, waits a
- *    grace period, and then empties all stacks: nobody pushes any more. Pages that are out then
- *    come home to the bits, and the last one takes extents, slot and pool with it.
- * 5. What free pages are resident counts as the root's `cached`: those of the bits in page_cached,
- *    those on stacks when it is read (net_cached).
- * 6. lock (RANK_POOL) covers extents and their bits, and is held for a short walk. No page lock, no
+ *    calls net_release here. Pushes, and pops, are in RCU sections that have seen the pool LIVE;
+ *    memcg_pool_destroy makes it DYING, waits a grace period, and then empties all stacks: nobody
+ *    is at them any more. Pages that are out then come home to the bits, and the last one takes
+ *    extents, slot and pool with it (pool_end), once it is EMPTIED.
+ * 5. Who has the pool by its slot, or by a page that it put, is in an RCU section until done with
+ *    it: whatever page comes home next may be the last.
+ * 6. What free pages are resident counts as the root's `cached`: those of the bits in page_cached,
+ *    those on stacks when it is read (net_stacked).
+ * 7. A page that the check at free keeps out of use (its kind is no longer NET) is never handed
+ *    out again, and its pool never ends: its extent is evidence. What else of it is free goes by
+ *    age.
+ * 8. lock (RANK_POOL) covers extents and their bits, and is held for a short walk. No page lock, no
  *    system call under it.
  */
 #ifndef MEMCG_NET_POOL_H
@@ -26,6 +33,8 @@
 
 #include <memcg/net.h>
 
+#include "base/hook.h"
+#include "base/list.h"
 #include "page/managed.h"
 #include "sync/lock.h"
 #include "sync/percpu_fast.h"
@@ -38,23 +47,27 @@
 enum net_flags {
 	NET_OUT = 1u << 0,
 	NET_KEPT = NET_PAGE_KEPT,
+	NET_STACKED = NET_PAGE_STACKED,
 	NET_SENT = 1u << 1 /* the system may still read its memory: not to be used again as it is */
 };
 
+/* All but `first` under the pool's lock. */
 struct extent {
-	struct extent *next;
-	u32 first;	 /* page index; constant */
-	u32 free;	 /* bits not set in taken */
-	u32 stamp;	 /* ms: when one came back */
-	u64 taken[8];	 /* not free in the bits: out, or on a stack */
-	u64 resident[8]; /* free and may have memory; counts in page_cached */
+	struct list link; /* `room` while one is free, else `full` */
+	u32 first;	  /* page index; constant */
+	u32 pages;    /* that the pool may have: fewer than 512 in the last of one with `bytes` */
+	u32 free;     /* bits not set in taken */
+	u32 stamp;    /* ms: when one came back */
+	u64 taken[8]; /* not free in the bits: out, on a stack, waiting, or not to be had */
+	u64 resident[8]; /* free and may have memory: pool's `resident` */
 };
 
 enum pool_state {
 	POOL_LIVE = 0,
-	POOL_DYING = 1,	  /* nobody takes, and after a grace period nobody pushes on a stack */
+	POOL_DYING = 1,	  /* nobody takes, and after a grace period nobody is at a stack */
 	POOL_EMPTIED = 2, /* the stacks are: the last page that comes to the bits ends it */
-	POOL_ENDED = 3
+	POOL_ENDED = 3,
+	POOL_FORKED = 4 /* in the child of a fork, the parent's: pages that are put go nowhere */
 };
 
 struct memcg_pool {
@@ -62,34 +75,37 @@ struct memcg_pool {
 	unsigned flags; /* constant */
 	u32 idle_ms;	/* constant */
 	u32 max_pages;	/* constant */
-	u32 state;	/* enum pool_state, only rising; atomic */
+	u32 state;	/* enum pool_state, only rising; atomic; from EMPTIED on under the lock */
 	struct lock lock;
-	struct extent *extents; /* lock */
-	u32 pages;		/* in extents; lock, read racily */
-	u32 taken;		/* bits set in them; lock, read racily */
-	u32 most;		/* of taken, ever */
+	struct list room, full; /* extents; lock */
+	u32 pages;		/* that it may have in them; lock, read racily */
+	u32 taken;		/* of these, not free in the bits; lock, read racily */
+	u32 most;		/* of taken, ever; lock */
+	u32 resident;		/* free in the bits and may have memory: in page_cached; lock */
 	u32 pending;		/* in punch[]; lock */
 	u32 punch[32]; /* pages that wait for their memory to be taken; taken all at once */
+	u32 aged_ms;   /* when stacks were last looked at for age; cache.c's stop_lock */
 	u64 slow, returned, released, refused; /* atomic */
-	u64 refilled, flushed;		       /* pages between stacks and bits; atomic */
+	u64 flushed;			       /* pages from stacks to bits; atomic */
 	u64 ops; /* pushes and pops, whole 2^20s of each CPU; see cache.c; atomic */
 	struct rcu_head rcu;
 	char name[32];
 };
 _Static_assert(EXTENT_PAGES == 512, "struct extent has a bit for each page");
 
-/* The live pool a page index belongs to; NULL. Any index. RCU section, or a page that is out. */
+/* The pool that a page, of whatever kind, lies in; NULL. RCU section, or a page that is out. */
 __hidden_ struct memcg_pool *pool_of(const struct page *pg);
-/* Every pool that is or was: for walks. RCU section. NULL: none has the slot. */
+/* For walks. RCU section. NULL: none has the slot. */
 __hidden_ struct memcg_pool *pool_at(u32 slot);
 __hidden_ int net_init(void);	   /* once, at start-up: page_ops, the purge */
-__hidden_ u64 net_cached(void);	   /* bytes on all stacks of all pools */
+__hidden_ u64 net_stacked(void);   /* bytes of pages on all stacks of all pools */
 __hidden_ u64 net_purge(bool all); /* free pages' memory goes to the system; bytes */
 __hidden_ void net_fork_child(void);
 
 /*
  * Up to n pages, adjacent as far as they can be had so: how many; 0: the pool is at its bytes, or
  * the system's memory at its end. They are the caller's and uncounted: net_publish or pool_untake.
+ * Both in an RCU section; pool_take where that has seen the pool LIVE.
  */
 __hidden_ u32 pool_take(struct memcg_pool *p, struct page **out, u32 n);
 __hidden_ void pool_untake(struct memcg_pool *p, struct page **pages, u32 n);
@@ -99,15 +115,31 @@ __hidden_ void net_publish(struct page *pg, struct handle *h);
 
 /* --- extent.c ---------------------------------------------------------------------- */
 
+__hidden_ int extents_up(void); /* the table; 0, or ENOMEM */
 /* From the bits, the longest run first; from a new extent where none is free. */
 __hidden_ u32 extents_take(struct memcg_pool *p, struct page **out, u32 n);
-/* To the bits, their memory with them when resident. The last of a dying pool ends it. */
+/* To the bits, their memory with them when resident. The last of an emptied pool ends it. */
 __hidden_ void extents_give(struct memcg_pool *p, struct page **pages, u32 n, bool resident);
+/* Nothing of it is on stacks: the last page that comes ends it, now when none is out. */
+__hidden_ void extents_emptied(struct memcg_pool *p);
+__hidden_ void extents_unmake(struct list *list);
+/* The next n pages of the first extent that has been idle so long, with memory, side by side;
+ * *first names them. They are taken: extents_give. 0: none. */
+__hidden_ u32 extents_take_old(struct memcg_pool *p, u32 now, u32 min_age_ms, u32 *first);
+/* Extents that have been free as a whole for so long go. */
+__hidden_ void extents_drop_idle(struct memcg_pool *p, u32 now, u32 min_age_ms);
+
+/* --- punch.c ---------------------------------------------------------------------- */
+
+/* Wraps after 49 days: only differences are compared. */
+__hidden_ u32 net_now_ms(void);
 /* Their memory first. In batches: some may wait in punch[] until others come. */
-__hidden_ void extents_give_punched(struct memcg_pool *p, struct page *pg);
-/* The memory of pages free for min_age_ms goes to the system, up to want bytes; bytes. */
-__hidden_ u64 extents_purge(struct memcg_pool *p, u32 min_age_ms, u64 want);
-__hidden_ void extents_unmake(struct extent *list);
+__hidden_ void punch_give(struct memcg_pool *p, struct page **pages, u32 n);
+__hidden_ void punch_flush(struct memcg_pool *p); /* those that wait */
+/* The memory of pages free for min_age_ms goes to the system; bytes. */
+__hidden_ u64 punch_old(struct memcg_pool *p, u32 min_age_ms);
+
+HOOK_DECLARE(pool_dying); /* nobody may begin to take, and somebody may be at a stack */
 
 /* --- pool.c -------------------------------------------------------------------------- */
 
@@ -116,12 +148,16 @@ __hidden_ void pool_end(struct memcg_pool *p);	     /* nothing of it is anywhere
 
 /* --- cache.c ------------------------------------------------------------------------ */
 
-__hidden_ int cache_init(void);
+__hidden_ int cache_up(void);				/* 0, or ENOMEM */
+__hidden_ void cache_begin(struct memcg_pool *p);	/* before it has its slot for all to see */
 __hidden_ struct page *cache_pop(struct memcg_pool *p); /* NULL: empty, or another was faster */
 __hidden_ bool cache_push(struct memcg_pool *p, struct page *pg); /* false: full, or as above */
-/* Half of what the CPU has goes to the bits; `all`: everything, of all CPUs. */
-__hidden_ void cache_flush(struct memcg_pool *p, bool all);
+__hidden_ void cache_flush(struct memcg_pool *p); /* half of what this CPU has goes to the bits */
+__hidden_ void cache_flush_all(struct memcg_pool *p);  /* what all CPUs have */
+__hidden_ void cache_flush_old(struct memcg_pool *p);  /* of CPUs that have not moved for idle_ms */
+__hidden_ void cache_end(struct memcg_pool *p);	       /* everything; nobody is at it any more */
 __hidden_ u32 cache_pages(const struct memcg_pool *p); /* on all CPUs' stacks, about */
 __hidden_ void cache_ops(const struct memcg_pool *p, u64 *pops, u64 *pushes);
+__hidden_ void cache_fork_child(void);
 
 #endif

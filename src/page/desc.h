@@ -85,7 +85,9 @@ struct managed {
  * A network page, out of its pool or in it: net/pool.h. What a managed page has in the same place
  * means the same here; it is never on a list of its group's and never evicted.
  */
-#define NET_PAGE_KEPT (1u << 2) /* of flags: free, and its memory may be here: `cached` */
+/* Of flags: free, and its memory may be here. */
+#define NET_PAGE_KEPT	 (1u << 2) /* counts in page_cached */
+#define NET_PAGE_STACKED (1u << 3) /* on a CPU's stack: page_cached_more */
 struct net_page {
 	u32 lock;
 	u8 where; /* RESIDENT while it is out */

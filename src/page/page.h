@@ -19,7 +19,8 @@ struct page_ops {
 	/* Count is 0, the mark gone: what memory.stat says of the kind, then the counter. */
 	void (*leave)(struct handle *h, unsigned kind, u64 bytes);
 	void (*uncharge)(struct handle *h, u64 bytes);
-	void (*release)(struct page *pg);    /* after uncharge; NULL: to the page allocator */
+	void (*release)(struct page *pg); /* after uncharge; NULL: to the page allocator */
+	void (*release_run)(struct page **pages, size_t n); /* of a batch; NULL: one by one */
 	bool (*fits)(const struct page *pg); /* asked by the check at free; NULL: yes */
 };
 extern __hidden_ struct page_ops page_ops[PAGE_KIND_NR];

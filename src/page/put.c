@@ -54,7 +54,7 @@ static const char *fault_of(const struct page *pg)
 	if (!pg->npages)
 		return "it is not the head of a block";
 	if (unlikely(page_ops[pg->kind].fits) && !page_ops[pg->kind].fits(pg))
-		return "it belongs to no pool that lives";
+		return "no pool that lives has handed it out";
 	return NULL;
 }
 
@@ -191,6 +191,22 @@ static size_t uncharge_run(struct page **pages, size_t n)
 	return MAX(i, 1ul);
 }
 
+/* Those from the first on that go the same way together; how many. */
+static size_t release_run(struct page **pages, size_t n)
+{
+	void (*all)(struct page **, size_t) = page_ops[pages[0]->kind].release_run;
+	size_t i = 1;
+
+	if (!all) {
+		page_release(pages[0]);
+		return 1;
+	}
+	while (i < n && page_ops[pages[i]->kind].release_run == all)
+		i++;
+	all(pages, i);
+	return i;
+}
+
 HOOK_DEFINE(release_dead);
 
 /*
@@ -216,6 +232,6 @@ void pages_release(struct page **pages, size_t n)
 	HOOK(release_dead);
 	for (size_t i = 0; i < dead;)
 		i += uncharge_run(pages + i, dead - i);
-	for (size_t i = 0; i < dead; i++)
-		page_release(pages[i]);
+	for (size_t i = 0; i < dead;)
+		i += release_run(pages + i, dead - i);
 }
