@@ -85,7 +85,7 @@ static int set_up(void **state)
 	(void)state;
 	config.count = count;
 	config.scan = scan; /* not inline: never on a thread that allocates */
-	config.deadline_ms = 10000;
+	config.deadline_ms = 600000;
 	nr = scans = handled = 0;
 	cg = memcg_create(NULL, "cg");
 	shrinker = memcg_shrinker_register(cg, &config);

@@ -149,25 +149,21 @@ static void test_no_wait_when_it_fits_again(void **state)
 	assert_int_equal(cg->events[EV_HIGH], 0);
 }
 
-static u64 destroyed_at;
-
 static void *destroyer(void *arg)
 {
 	sys_sleep_ns(200 * MS);
 	memcg_destroy(arg);
-	destroyed_at = sys_clock_ns();
 	return NULL;
 }
 
-/* A group that goes holds nobody: 2 s are owed, and it ends with the group. */
-static void test_nobody_waits_for_a_dead_group(void **state)
+/* Nanoseconds that 2 s of a group took which was destroyed meanwhile. */
+static u64 waits_for_a_dead_group(void)
 {
 	struct memcg *mortal = memcg_create(cg, "mortal");
 	struct memcg_charge *c = memcg_charge(mortal, 100 * MIB);
+	u64 before, took;
 	pthread_t t;
-	u64 before, after;
 
-	(void)state;
 	assert_non_null(c);
 	counter_set_high(&mortal->counter, MIB);
 	memcg_uncharge(memcg_charge(mortal, UNIT));
@@ -175,11 +171,23 @@ static void test_nobody_waits_for_a_dead_group(void **state)
 	assert_int_equal(pthread_create(&t, NULL, destroyer, mortal), 0);
 	before = sys_clock_ns();
 	memcg_throttle();
-	after = sys_clock_ns();
+	took = sys_clock_ns() - before;
 	pthread_join(t, NULL);
-	if (destroyed_at - before < 1000 * MS) /* else the machine was too busy to tell */
-		assert_true(after - before < 1900 * MS);
 	memcg_uncharge(c);
+	return took;
+}
+
+/*
+ * A group that goes holds nobody: 2 s are owed, and it ends with the group. A busy machine may be
+ * late at each end of it, so once in time is enough: without the rule it never is.
+ */
+static void test_nobody_waits_for_a_dead_group(void **state)
+{
+	unsigned late = 0;
+
+	(void)state;
+	while (waits_for_a_dead_group() >= 1900 * MS)
+		assert_true(++late < 10);
 }
 
 static void test_a_dead_groups_debt_is_nobodys(void **state)
