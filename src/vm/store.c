@@ -88,7 +88,16 @@ void store_tally(const struct page *pg, s64 times)
 		count_copy(pg, times);
 }
 
-/* Of the page's group alone: others need not pay for its limit with their copies. */
+/* Room for a cluster of pages, made at the first need and kept; one thread at a time. */
+static struct lock room_lock = LOCK_INIT(RANK_ROOM);
+static struct page *room;
+
+static u64 write_back(struct memcg *cg, u64 bytes);
+
+/*
+ * Of the page's group alone: others need not pay for its limit with their copies. Who calls this
+ * has pages locked and waits for nobody: where another is at it, this page is written itself.
+ */
 static u64 write_back_for(const struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
@@ -98,8 +107,10 @@ static u64 write_back_for(const struct page *pg)
 	rcu_read_lock(self);
 	cg = group_tryget(page_memcg_rcu(pg));
 	rcu_read_unlock(self);
-	if (cg && lru_bytes(&cg->vm->lru, LRU_COPIES))
-		freed = store_write_back(cg, PAGE_SIZE);
+	if (cg && lru_bytes(&cg->vm->lru, LRU_COPIES) && lock_try(&room_lock)) {
+		freed = write_back(cg, PAGE_SIZE);
+		lock_release(&room_lock);
+	}
 	group_put(cg);
 	return freed;
 }
@@ -161,10 +172,6 @@ unsigned store_write(struct page **pages, unsigned n)
 
 /* --- writing copies back ------------------------------------------------------------------ */
 
-/* Room for a cluster of pages, made at the first need and kept; one thread at a time. */
-static struct lock room_lock = LOCK_INIT(RANK_ROOM);
-static struct page *room;
-
 static bool claim(struct page *pg)
 {
 	return page_trylock(pg, PAGE_EVICTING);
@@ -212,6 +219,9 @@ static u64 replace_copy(struct page *pg, u32 slot)
 	return bytes;
 }
 
+HOOK_DEFINE(copies_chosen);
+HOOK_DEFINE(room_taken);
+
 /* One cluster; 0: nothing more can be had. Room lock held. */
 static u64 write_back_some(struct memcg *cg)
 {
@@ -222,6 +232,7 @@ static u64 write_back_some(struct memcg *cg)
 	int got = n ? swap_alloc(slots, n) : 0;
 	u64 bytes = 0;
 
+	HOOK(copies_chosen);
 	if (got > 0 && !swap_write(at, slots, (unsigned)got))
 		for (; done < (unsigned)got; done++)
 			bytes += replace_copy(pages[done], slots[done]);
@@ -239,18 +250,33 @@ static bool room_there(void)
 	return room;
 }
 
-u64 store_write_back(struct memcg *cg, u64 bytes)
+/* Room lock held. */
+static u64 write_back(struct memcg *cg, u64 bytes)
 {
 	u64 freed = 0, some = 1;
 
-	if (!store_may_write_back(cg))
-		return 0; /* it might when they were made */
-	if (!lock_try(&room_lock))
-		return 0; /* somebody else is at it */
-	while (room_there() && freed < bytes && some) {
+	while (store_may_write_back(cg) && room_there() && freed < bytes && some) {
 		some = write_back_some(cg);
 		freed += some;
 	}
+	return freed;
+}
+
+/*
+ * Another who is at it is waited for: where copies are all that a group has, "nothing" would be a
+ * refusal, and the end of a thread that had only to wait. It has pages locked and waits for none.
+ */
+u64 store_write_back(struct memcg *cg, u64 bytes)
+{
+	u64 freed;
+
+	if (!store_may_write_back(cg))
+		return 0; /* it might when they were made */
+	if (!lock_try(&room_lock)) {
+		HOOK(room_taken);
+		lock_acquire(&room_lock);
+	}
+	freed = write_back(cg, bytes);
 	lock_release(&room_lock);
 	return freed;
 }

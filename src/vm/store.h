@@ -6,6 +6,7 @@
 #ifndef MEMCG_VM_STORE_H
 #define MEMCG_VM_STORE_H
 
+#include "base/hook.h"
 #include "group/group.h"
 
 /*
@@ -39,8 +40,11 @@ __hidden_ u32 store_read_run(struct page **pages, unsigned n);
 
 /*
  * Writes compressed copies of the group to the file, the oldest first, until so many bytes of them
- * are free or there is nothing more to be had. Bytes.
+ * are free or there is nothing more to be had. Bytes. One thread at a time, others wait: the caller
+ * holds no lock of rank.h, and may have pages locked.
  */
 __hidden_ u64 store_write_back(struct memcg *cg, u64 bytes);
+HOOK_DECLARE(copies_chosen); /* copies are about to be written: they are locked, the room is ours */
+HOOK_DECLARE(room_taken);    /* another thread has the room: we are about to wait for it */
 
 #endif
