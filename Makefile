@@ -4,11 +4,13 @@ DESTDIR ?=
 BENCH   ?=
 SLICE   ?=
 SECONDS ?= 60
+PORT    ?= 6380
+SERVE   ?=
 TORTURE ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-all bench fuzz torture mutants models install clean format docs sources help
+.PHONY: all demo serve check check-all bench fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build
@@ -20,6 +22,20 @@ demo: ## run real programs inside memory groups, one of them over its limit
 	@scripts/setup build
 	@ninja -C build --quiet
 	@scripts/demo
+
+serve: ## a cache for many tenants that redis-cli can talk to (PORT=6380 SERVE='--threads 1')
+	@$(DEPS) build serve
+	@scripts/setup build
+	@ninja -C build --quiet examples/tenantd
+	@echo "in another terminal:"
+	@echo "    redis-cli -p $(PORT) tenant create alice secret"
+	@echo "    redis-cli -p $(PORT) tenant limit alice max 64M"
+	@echo "    redis-cli -p $(PORT) --user alice --pass secret --no-auth-warning set greeting hello"
+	@echo "    redis-cli -p $(PORT) tenant list"
+	@echo "    redis-cli -p $(PORT) tenant drop alice"
+	@echo "    redis-benchmark -p $(PORT) -q -t set,get -d 4096 -P 16"
+	@echo "Ctrl-C ends it, with a recount of what everybody had."
+	@exec build/examples/tenantd --port $(PORT) $(SERVE)
 
 check: ## every test that a change must pass
 	@$(DEPS) build check demo

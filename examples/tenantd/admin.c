@@ -1,0 +1,301 @@
+/* admin.c - TENANT, INFO and CONFIG GET: what is not about keys. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "server.h"
+
+static void no_such_tenant(struct request *r)
+{
+	reply_error(r->out, "ERR no such tenant");
+}
+
+static void done(struct request *r, const char *why)
+{
+	if (why)
+		reply_error(r->out, "ERR %s", why);
+	else
+		reply_text(r->out, "+OK\r\n");
+}
+
+static void usage(struct request *r)
+{
+	reply_error(r->out, "ERR TENANT CREATE name password [plan] | LIMIT name|/plan "
+			    "MIN|LOW|HIGH|MAX size | MOVE name plan|/ | DROP name | LIST");
+}
+
+/* ---- TENANT ---- */
+
+/* Names are parts of paths, and not those that have a meaning. */
+static bool name_at(const struct request *r, unsigned i, char *name)
+{
+	if (!arg_copy(r, i, name, TENANT_NAME) || !*name)
+		return false;
+	for (const char *at = name; *at; at++)
+		if (!isalnum((unsigned char)*at) && !strchr("_-.:@", *at))
+			return false;
+	return strcmp(name, ".") && strcmp(name, "..");
+}
+
+static bool is_reserved(const char *name)
+{
+	return !strcmp(name, "guests") || !strcmp(name, "default") ||
+	       (!strncmp(name, "db", 2) && isdigit((unsigned char)name[2]));
+}
+
+/* "/" is no plan: the root. */
+static bool plan_at(const struct request *r, unsigned i, char *plan)
+{
+	*plan = 0;
+	return i >= r->args || arg_is(r, i, "/") || name_at(r, i, plan);
+}
+
+/* New reference; NULL: none of that name. Databases are made when they are named. */
+static struct tenant *tenant_at(const struct request *r, unsigned i)
+{
+	char name[TENANT_NAME];
+	long n = -1;
+	int end = 0;
+
+	if (!name_at(r, i, name))
+		return NULL;
+	if (sscanf(name, "db%ld%n", &n, &end) == 1 && !name[end] && n >= 0 && n < DATABASES)
+		return tenant_database(n);
+	return tenant_find(name);
+}
+
+static void create(struct request *r)
+{
+	char name[TENANT_NAME], password[TENANT_NAME], plan[TENANT_NAME];
+	const char *why = "a name is up to 63 letters, digits and _-.:@, a password up to 63 bytes";
+	struct tenant *t = NULL;
+
+	if (name_at(r, 2, name) && !is_reserved(name) && plan_at(r, 4, plan) &&
+	    arg_copy(r, 3, password, sizeof(password)) && *password)
+		t = tenant_create(name, password, plan, &why);
+	done(r, t ? NULL : why);
+	if (t)
+		tenant_put(t);
+}
+
+/* The group of a tenant, or of a plan: "/gold". New reference. */
+static struct memcg *group_at(const struct request *r, unsigned i)
+{
+	char path[TENANT_NAME + 1];
+	struct memcg *cg = NULL;
+	struct tenant *t;
+
+	if (arg_copy(r, i, path, sizeof(path)) && *path == '/')
+		return memcg_lookup(path);
+	t = tenant_at(r, i);
+	if (!t)
+		return NULL;
+	tenant_group(t, &cg);
+	tenant_put(t);
+	return cg;
+}
+
+static const char *limit_file(const struct request *r, unsigned i)
+{
+	static const char *const name[] = {"min", "low", "high", "max"};
+	static const char *const file[] = {"memory.min", "memory.low", "memory.high", "memory.max"};
+
+	for (int k = 0; k < 4; k++)
+		if (arg_is(r, i, name[k]))
+			return file[k];
+	return NULL;
+}
+
+/* The tenant evicts what is over it before the answer comes. */
+static void limit(struct request *r)
+{
+	const char *file = limit_file(r, 3);
+	struct memcg *cg;
+
+	if (!file) {
+		usage(r);
+		return;
+	}
+	cg = group_at(r, 2);
+	if (!cg)
+		no_such_tenant(r);
+	else
+		done(r, memcg_write(cg, file, r->arg[4].bytes, r->arg[4].length)
+				? "a limit is a number, with K, M or G behind it, or max"
+				: NULL);
+	memcg_put(cg);
+}
+
+static void drop(struct request *r)
+{
+	struct tenant *t = tenant_at(r, 2);
+
+	if (!t) {
+		no_such_tenant(r);
+		return;
+	}
+	done(r, tenant_drop(t));
+	tenant_put(t);
+}
+
+static void move(struct request *r)
+{
+	struct tenant *t = tenant_at(r, 2);
+	char plan[TENANT_NAME];
+
+	if (!t)
+		no_such_tenant(r);
+	else if (!plan_at(r, 3, plan))
+		usage(r);
+	else
+		done(r, tenant_move(t, plan));
+	if (t)
+		tenant_put(t);
+}
+
+/* ---- TENANT LIST ---- */
+
+struct list {
+	struct request *r;
+	bool tell;
+	long long n;
+};
+
+static void list_one(struct tenant *t, void *arg)
+{
+	struct list *l = arg;
+	char path[2 * TENANT_NAME + 8] = "", line[512];
+	struct memcg_stat stat = {0};
+	uint64_t max = MEMCG_UNLIMITED;
+	int n;
+
+	l->n++;
+	if (!l->tell)
+		return;
+	tenant_lock(t);
+	memcg_path(t->cg, path, sizeof(path));
+	memcg_stat(t->cg, &stat, sizeof(stat));
+	memcg_get_limit(t->cg, MEMCG_MAX, &max);
+	n = snprintf(line, sizeof(line),
+		     "%s group=%s%s keys=%lu current=%lu sock=%lu max=%lld hits=%lu misses=%lu "
+		     "evicted=%lu expired=%lu",
+		     t->name, path, t->from ? " moving" : "", t->store.keys, stat.current,
+		     stat.sock, max == MEMCG_UNLIMITED ? -1ll : (long long)max, t->store.hits,
+		     t->store.misses, t->store.evicted, t->store.expired);
+	tenant_unlock(t);
+	reply_bulk(l->r->out, line, (size_t)n);
+}
+
+static void list(struct request *r)
+{
+	struct list l = {.r = r};
+
+	tenants_each(list_one, &l);
+	reply_number(r->out, '*', l.n);
+	l.tell = true;
+	tenants_each(list_one, &l);
+}
+
+void command_tenant(struct request *r)
+{
+	if ((r->args == 4 || r->args == 5) && arg_is(r, 1, "create"))
+		create(r);
+	else if (r->args == 5 && arg_is(r, 1, "limit"))
+		limit(r);
+	else if (r->args == 4 && arg_is(r, 1, "move"))
+		move(r);
+	else if (r->args == 3 && arg_is(r, 1, "drop"))
+		drop(r);
+	else if (r->args == 2 && arg_is(r, 1, "list"))
+		list(r);
+	else
+		usage(r);
+}
+
+/* ---- INFO ---- */
+
+static uint64_t max_of(struct memcg *cg)
+{
+	uint64_t max = 0;
+
+	memcg_get_limit(cg, MEMCG_MAX, &max);
+	return max == MEMCG_UNLIMITED ? 0 : max;
+}
+
+void command_info(struct request *r)
+{
+	struct tenant *t = r->t;
+	char text[1024];
+	int n;
+
+	tenant_lock(t);
+	n = snprintf(
+		text, sizeof(text),
+		"# Server\r\nredis_version:7.0.15\r\nserver_name:tenantd\r\nlibmemcg_version:%s\r\n"
+		"process_id:%d\r\ntcp_port:%d\r\nuptime_in_seconds:%lld\r\n\r\n"
+		"# Clients\r\nconnected_clients:%u\r\n\r\n"
+		"# Memory\r\ntenant:%s\r\nused_memory:%lu\r\nused_memory_peak:%lu\r\nmaxmemory:%lu\r\n"
+		"maxmemory_policy:allkeys-lru\r\n\r\n"
+		"# Stats\r\ntotal_commands_processed:%lu\r\nexpired_keys:%lu\r\nevicted_keys:%lu\r\n"
+		"keyspace_hits:%lu\r\nkeyspace_misses:%lu\r\n\r\n# Keyspace\r\n",
+		memcg_version(), (int)getpid(), server.port,
+		(long long)(wall_ms - server.started) / 1000, server.clients, t->name,
+		memcg_current(t->cg), memcg_peak(t->cg), max_of(t->cg), server_commands(),
+		t->store.expired, t->store.evicted, t->store.hits, t->store.misses);
+	if (t->store.keys)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      "%s:keys=%lu,expires=%lu,avg_ttl=0\r\n", t->user ? "db0" : t->name,
+			      t->store.keys, t->store.expiring);
+	tenant_unlock(t);
+	reply_bulk(r->out, text, (size_t)n);
+}
+
+/* ---- CONFIG GET ---- */
+
+static void setting(struct request *r, const char *name, const char *value, long long *n)
+{
+	bool asked = false;
+
+	for (unsigned i = 2; i < r->args; i++)
+		asked |= glob(r->arg[i].bytes, r->arg[i].length, name, strlen(name));
+	if (!asked)
+		return;
+	if (*n < 0) {
+		reply_bulk(r->out, name, strlen(name));
+		reply_bulk(r->out, value, strlen(value));
+	} else {
+		*n += 2;
+	}
+}
+
+static void settings(struct request *r, long long *n)
+{
+	char port[8], max[24], databases[8];
+
+	snprintf(port, sizeof(port), "%d", server.port);
+	snprintf(max, sizeof(max), "%lu", max_of(r->t->cg));
+	snprintf(databases, sizeof(databases), "%d", DATABASES);
+	setting(r, "appendonly", "no", n);
+	setting(r, "databases", databases, n);
+	setting(r, "maxmemory", max, n);
+	setting(r, "maxmemory-policy", "allkeys-lru", n);
+	setting(r, "port", port, n);
+	setting(r, "save", "", n);
+}
+
+void command_config(struct request *r)
+{
+	long long n = 0;
+
+	if (r->args < 3 || !arg_is(r, 1, "get")) {
+		reply_error(r->out, "ERR CONFIG GET pattern... is all there is");
+		return;
+	}
+	settings(r, &n);
+	reply_number(r->out, '*', n);
+	n = -1;
+	settings(r, &n);
+}

@@ -1,0 +1,139 @@
+/* chore.c - see chore.h. */
+#include "chore.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server.h"
+
+#define STEP 256 /* entries: some 50 us */
+
+struct chore {
+	struct store gone;
+	struct tenant *tenant; /* a reference; NULL: gone is to be freed */
+	uint64_t cursor;
+	SLIST_ENTRY(chore) list;
+};
+
+static _Thread_local SLIST_HEAD(, chore) chores;
+
+/* ---- moving ---- */
+
+/*
+ * Alone on its page it takes the page along. Otherwise another value, or a reply that is on its
+ * way, has the rest of the page: the piece moves into one of its own.
+ */
+static int move_piece(struct memcg_frag *f, struct memcg *to)
+{
+	struct memcg_frag copy;
+	struct memcg *owner;
+	ssize_t n;
+
+	owner = memcg_page_owner(f->page);
+	memcg_put(owner);
+	if (owner == to)
+		return 0; /* came after the move had begun */
+	n = memcg_pool_alloc(server.pool, to, &copy, 1);
+	if (n < 0)
+		return (int)n;
+	copy.length = f->length;
+	memcpy(memcg_page_address(copy.page), frag_bytes(f), f->length);
+	memcg_frags_put(f, 1);
+	*f = copy;
+	return 0;
+}
+
+static int move_entry(struct entry *e, struct memcg *to)
+{
+	int err = memcg_recharge(e, to);
+
+	for (uint32_t i = 0; i < e->pieces && !err; i++)
+		if (e->piece[i].page)
+			err = move_piece(&e->piece[i], to);
+	return err;
+}
+
+/* What does not fit there is let go: its charge must not stay behind. */
+static void visit(struct entry *e, void *tenant)
+{
+	struct tenant *t = tenant;
+
+	if (move_entry(e, t->cg))
+		store_set_expiry(&t->store, e, 1);
+}
+
+static void end_move(struct tenant *t)
+{
+	struct memcg_shrinker *shrinker = t->shrinker_from;
+	struct memcg *from = t->from;
+
+	if (t->store.table)
+		memcg_recharge(t->store.table, t->cg);
+	if (t->store.old)
+		memcg_recharge(t->store.old, t->cg);
+	t->from = NULL;
+	tenant_unlock(t);
+	/* With no lock held: a call of it that is running may be waiting for ours. */
+	memcg_shrinker_unregister(shrinker);
+	memcg_destroy(from);
+}
+
+static bool move_step(struct chore *c)
+{
+	struct tenant *t = c->tenant;
+
+	tenant_lock(t);
+	if (!t->dropped && (c->cursor = store_scan(&t->store, c->cursor, STEP, visit, t))) {
+		tenant_unlock(t);
+		return true;
+	}
+	end_move(t);
+	tenant_put(t);
+	return false;
+}
+
+/* ---- the list ---- */
+
+static bool chore_step(struct chore *c)
+{
+	return c->tenant ? move_step(c) : store_free_some(&c->gone, STEP);
+}
+
+static void chore_add(struct chore c)
+{
+	struct chore *new = malloc(sizeof(*new));
+
+	if (new) {
+		*new = c;
+		SLIST_INSERT_HEAD(&chores, new, list);
+		return;
+	}
+	while (chore_step(&c))
+		;
+}
+
+void chore_free(struct store *gone)
+{
+	gone->random = 0; /* where store_free_some is at */
+	chore_add((struct chore){.gone = *gone});
+}
+
+void chore_move(struct tenant *t)
+{
+	tenant_get(t);
+	chore_add((struct chore){.tenant = t});
+}
+
+bool chores_step(void)
+{
+	struct chore *c, *next;
+
+	for (c = SLIST_FIRST(&chores); c; c = next) {
+		next = SLIST_NEXT(c, list);
+		if (chore_step(c))
+			continue;
+		SLIST_REMOVE(&chores, c, chore, list);
+		free(c);
+	}
+	return !SLIST_EMPTY(&chores);
+}
