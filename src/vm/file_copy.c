@@ -34,11 +34,14 @@ static int bring(struct object *o, u32 index, u32 payer)
 	return 0;
 }
 
+HOOK_DEFINE(file_copies);
+
 static int copy_page(struct object *o, u64 offset, char *to, size_t n, u32 payer)
 {
 	struct page *pg = object_page(o, (u32)(offset >> PAGE_SHIFT));
 	int err;
 
+	HOOK(file_copies);
 	page_lock(pg);
 	err = bring(o, (u32)(offset >> PAGE_SHIFT), payer);
 	page_unlock(pg);

@@ -65,6 +65,8 @@ void mm_put(struct memcg_mm *mm)
 	meta_free(mm, sizeof(*mm));
 }
 
+HOOK_DEFINE(payer_read);
+
 /* A move gives up its pin on the old handle a grace period after it has changed the word. */
 struct handle *mm_payer(struct memcg_mm *mm)
 {
@@ -73,6 +75,7 @@ struct handle *mm_payer(struct memcg_mm *mm)
 
 	rcu_read_lock(self);
 	h = atomic_load_acquire(&mm->handle);
+	HOOK(payer_read);
 	handle_add(h, HANDLE_PIN);
 	rcu_read_unlock(self);
 	return h;
@@ -141,12 +144,21 @@ struct window *window_new(struct memcg_mm *mm, struct object *o, u32 offset, u32
  * A mapped page must not be found unmapped before its addresses are: somebody might take its
  * content away while a CPU still writes to it. So entries become holes that name the page, then the
  * addresses go, then the pages are told. Faults map at no hole. One at a time in an mm: its lock.
+ *
+ * References that a locked window had of its pages are given up after all that, without a lock: of
+ * a page that its file has let go it may be the last, and that gives memory back, or ends an object
+ * (object.h 3). Until then a bit for each says so; hence such a window is cut block by block.
  */
 
-/* Entries of [i, i + n) become holes; how many were not yet. */
-static u32 mark_entries(struct window *w, struct page *t, u32 i, u32 n)
+struct cut {
+	u32 fresh;		    /* pages that were no holes yet */
+	u64 held[BLOCK_PAGES / 64]; /* of a locked window: which, of its one block */
+};
+
+/* Entries of [i, i + n) become holes. */
+static void mark_entries(struct window *w, struct page *t, u32 i, u32 n, struct cut *c)
 {
-	u32 slot = i % BLOCK_PAGES, base = i - slot, fresh = 0;
+	u32 slot = i % BLOCK_PAGES;
 
 	table_lock(t);
 	dirty_before_cut(w, t, i, n);
@@ -156,13 +168,11 @@ static u32 mark_entries(struct window *w, struct page *t, u32 i, u32 n)
 
 		if (pte_type(pte) == PTE_HOLE)
 			continue;
-		fresh++;
+		c->fresh++;
+		c->held[slot / 64] |= (u64)w->locked << slot % 64;
 		table_set(t, slot, pte_make(PTE_HOLE, page));
-		if (w->locked)
-			page_put(window_page(w, base + slot)); /* the object's is left */
 	}
 	table_unlock(t);
-	return fresh;
 }
 
 /* The addresses are gone. */
@@ -187,32 +197,32 @@ static bool is_whole(const struct window *w, u32 i, u32 n)
 }
 
 /*
- * Pages of one block; how many of them were the window's. A block that goes whole: its slot first,
+ * Pages of one block. A block that goes whole: its slot first,
  * then the table. A fault that is on the way makes a table or not, and then finds the slot cleared:
  * pairs with the compare-and-swap in table_need and the load after it in stands().
  */
-static u32 mark_block(struct window *w, u32 i, u32 n)
+static void mark_block(struct window *w, u32 i, u32 n, struct cut *c)
 {
 	struct block *b = block_at(window_address(w, i));
 	struct page *t;
 
 	if (atomic_load(&b->window) != w)
-		return 0; /* it has gone whole before */
+		return; /* it has gone whole before */
 	if (is_whole(w, i, n))
 		(void)atomic_xchg(&b->window, (struct window *)NULL);
 	t = atomic_load_seq(&b->table);
-	return t ? mark_entries(w, t, i, n) : n;
+	if (t)
+		mark_entries(w, t, i, n, c);
+	else
+		c->fresh += n;
 }
 
-static u32 mark(struct window *w, u32 i, u32 end)
+static void mark(struct window *w, u32 i, u32 end, struct cut *c)
 {
-	u32 fresh = 0;
-
 	for (u32 step; i < end; i += step) {
 		step = block_step(i, end);
-		fresh += mark_block(w, i, step);
+		mark_block(w, i, step, c);
 	}
-	return fresh;
 }
 
 static void tell(struct window *w, u32 i, u32 end)
@@ -253,28 +263,54 @@ static void window_end(struct window *w)
 
 HOOK_DEFINE(cut_marked);
 
-int window_cut(struct window *w, u32 i, u32 n)
+/* The addresses and the entries; the pages are what they were but for their mapping. */
+static void cut_off(struct window *w, u32 i, u32 n, struct cut *c)
 {
-	u32 end = i + n, fresh;
-
-	if (!tables_for_holes(w, i, end))
-		return -ENOMEM;
 	task_paging_begin();
 	lock_acquire(&w->mm->lock);
-	fresh = mark(w, i, end);
-	if (fresh) {
+	mark(w, i, i + n, c);
+	if (c->fresh) {
 		HOOK(cut_marked);
 		mech_close(window_address(w, i), (size_t)n << PAGE_SHIFT);
-		tell(w, i, end);
+		tell(w, i, i + n);
 	}
 	lock_release(&w->mm->lock);
 	task_paging_end();
-	if (!fresh)
+}
+
+static void let_go(struct window *w, u32 first, const struct cut *c)
+{
+	for (u32 k = 0; k < BLOCK_PAGES; k++)
+		if (c->held[k / 64] >> k % 64 & 1)
+			page_put(window_page(w, first + k));
+}
+
+/* How many pages were the window's. */
+static u32 cut_some(struct window *w, u32 i, u32 n)
+{
+	struct cut c = {.fresh = 0};
+
+	cut_off(w, i, n, &c);
+	if (!c.fresh)
 		return 0;
+	let_go(w, ALIGN_DOWN(i, BLOCK_PAGES), &c);
 	dirty_after_cut(w, i, n);
 	if (w->object->kind == OBJECT_ANON)
 		object_drop(w->object, w->offset + i, n);
-	if (!atomic_sub(&w->left, fresh))
+	return c.fresh;
+}
+
+int window_cut(struct window *w, u32 i, u32 n)
+{
+	u32 end = i + n, fresh = 0;
+
+	if (!tables_for_holes(w, i, end))
+		return -ENOMEM;
+	for (u32 step; i < end; i += step) {
+		step = w->locked ? block_step(i, end) : end - i;
+		fresh += cut_some(w, i, step);
+	}
+	if (fresh && !atomic_sub(&w->left, fresh))
 		window_end(w);
 	return 0;
 }

@@ -40,5 +40,6 @@ __hidden_ int window_cut(struct window *w, u32 i, u32 n);
 
 HOOK_DECLARE(
 	cut_marked); /* entries are holes, the addresses are mapped still; the mm's lock is held */
+HOOK_DECLARE(payer_read); /* the mm's handle has been read and is not pinned; an RCU section */
 
 #endif

@@ -146,6 +146,7 @@ void object_put(struct object *o)
 {
 	u64 left = atomic_sub(&o->refs, 1ul);
 
+	ASSERT(!lock_holds_any());
 	if (left && left != OBJECT_ENDING)
 		return;
 	if (!left) {

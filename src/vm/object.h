@@ -9,7 +9,9 @@
  *    only who freezes the count at what he expects may take the memory away. Pins and pages
  *    given on are references: such a page stays.
  * 3. References: windows, files, pages that somebody still holds after they were dropped. The last
- *    one gives the extent back.
+ *    one gives the extent back: it waits for page locks, and writes what is dirty of a file. So no
+ *    reference of an object, a window or a page is given up with a lock of rank.h held, nor with a
+ *    page lock, unless another of the same is known to be left (windows: window_put_later).
  * 4. Locks: the list of windows is under `lock` (RANK_OBJECT); `size` and what a page is under the
  *    page lock.
  */

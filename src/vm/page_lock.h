@@ -9,6 +9,10 @@
  *    unmapped cannot become mapped.
  * 3. A thread waits for one only while it holds no other page lock and no lock of rank.h. Several
  *    are taken by trying. So eviction, which holds many, never waits for a fault.
+ *    One exception: who brings a page in has its lock while he is charged for it, may reclaim for
+ *    that, and reclaim ends windows that evictors left behind (windows_reap). With the last window
+ *    and file an object ends, and its pages are waited for. Nobody has that object, so who has one
+ *    of them locked found it on a list, evicts it or writes its copy, and waits for no page.
  * 4. A thread that holds one, or the lock of a table, says so in its task (paging): a signal
  * handler that then touches memory which has to be brought in gets the program's SIGBUS. It would
  * wait for its own thread, with every signal held back.

@@ -270,6 +270,8 @@ static void forget_copy(struct page *pg)
 	swap_uncharge(h, PAGE_SIZE);
 }
 
+HOOK_DEFINE(page_clearing);
+
 /* As it was before it ever had content. */
 static void page_clear(struct page *pg)
 {
@@ -283,6 +285,7 @@ static void page_clear(struct page *pg)
 	/* Last, and the flags after all: page_left has no page lock, MG_DROPPED is what keeps
 	 * others away until then. Release: pairs with who looks at the flags first. */
 	atomic_store_release(&pg->managed.where, (u8)WHERE_NONE);
+	HOOK(page_clearing);
 	atomic_store_release(&pg->managed.flags, (u8)0);
 }
 
@@ -329,11 +332,18 @@ void page_evicted(struct object *o, struct page *pg)
 	pg->managed.index = 0;
 }
 
-/* The last one who held a page that its object had dropped. */
+/*
+ * The last one who held a page that its object had dropped. Of any other page the object's own
+ * reference is left: somebody has given back one that he did not have.
+ */
 static void page_left(struct page *pg)
 {
 	struct object *o = pg->managed.object;
 
+	ASSERT(!lock_holds_any());
+	if (unlikely(!(pg->managed.flags & MG_DROPPED)))
+		memcg_bug("a page of managed memory is unpinned and was not pinned (%p)",
+			  page_address(pg));
 	managed_punch(page_to_index(pg), 1);
 	atomic_add_relaxed(&o->resident, -1u);
 	page_clear(pg);

@@ -8,6 +8,7 @@
 #ifndef MEMCG_VM_RESIDENT_H
 #define MEMCG_VM_RESIDENT_H
 
+#include "base/hook.h"
 #include "vm/object.h"
 
 /*
@@ -43,6 +44,9 @@ __hidden_ void page_evicted(struct object *o, struct page *pg);
 /* In memory no more, nor swapped: uncharged. Its count is 0 and its memory the caller's to punch.
  */
 __hidden_ void page_forget(struct object *o, struct page *pg);
+
+HOOK_DECLARE(
+	page_clearing); /* a page that is nobody's any more has lost all but one of its words */
 
 /* So many bytes more of what the resident page counts as in memory.stat. */
 __hidden_ void page_tally(const struct page *pg, s64 bytes);

@@ -234,6 +234,7 @@ void windows_reap(void)
 {
 	struct window *w, *next;
 
+	ASSERT(!lock_holds_any());
 	if (!atomic_load(&ended))
 		return;
 	for (w = atomic_xchg(&ended, (struct window *)NULL); w; w = next) {

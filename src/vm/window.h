@@ -82,8 +82,9 @@ __hidden_ void window_put_many(struct window *w, u32 n);
 __hidden_ void window_find_on(struct window *w);
 __hidden_ void window_find_off(struct window *w);
 /*
- * For who has page locks: the last reference may end an object, and that waits for its pages, which
- * may be the same. So the end is left to windows_reap, to be called when they are unlocked.
+ * For who evicts, with page locks: the last reference may end an object, and that waits for its
+ * pages, which may be the same. So the end is left to windows_reap, to be called when those are
+ * unlocked; no lock of rank.h is held, and of page locks at most what page_lock.h 3 allows.
  */
 __hidden_ void window_put_later(struct window *w);
 __hidden_ void windows_reap(void);

@@ -2,38 +2,10 @@
  * t_vm_rules.c - rules of managed memory, one by one: which pages go and which stay, what a fault
  * does when its addresses go under it, whose signals run when, what outlives a group.
  */
-#include "managed_fixture.h"
+#include "vm_fixture.h"
 
-#include "group/task.h"
-#include "vm/fault.h"
-#include "vm/mech.h"
-#include "vm/object.h"
 #include "vm/reclaim.h"
 #include "vm/rmap.h"
-
-static struct memcg_mm *mm;
-
-static void rules_set_up(void)
-{
-	set_up();
-	mm = memcg_mm_create(cg);
-	CHECK(mm);
-}
-
-static void rules_end(void)
-{
-	memcg_mm_destroy(mm);
-	CHECK(!held(cg) && !managed_resident());
-	closes();
-}
-
-static char *map(size_t npages)
-{
-	char *p = memcg_mmap(mm, npages << PAGE_SHIFT, RW, 0, NULL, 0);
-
-	CHECK(p);
-	return p;
-}
 
 /* --- which pages go -------------------------------------------------------------------- */
 
