@@ -152,6 +152,8 @@ void group_swap_event(struct memcg *cg, enum swap_event event)
 
 /* --- page -> lruvec -------------------------------------------------------------------- */
 
+HOOK_DEFINE(lruvec_found);
+
 struct lruvec *page_lruvec_lock(struct page *pg)
 {
 	struct rcu_reader *self = self_rcu();
@@ -162,6 +164,7 @@ struct lruvec *page_lruvec_lock(struct page *pg)
 		rcu_read_lock(self);
 		cg = handle_group(page_objcg_rcu(pg));
 		lv = &cg->vm->lru;
+		HOOK(lruvec_found);
 		lock_acquire(&lv->lock); /* short sections: a reader may wait for one */
 		/* Pairs with group_vm_offline: under the lock the group cannot die, nor the page
 		 * leave it without being isolated first. */

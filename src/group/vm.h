@@ -16,6 +16,7 @@
 #ifndef MEMCG_GROUP_VM_H
 #define MEMCG_GROUP_VM_H
 
+#include "base/hook.h"
 #include "group/group.h"
 #include "lru/lruvec.h"
 
@@ -101,6 +102,7 @@ __hidden_ u64 group_vm_stat(const struct memcg *cg, unsigned item);
  * owner between the second look and what is done under the lruvec's.
  */
 __hidden_ struct lruvec *page_lruvec_lock(struct page *pg);
+HOOK_DECLARE(lruvec_found); /* it has been looked up and is not locked; an RCU section */
 
 /* n bytes of h's go to swap, and h is held by them. False: over a swap.max; counted as its event.
  */

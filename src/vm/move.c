@@ -83,6 +83,8 @@ static u64 estimate(const struct move *m)
 /* --- moving ------------------------------------------------------------------------------------
  */
 
+HOOK_DEFINE(move_lets_go);
+
 /* Who read the old handle before may be pinning it now: its pin goes a grace period later. */
 static void mm_becomes(struct move *m)
 {
@@ -91,6 +93,7 @@ static void mm_becomes(struct move *m)
 	handle_add(m->payer, HANDLE_PIN);
 	before = atomic_xchg(&m->mm->handle, m->payer);
 	rcu_synchronize();
+	HOOK(move_lets_go);
 	handle_sub(before, HANDLE_PIN);
 }
 

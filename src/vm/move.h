@@ -68,6 +68,8 @@ __hidden_ enum move_verdict move_look(const struct move *m, const struct page *p
 /* The page is locked, to be taken, and its cost charged to payer: it is payer's. False: it stays.
  */
 __hidden_ bool move_page(struct move *m, struct page *pg, struct move_cost cost);
+/* What a table of the mm's costs: nothing when it is not from's. The caller keeps its window. */
+__hidden_ struct move_cost move_table_cost(const struct move *m, const struct page *t);
 /* A table of the mm's, its lock held. False: it is not from's, or its cost is not charged. */
 __hidden_ bool move_table(struct move *m, struct page *t);
 
@@ -94,5 +96,7 @@ static inline bool move_charged(const struct move *m, struct move_cost cost)
 
 __hidden_ void move_count(struct move *m, struct move_cost *all); /* into out, as if it were done */
 __hidden_ void move_pages(struct move *m);
+
+HOOK_DECLARE(move_lets_go); /* move.c: the mm is the target's, and its old handle pinned still */
 
 #endif

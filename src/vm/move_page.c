@@ -34,11 +34,18 @@ struct seen {
 	u64 entry;
 };
 
-/* With the page lock exact. Without it another is writing: the first pass takes what it gets. */
+/*
+ * With the page lock exact, but for who lets go of a page that was dropped, without it: so the
+ * flags first, by acquire (page_clear). Without the lock another is writing: the first pass takes
+ * what it gets.
+ */
 static __racy_ struct seen see(const struct page *pg)
 {
-	return (struct seen){
-		.where = pg->managed.where, .flags = pg->managed.flags, .entry = pg->managed.entry};
+	struct seen s = {.flags = atomic_load_acquire(&pg->managed.flags)};
+
+	s.where = pg->managed.where;
+	s.entry = pg->managed.entry;
+	return s;
 }
 
 /*
@@ -155,13 +162,18 @@ bool move_page(struct move *m, struct page *pg, struct move_cost cost)
 	return moved;
 }
 
+struct move_cost move_table_cost(const struct move *m, const struct page *t)
+{
+	return (struct move_cost){.mem = is_from(m, t) ? PAGE_SIZE : 0};
+}
+
 /* Nobody else changes a table's owner, and the window keeps the table. */
 bool move_table(struct move *m, struct page *t)
 {
-	struct move_cost cost = {.mem = PAGE_SIZE};
+	struct move_cost cost = move_table_cost(m, t);
 	struct handle *h = page_objcg(t);
 
-	if (!is_from(m, t) || !move_charged(m, cost))
+	if (!cost.mem || !move_charged(m, cost))
 		return false;
 	(void)page_replace_objcg(t, m->payer);
 	stat_add(h->index, STAT_TABLE, -(s64)PAGE_SIZE);

@@ -116,7 +116,7 @@ static void count_table(struct move *m, struct window *w, u32 i, struct page *t,
 	struct move_cost *all = arg;
 	u32 n = MIN(BLOCK_PAGES, w->npages - i);
 
-	all->mem += PAGE_SIZE; /* its own; more than is needed is given back */
+	all->mem += move_table_cost(m, t).mem;
 	for (u32 k = 0; k < n; k++) {
 		u64 pte = atomic_load(&table_entries(t)[k]);
 		struct page *pg = entry_page(w, i + k, pte);

@@ -31,6 +31,8 @@ void rmap_add(struct page *pg, struct object *o, u32 index)
 	BUG_ON(pg->managed.object != o || pg->managed.index != index);
 }
 
+HOOK_DEFINE(owner_read);
+
 /* Pairs with page_moved: a move between the two loads of a round makes the exchange fail. */
 void rmap_remove(struct page *pg)
 {
@@ -45,6 +47,7 @@ void rmap_remove(struct page *pg)
 	do {
 		BUG_ON(!(u32)maps);
 		owner = page_objcg_rcu(pg);
+		HOOK(owner_read);
 	} while (!atomic_cas(&pg->maps, &maps, maps - 1));
 	if ((u32)maps == 1)
 		count_mapped(kind, owner, -(s64)PAGE_SIZE);
@@ -53,7 +56,11 @@ void rmap_remove(struct page *pg)
 
 /* --- from a page to its mappings --------------------------------------------------------- */
 
-/* Takes the page out of the window's table, if it is in it. */
+/*
+ * Takes the page out of the window's table, if it is in it; with a reference of the window then. It
+ * is taken in the same section: an entry that is present keeps the window mapped, one that is not
+ * does not, and munmap may be through with it before we look again.
+ */
 static bool unmap_in(struct window *w, struct page *pg, uintptr_t *addr)
 {
 	u32 i = pg->managed.index - w->offset, slot = i % BLOCK_PAGES;
@@ -67,6 +74,7 @@ static bool unmap_in(struct window *w, struct page *pg, uintptr_t *addr)
 	table_lock(t);
 	was = table_entries(t)[slot] == pte_make(PTE_PRESENT, page_to_index(pg));
 	if (was) {
+		BUG_ON(!window_tryget(w));
 		table_set(t, slot, pte_make(PTE_SWAPPED, page_to_index(pg)));
 		rmap_remove(pg);
 	}
@@ -92,10 +100,9 @@ static void zap_add(struct zap *z, struct window *w, uintptr_t addr)
 	z->window[z->n++] = w;
 }
 
-/*
- * The object's lock keeps every window on the list, and a window on the list has its tables. One in
- * whose table the page was is mapped still: munmap clears entries first.
- */
+HOOK_DEFINE(unmapped_in);
+
+/* The object's lock keeps every window on the list, and a window on the list has its tables. */
 bool rmap_unmap(struct page *pg, struct zap *z)
 {
 	struct object *o = pg->managed.object;
@@ -113,7 +120,7 @@ bool rmap_unmap(struct page *pg, struct zap *z)
 			break;
 		if (!shows(w, pg->managed.index) || !unmap_in(w, pg, &addr))
 			continue;
-		BUG_ON(!window_tryget(w));
+		HOOK(unmapped_in);
 		zap_add(z, w, addr);
 	}
 	lock_release(&o->lock);

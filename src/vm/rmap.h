@@ -16,6 +16,7 @@
 #ifndef MEMCG_VM_RMAP_H
 #define MEMCG_VM_RMAP_H
 
+#include "base/hook.h"
 #include "sys/memfd.h"
 #include "vm/table.h"
 
@@ -59,5 +60,7 @@ __hidden_ bool rmap_unmap(struct page *pg, struct zap *z);
  */
 __hidden_ void zap_flush(struct zap *z);
 HOOK_DECLARE(zap_pending); /* entries are cleared, the system maps the pages still */
+HOOK_DECLARE(unmapped_in); /* the entry of one window is cleared; the object's lock is held */
+HOOK_DECLARE(owner_read);  /* rmap_remove: count and owner are read; an RCU section */
 
 #endif
