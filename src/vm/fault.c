@@ -29,6 +29,7 @@
 
 HOOK_DEFINE(fault_begun);
 HOOK_DEFINE(fault_ready);
+HOOK_DEFINE(fault_installs);
 
 /* --- mapping ---------------------------------------------------------------------------- */
 
@@ -67,6 +68,17 @@ static bool stands(struct window *w, struct page *t, u32 i)
 	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
 }
 
+/* Of a moment. */
+static bool stands_now(struct window *w, struct page *t, u32 i)
+{
+	bool it_does;
+
+	table_lock(t);
+	it_does = stands(w, t, i);
+	table_unlock(t);
+	return it_does;
+}
+
 static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
@@ -96,17 +108,25 @@ static bool wants_mapping(struct window *w, struct page *t, u32 i)
 	       atomic_load(&window_page(w, i)->managed.where) == WHERE_RESIDENT;
 }
 
+HOOK_DEFINE(neighbour_seen);
+
+/* Locked; what was seen may have changed meanwhile, and is looked at again: still_resident. */
+static bool take_neighbour(struct window *w, struct page *t, u32 i)
+{
+	if (!wants_mapping(w, t, i))
+		return false;
+	HOOK(neighbour_seen);
+	return page_trylock(window_page(w, i), PAGE_BUSY);
+}
+
 /* Locks the neighbours of i in its 64 KiB that can be mapped with it, in a row around it. */
 static u32 lock_around(struct window *w, struct page *t, u32 i, u32 *first)
 {
 	u32 from = ALIGN_DOWN(i, AROUND), end = i + 1;
 
-	for (*first = i; *first > from && wants_mapping(w, t, *first - 1) &&
-			 page_trylock(window_page(w, *first - 1), PAGE_BUSY);
-	     --*first)
+	for (*first = i; *first > from && take_neighbour(w, t, *first - 1); --*first)
 		;
-	while (end < from + AROUND && wants_mapping(w, t, end) &&
-	       page_trylock(window_page(w, end), PAGE_BUSY))
+	while (end < from + AROUND && take_neighbour(w, t, end))
 		end++;
 	return end - *first;
 }
@@ -165,19 +185,39 @@ static void note_write(struct window *w, struct page *pg, unsigned flags)
 		page_dirty(pg);
 }
 
-/* Not to be had: behind the end of the file, or let go by it with somebody holding it still. */
-static int is_lost(const struct window *w, u32 i)
+/*
+ * Not to be had: behind the end of the file, or let go by it with somebody holding it still. Of
+ * addresses that are gone neither is said: what was unmapped while it was pinned is let go, too.
+ */
+static int is_lost(struct window *w, struct page *t, u32 i)
 {
+	int err = 0;
+
 	if (past_end(w, i))
-		return -ENXIO;
-	return atomic_load_acquire(&window_page(w, i)->managed.flags) & MG_DROPPED ? -EIO : 0;
+		err = -ENXIO;
+	else if (atomic_load_acquire(&window_page(w, i)->managed.flags) & MG_DROPPED)
+		err = -EIO;
+	return err && !stands_now(w, t, i) ? -EFAULT : err;
+}
+
+/*
+ * Nothing has mapped a private page yet, so nothing says what it is of; and it is on a list, for
+ * whoever evicts it.
+ */
+static void came_unmapped(struct window *w, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (!page_mapped(window_page(w, k))) {
+			window_page(w, k)->managed.object = w->object;
+			window_page(w, k)->managed.index = w->offset + k;
+		}
 }
 
 /* The page is locked. What it brought in stays the object's, mapped or not. */
 static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsigned flags)
 {
 	struct page *pg = window_page(w, i);
-	int err = is_lost(w, i); /* first: see page_clear */
+	int err = is_lost(w, t, i); /* first: see page_clear */
 	bool was_in = pg->managed.where == WHERE_RESIDENT, major;
 
 	if (!err)
@@ -188,6 +228,8 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 	err = was_in && !(flags & (FAULT_PIN | FAULT_WRITE)) ? map_around(w, t, i) : -EFAULT;
 	if (err)
 		err = map_run(w, t, i, 1, pg->kind == PAGE_FILE && !(flags & FAULT_WRITE));
+	if (err)
+		came_unmapped(w, i, 1);
 	if (!was_in)
 		page_enlist(pg);
 	if (err)
@@ -245,10 +287,12 @@ static u32 lock_run(struct window *w, u32 i, u32 end, enum page_where where)
 	return k - i;
 }
 
+/* The flags first: see page_clear. */
 static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
 {
 	for (u32 k = i; k < i + n; k++)
-		if (window_page(w, k)->managed.where != where)
+		if (atomic_load_acquire(&window_page(w, k)->managed.flags) & MG_DROPPED ||
+		    window_page(w, k)->managed.where != where)
 			return false;
 	return true;
 }
@@ -265,8 +309,10 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer,
 		return -EAGAIN;
 	if (fresh)
 		pages_enlist(w->object, w->offset + i, n);
-	if (map_run(w, t, i, n, w->object->kind == OBJECT_FILE))
+	if (map_run(w, t, i, n, w->object->kind == OBJECT_FILE)) {
+		came_unmapped(w, i, n);
 		return -EAGAIN;
+	}
 	for (u32 k = i; k < i + n; k++) {
 		if (flags & FAULT_PIN)
 			page_get(window_page(w, k));
@@ -279,15 +325,9 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer,
  */
 static void drop_in_holes(struct window *w, struct page *t, u32 i, u32 n)
 {
-	for (u32 k = i; k < i + n && w->object->kind == OBJECT_ANON; k++) {
-		bool gone;
-
-		table_lock(t);
-		gone = !stands(w, t, k);
-		table_unlock(t);
-		if (gone)
+	for (u32 k = i; k < i + n && w->object->kind == OBJECT_ANON; k++)
+		if (!stands_now(w, t, k))
 			object_drop_unheld(w->object, w->offset + k, 1);
-	}
 }
 
 static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
@@ -336,6 +376,7 @@ int fault_range(struct window *w, u32 i, u32 n, unsigned flags, u32 *done)
 /* --- SIGBUS ------------------------------------------------------------------------------------
  */
 
+/* Who had the signal before us. Written by who installs ours; and by chain, once. */
 static struct sigaction before;
 
 static bool is_write(const void *context)
@@ -359,11 +400,16 @@ static bool interrupted(const void *addr)
 	return true;
 }
 
+/*
+ * Nothing but what the system says of an address without memory: broken memory (BUS_MCEERR_AR, AO)
+ * is not served by mapping it again, and what was sent is about no address.
+ */
 static bool serve(const siginfo_t *info, const void *context)
 {
 	uintptr_t addr = (uintptr_t)info->si_addr;
 	struct window *w;
-	int err;
+	int err = -EFAULT;
+	u32 i;
 
 	if (info->si_code != BUS_ADRERR || !window_has(info->si_addr) || interrupted(info->si_addr))
 		return false;
@@ -371,23 +417,54 @@ static bool serve(const siginfo_t *info, const void *context)
 	w = window_find(addr);
 	if (!w)
 		return false;
-	err = fault_page(w, window_index(w, addr), is_write(context) ? FAULT_WRITE : 0);
+	i = window_index(w, addr);
+	if (likely(i < w->npages)) /* it may be the program's own, with any address in it */
+		err = fault_page(w, i, is_write(context) ? FAULT_WRITE : 0);
 	window_put(w);
 	return !err;
 }
 
-/* What is not ours goes where it would have gone, with the signals that the program had blocked. */
+/* Else somebody has sent it, or the system tells of memory that is broken and not in use now. */
+static bool is_of_instruction(const siginfo_t *info)
+{
+	return info->si_code > 0 && info->si_code != BUS_MCEERR_AO;
+}
+
+static bool is_function(const struct sigaction *sa)
+{
+	return sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN; /* whatever the flags say */
+}
+
+static void call(const struct sigaction *to, int sig, siginfo_t *info, void *context)
+{
+	if (to->sa_flags & SA_SIGINFO)
+		to->sa_sigaction(sig, info, context);
+	else
+		to->sa_handler(sig);
+}
+
+/*
+ * What is not ours goes where it would have gone, with the signals held back that the program holds
+ * back there; but for SIGBUS itself, so that the handler may touch managed memory. One that was to
+ * be called once is: who returns from it is ended by running the instruction again. (Two threads at
+ * once may call it twice. Tolerated.)
+ */
 static void chain(int sig, siginfo_t *info, void *context)
 {
-	pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
-	if (before.sa_flags & SA_SIGINFO && before.sa_sigaction)
-		before.sa_sigaction(sig, info, context);
-	else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
-		before.sa_handler(sig);
-	else if (info->si_code > 0)
-		signal(sig, SIG_DFL); /* the instruction is run again, and ends the process */
-	else if (before.sa_handler == SIG_DFL) {
-		signal(sig, SIG_DFL); /* sent by somebody: nothing is run again */
+	struct sigaction to = before;
+	sigset_t mask = ((ucontext_t *)context)->uc_sigmask;
+
+	if (is_function(&to))
+		sigorset(&mask, &mask, &to.sa_mask);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	if (is_function(&to)) {
+		if (to.sa_flags & (int)SA_RESETHAND)
+			before.sa_handler = SIG_DFL;
+		call(&to, sig, info, context);
+	} else if (is_of_instruction(info)) {
+		signal(sig, SIG_DFL); /* which is run again, and ends the process */
+	} else if (to.sa_handler == SIG_DFL) {
+		signal(sig, SIG_DFL); /* nothing is run again */
 		raise(sig);
 	}
 }
@@ -405,14 +482,23 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 /*
  * Every signal is held back while a fault is served: a handler of the program must not run in the
  * middle of it. The fault is the thread's own, and on the alternative stack where there is one.
+ *
+ * Nobody returns before it is installed: of two threads that come here at once both do it, and both
+ * find the same before (or ours).
  */
 void fault_up(void)
 {
 	static u32 installed;
-	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 
-	if (mech != MECH_FAULTS || atomic_xchg(&installed, 1u))
+	if (mech != MECH_FAULTS || atomic_load_acquire(&installed))
 		return;
+	HOOK(fault_installs);
 	sigfillset(&sa.sa_mask);
-	sigaction(SIGBUS, &sa, &before);
+	sigaction(SIGBUS, NULL, &now);
+	if (now.sa_sigaction != on_sigbus) {
+		before = now; /* first: what is none of ours may come at once */
+		sigaction(SIGBUS, &sa, NULL);
+	}
+	atomic_store_release(&installed, 1u);
 }
