@@ -17,8 +17,9 @@ struct memcg_file;
 /**
  * Whatever is first touched through the mm from now on is charged to cg (NULL: the active group;
  * after its destruction, to its parent). NULL and ENOMEM, or ENOSYS where the system has no
- * file in memory. The first one installs a handler for SIGBUS and chains the one it finds:
- * a program that sets its own later must call ours. Where the system refuses userfaultfd one log
+ * file in memory. The first one installs a handler for SIGBUS and chains the one it finds, for
+ * what is not its own (what somebody sent, memory that is broken: BUS_MCEERR_AR, AO): a program
+ * that sets its own later must call ours. Where the system refuses userfaultfd one log
  * line says so, and ranges must be pinned (memcg_pin) before they are used.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_mm *memcg_mm_create(struct memcg *cg);
@@ -88,12 +89,13 @@ enum memcg_advice {
 	MEMCG_WILLNEED = 3, /**< comes in now */
 	MEMCG_DONTNEED = 4  /**< private: the content goes, it reads as zero; else only unmapped */
 };
-/** As madvise(2), for pages of this mm. 0; -EINVAL; -ENOMEM (WILLNEED: not all came in). */
+/** As madvise(2), for pages of this mm. 0; -EINVAL. WILLNEED, when not all came in: as memcg_pin. */
 MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice);
 
 /**
  * Brings every page of the range in, mapped, and keeps it there until memcg_unpin: for system calls
- * and devices. Nests. 0; -EFAULT: not managed memory; -ENOMEM, -EIO: nothing is pinned.
+ * and devices. Nests. 0; -EFAULT: not managed memory, or unmapped; -ENXIO: behind the end of its
+ * file; -ENOMEM, -EIO: nothing is pinned. An unpin too many ends the process when it is noticed.
  * Pinned memory is not reclaimed: pin what is in use, not more. Unmapped meanwhile, a page goes
  * with its last unpin, and its range's addresses are not used again before.
  */
