@@ -89,7 +89,7 @@ enum memcg_advice {
 	MEMCG_WILLNEED = 3, /**< comes in now */
 	MEMCG_DONTNEED = 4  /**< private: the content goes, it reads as zero; else only unmapped */
 };
-/** As madvise(2), for pages of this mm. 0; -EINVAL. WILLNEED, when not all came in: as memcg_pin. */
+/** As madvise(2), for pages of this mm. 0; -EINVAL. WILLNEED, if not all came in: as memcg_pin. */
 MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice);
 
 /**

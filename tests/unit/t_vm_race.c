@@ -15,7 +15,6 @@
 #include "vm/rmap.h"
 
 static char *range;
-static struct memcg_mm *mm2;
 static pthread_t thread;
 
 static void start(void *(*fn)(void *))
@@ -72,6 +71,7 @@ static void test_windows_come_and_go(void)
 
 #ifdef MEMCG_DEBUG
 static char *second;
+static struct memcg_mm *mm2;
 
 /* What the other thread has come to; written by one, waited for by the other. */
 static u32 step;
