@@ -108,17 +108,22 @@ static u64 look(const struct memcg_pool *p)
 	return atomic_load(&area(pcpu_this())->top[p->slot]);
 }
 
+HOOK_DEFINE(cache_looked);
+
 /* What the check at free kept out of use while it lay here stays so: it is nowhere then. */
 struct page *cache_pop(struct memcg_pool *p)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
 		u64 old = look(p);
 		struct page *pg = page_of(PCPU_VALUE(old));
+		u32 below;
 
 		if (!pg)
 			return NULL;
+		below = atomic_load(&pg->net.next);
+		HOOK(cache_looked);
 		/* Whoever has taken it meanwhile may be writing there: then the exchange fails. */
-		if (unlikely(!move(p, old, atomic_load(&pg->net.next), 1)))
+		if (unlikely(!move(p, old, below, 1)))
 			continue;
 		if (unlikely(atomic_load(&pg->kind) != PAGE_NET))
 			continue;

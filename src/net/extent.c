@@ -364,7 +364,7 @@ void extents_drop_idle(struct memcg_pool *p, u32 now, u32 min_age_ms)
 	{
 		struct extent *e = list_entry(l, struct extent, link);
 
-		if (e->free < e->pages || !is_old(e, now, min_age_ms))
+		if (e->free < e->pages || resident_run(e).n || !is_old(e, now, min_age_ms))
 			continue;
 		list_del(l);
 		list_add(&idle, l);

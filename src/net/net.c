@@ -127,9 +127,12 @@ u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 	return got;
 }
 
+HOOK_DEFINE(untake_live);
+
 void pool_untake(struct memcg_pool *p, struct page **pages, u32 n)
 {
 	if (n == 1 && likely(atomic_load(&p->state) == POOL_LIVE)) {
+		HOOK(untake_live);
 		if (likely(cache_push(p, pages[0])))
 			return;
 		cache_flush(p);

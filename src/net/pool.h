@@ -139,7 +139,10 @@ __hidden_ void punch_flush(struct memcg_pool *p); /* those that wait */
 /* The memory of pages free for min_age_ms goes to the system; bytes. */
 __hidden_ u64 punch_old(struct memcg_pool *p, u32 min_age_ms);
 
-HOOK_DECLARE(pool_dying); /* nobody may begin to take, and somebody may be at a stack */
+HOOK_DECLARE(cache_looked); /* a pop knows what is on top */
+HOOK_DECLARE(untake_live);  /* a page goes to the stack of a pool that lives */
+HOOK_DECLARE(purge_taken);  /* pages are taken for their memory */
+HOOK_DECLARE(pool_dying);   /* nobody may begin to take, and somebody may be at a stack */
 
 /* --- pool.c -------------------------------------------------------------------------- */
 

@@ -131,6 +131,8 @@ void punch_flush(struct memcg_pool *p)
 	punch(p, index, n);
 }
 
+HOOK_DEFINE(purge_taken);
+
 /* What the system refuses once, it may refuse for ever: the next pass tries. */
 u64 punch_old(struct memcg_pool *p, u32 min_age_ms)
 {
@@ -139,6 +141,7 @@ u64 punch_old(struct memcg_pool *p, u32 min_age_ms)
 	bool refused = false;
 
 	while (!refused && (n = extents_take_old(p, now, min_age_ms, &first))) {
+		HOOK(purge_taken);
 		refused = managed_punch(first, n);
 		if (refused) {
 			atomic_add_relaxed(&page_purge_failed, 1ul);

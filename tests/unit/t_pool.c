@@ -10,6 +10,7 @@
 #include <memcg.h>
 
 #include "net/pool.h"
+#include "sys/fault.h"
 
 static struct memcg_pool *pool;
 
@@ -123,6 +124,75 @@ static void over_its_bytes(void)
 	closes();
 }
 
+/* Pages that do not fill an extent, and extents that go and come again. */
+static void bytes_to_the_page(void)
+{
+	static struct memcg_frag f[1400];
+	ssize_t got, n = 0;
+
+	make_pool(0, 1300 * PAGE_SIZE + 77);
+	for (unsigned round = 0; round < 3; round++) {
+		for (n = 0; (got = memcg_pool_alloc(pool, cg, f + n, 100)) > 0; n += got)
+			;
+		CHECK(got == -ENOBUFS && n == 1300 && stat_of(pool).bytes == 1300 * PAGE_SIZE);
+		memcg_frags_put(f, 600); /* from the middle on they stay */
+		memcg_reclaim(memcg_root(), UINT64_MAX);
+		for (n = 0; (got = memcg_pool_alloc(pool, cg, f + n, 37)) > 0; n += got)
+			;
+		CHECK(n == 600 && stat_of(pool).out == 1300);
+		memcg_frags_put(f, 1300);
+		memcg_reclaim(memcg_root(), UINT64_MAX);
+		CHECK(!stat_of(pool).bytes && !pool->pages);
+	}
+	closes();
+	CHECK(!memcg_pool_destroy(pool));
+}
+
+/* One page at a time is all there is: the stacks of other CPUs are not in its way. */
+static void kept_pages_are_had(void)
+{
+	struct memcg_frag f[8];
+
+	make_pool(0, 8 * PAGE_SIZE);
+	CHECK(memcg_pool_alloc(pool, cg, f, 8) == 8);
+	for (unsigned i = 0; i < 8; i++)
+		memcg_frags_put(&f[i], 1);
+	CHECK(cache_pages(pool) == 8 && memcg_pool_alloc(pool, cg, f, 8) == 8);
+	memcg_frags_put(f, 8);
+	CHECK(!memcg_pool_destroy(pool));
+	closes();
+}
+
+static void figures(void)
+{
+	struct memcg_pool_stat s;
+	struct memcg_frag f[10], one;
+
+	for (unsigned round = 0; round < 3; round++) { /* in the same slot, with its CPUs' words */
+		if (round)
+			CHECK((pool = memcg_pool_create(NULL)));
+		else
+			make_pool(0, 0);
+		CHECK(pool->slot == 1 && memcg_pool_alloc(pool, cg, f, 10) == 10);
+		s = stat_of(pool);
+		CHECK(s.out == 10 && s.peak == 10 && s.slow == 10 && !s.fast && !s.recycled);
+		CHECK(s.bytes == 10 * PAGE_SIZE && !s.released && !s.refused);
+		memcg_frags_put(f, 10);
+		CHECK(stat_of(pool).recycled == 10 && stat_of(pool).bytes == 10 * PAGE_SIZE);
+		one = take_one(cg);
+		memcg_frags_put(&one, 1);
+		CHECK(stat_of(pool).slow == 11);
+		for (unsigned i = 0; i < 70; i++) { /* wherever the thread runs */
+			one = take_one(cg);
+			memcg_frags_put(&one, 1);
+		}
+		s = stat_of(pool);
+		CHECK(s.fast + s.slow == 81 && s.recycled == 81 && !s.out && s.peak <= 13);
+		CHECK(!memcg_pool_destroy(pool));
+	}
+	closes();
+}
+
 static void bad_calls(void)
 {
 	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
@@ -132,6 +202,9 @@ static void bad_calls(void)
 	c.flags = 1u << 9;
 	CHECK(!memcg_pool_create(&c) && errno == EINVAL);
 	c.flags = c.size = 0;
+	CHECK(!memcg_pool_create(&c) && errno == EINVAL);
+	c.size = sizeof(c);
+	c.bytes = PAGE_SIZE - 1;
 	CHECK(!memcg_pool_create(&c) && errno == EINVAL);
 	CHECK(memcg_pool_destroy(NULL) == 0 && (pool = memcg_pool_create(NULL)));
 	CHECK(memcg_pool_alloc(NULL, cg, &f, 1) == -EINVAL);
@@ -180,7 +253,175 @@ static void strict_forgets(void)
 	closes();
 }
 
+/* Also what a CPU keeps, when nobody comes for it. */
+static void idle_memory_goes(void)
+{
+	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
+	struct memcg_frag f[300];
+
+	set_up();
+	c.idle_ms = 1;
+	CHECK((pool = memcg_pool_create(&c)) && memcg_pool_alloc(pool, cg, f, 256) == 256);
+	for (unsigned i = 0; i < 256; i++)
+		memset(memcg_page_address(f[i].page), 1, PAGE_SIZE);
+	memcg_frags_put(f, 200);
+	for (unsigned i = 200; i < 256; i++)
+		memcg_frags_put(&f[i], 1);
+	CHECK(managed_resident() == 256 * PAGE_SIZE && cache_pages(pool) == 56);
+	while (managed_resident()) /* as page_tick does; the clock goes on by itself */
+		net_purge(false);
+	CHECK(stat_of(pool).released == 256 && !stat_of(pool).bytes && !cache_pages(pool));
+	closes();
+	CHECK(!memcg_pool_destroy(pool));
+}
+
+static void busy_memory_stays(void)
+{
+	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
+	struct memcg_frag f;
+
+	set_up();
+	c.idle_ms = UINT32_MAX;
+	CHECK((pool = memcg_pool_create(&c)));
+	f = take_one(cg);
+	memset(memcg_page_address(f.page), 1, PAGE_SIZE);
+	memcg_frags_put(&f, 1);
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(!net_purge(false));
+	CHECK(managed_resident() == PAGE_SIZE && cache_pages(pool) == 1);
+	CHECK(!memcg_pool_destroy(pool));
+}
+
+/* ---- what the system refuses ---- */
+
+static void punch_refused(void)
+{
+	struct memcg_frag f[40];
+
+	make_pool(MEMCG_POOL_STRICT, 64 * PAGE_SIZE);
+	CHECK(memcg_pool_alloc(pool, cg, f, 40) == 40);
+	for (unsigned i = 0; i < 40; i++)
+		memset(memcg_page_address(f[i].page), 1, PAGE_SIZE);
+	sys_fault_arm(SYS_FAULT_PUNCH, 1, 1, 0, 0);
+	memcg_frags_put(f, 40);
+	CHECK(sys_fault_count(SYS_FAULT_PUNCH) && !stat_of(pool).released && !stat_of(pool).out);
+	closes();
+	memcg_reclaim(memcg_root(), UINT64_MAX); /* comes back though nothing goes */
+	closes();
+	sys_fault_disarm_all();
+	CHECK(memcg_pool_alloc(pool, cg, f, 40) == 40);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK(reads_zero((struct page *)f[i].page));
+	memcg_frags_put(f, 40);
+	CHECK(!memcg_pool_destroy(pool) && !managed_resident());
+	closes();
+}
+
+/* What the system may still send is not written to, and not used again. */
+static void punch_refused_of_sent(void)
+{
+	struct memcg_frag f;
+	struct page *pg;
+	char *at;
+
+	make_pool(0, PAGE_SIZE);
+	f = take_one(cg);
+	pg = (struct page *)f.page;
+	at = memcg_page_address(f.page);
+	memset(at, 5, PAGE_SIZE);
+	pg->net.flags |= NET_SENT;
+	sys_fault_arm(SYS_FAULT_PUNCH, 1, 1, 0, 0);
+	memcg_frags_put(&f, 1);
+	CHECK(memcg_pool_alloc(pool, cg, &f, 1) == -ENOBUFS && at[0] == 5 && at[4095] == 5);
+	CHECK(sys_fault_count(SYS_FAULT_PUNCH) && !stat_of(pool).out && !held(cg));
+	sys_fault_disarm_all();
+	f = take_one(cg);
+	CHECK((struct page *)f.page == pg && !at[0] && !(pg->net.flags & NET_SENT));
+	memcg_frags_put(&f, 1);
+	CHECK(!memcg_pool_destroy(pool));
+	closes();
+}
+
+/* Any call of the system, the nth: no pool, or no page, and all is as it was. */
+static void everything_refused(void)
+{
+	static const enum sys_call calls[] = {SYS_FAULT_MAP, SYS_FAULT_OPEN_RANGE, SYS_FAULT_MEMFD};
+	struct memcg_frag f;
+
+	set_up();
+	for (unsigned i = 0; i < 3 * ARRAY_SIZE(calls); i++) {
+		sys_fault_arm(calls[i / 3], 1 + i % 3, 0, 0, 0);
+		pool = memcg_pool_create(NULL);
+		if (pool && memcg_pool_alloc(pool, cg, &f, 1) == 1)
+			memcg_frags_put(&f, 1);
+		CHECK(!held(cg) && !memcg_pool_destroy(pool));
+		sys_fault_disarm_all();
+		closes();
+	}
+	CHECK((pool = memcg_pool_create(NULL)));
+	f = take_one(cg);
+	memcg_frags_put(&f, 1);
+	CHECK(!memcg_pool_destroy(pool) && !pool_at(1));
+}
+
 /* ---- the end ---- */
+
+static void ends_once(void)
+{
+	struct memcg_frag f[2];
+
+	make_pool(0, 0);
+	CHECK(memcg_pool_alloc(pool, cg, f, 2) == 2);
+	CHECK(!memcg_pool_destroy(pool) && memcg_pool_destroy(pool) == -EINVAL);
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == -ESHUTDOWN && held(cg) == 2 * PAGE_SIZE);
+	memcg_frags_put(f, 1);
+	CHECK(pool_at(1) && memcg_pool_destroy(pool) == -EINVAL);
+	memcg_frags_put(f + 1, 1);
+	CHECK(!pool_at(1) && !held(cg) && !managed_resident());
+	closes();
+}
+
+/* Memory of a pool that dies goes at once, but for what is out. */
+static void death_gives_back(void)
+{
+	struct memcg_frag f[100];
+
+	make_pool(0, 0);
+	CHECK(memcg_pool_alloc(pool, cg, f, 100) == 100);
+	for (unsigned i = 0; i < 100; i++)
+		memset(memcg_page_address(f[i].page), 1, PAGE_SIZE);
+	memcg_frags_put(f, 50);
+	for (unsigned i = 50; i < 99; i++)
+		memcg_frags_put(&f[i], 1);
+	CHECK(!memcg_pool_destroy(pool) && managed_resident() == PAGE_SIZE);
+	closes();
+	memcg_frags_put(f + 99, 1);
+	CHECK(!managed_resident() && !pool_at(1));
+	closes();
+}
+
+static void two_hundred_and_fifty_five(void)
+{
+	static struct memcg_pool *all[POOLS_MAX];
+	static struct memcg_frag f[POOLS_MAX];
+
+	set_up();
+	for (unsigned i = 0; i < POOLS_MAX; i++) {
+		CHECK((all[i] = memcg_pool_create(NULL)));
+		CHECK(memcg_pool_alloc(all[i], cg, &f[i], 1) == 1);
+	}
+	CHECK(!memcg_pool_create(NULL) && errno == ENOSPC);
+	CHECK(held(cg) == POOLS_MAX * PAGE_SIZE);
+	closes();
+	CHECK(!memcg_pool_destroy(all[77]) && !memcg_pool_create(NULL) && errno == ENOSPC);
+	memcg_frags_put(&f[77], 1);
+	CHECK((all[77] = memcg_pool_create(NULL)));
+	memcg_frags_put(f, POOLS_MAX);
+	for (unsigned i = 0; i < POOLS_MAX; i++)
+		CHECK(stat_of(all[i]).out == 0 && !memcg_pool_destroy(all[i]));
+	CHECK(!held(cg));
+	closes();
+}
 
 static void outlives_its_name(void)
 {
@@ -261,9 +502,20 @@ int main(void)
 		PAGE_TEST(many_are_adjacent),
 		PAGE_TEST(over_max),
 		PAGE_TEST(over_its_bytes),
+		PAGE_TEST(bytes_to_the_page),
+		PAGE_TEST(kept_pages_are_had),
+		PAGE_TEST(figures),
 		PAGE_TEST(bad_calls),
 		PAGE_TEST(free_pages_are_cached),
+		PAGE_TEST(idle_memory_goes),
+		PAGE_TEST(busy_memory_stays),
 		PAGE_TEST(strict_forgets),
+		PAGE_TEST(punch_refused),
+		PAGE_TEST(punch_refused_of_sent),
+		PAGE_TEST(everything_refused),
+		PAGE_TEST(ends_once),
+		PAGE_TEST(death_gives_back),
+		PAGE_TEST(two_hundred_and_fifty_five),
 		PAGE_TEST(outlives_its_name),
 		PAGE_TEST(from_thread_to_thread),
 	};
