@@ -37,16 +37,6 @@ static struct page *take_one(void)
 	return (struct page *)f.page;
 }
 
-/* Says where a thread runs; false: the machine has no such CPU for us. */
-static bool run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
-
 /* ---- what is planted ---- */
 
 static u64 bad_before;
@@ -292,6 +282,16 @@ static void tryget_after_the_last_put(void)
 	CHECK(!got_a_dead_one && !hook_page_dropped && !held(cg));
 	CHECK(!memcg_pool_destroy(pool));
 	closes();
+}
+
+/* Says where a thread runs; false: the machine has no such CPU for us. */
+static bool run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* Interrupted between look and exchange, and on another CPU then, where the same page is on top. */
