@@ -122,13 +122,47 @@ const struct allocator allocators[ALLOCATORS] = {
 /* Beside the bare mechanism. */
 #define MANAGED(name_, goal_)                                                       \
 	{                                                                           \
-		.name = "managed/" name_, .linked = true, .repeats = 5, .metric = { \
+		.name = "managed/" name_, .linked = true, .repeats = 7, .metric = { \
 			{.key = "ns",                                               \
 			 .unit = "ns",                                              \
 			 .against = AGAINST_KEY,                                    \
 			 .other = "bare",                                           \
 			 .goal = (goal_)},                                          \
 		}                                                                   \
+	}
+
+/* Of the touches of a working set, those that found their page; and what the others cost. */
+#define WORKING_SET(name_, repeats_)                                                               \
+	{                                                                                          \
+		.name = "managed/working-set" name_, .linked = true, .repeats = (repeats_),        \
+		.metric = {                                                                        \
+			{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "unlimited"}, \
+			{.key = "hit",                                                             \
+			 .suffix = "hit",                                                          \
+			 .unit = "%",                                                              \
+			 .against = AGAINST_KEY,                                                   \
+			 .other = "lru"},                                                          \
+			{.key = "miss_ns",                                                         \
+			 .suffix = "miss",                                                         \
+			 .unit = "ns",                                                             \
+			 .against = AGAINST_KEY,                                                   \
+			 .other = "bare"},                                                         \
+		}                                                                                  \
+	}
+
+/* By so many threads. */
+#define MANAGED_RECLAIM(threads)                                                              \
+	{                                                                                     \
+		.name = "managed/reclaim/" threads, .linked = true, .repeats = 3,             \
+		.metric =                                                                     \
+		{ {.key = "mib_s", .unit = "MiB/s", .against = AGAINST_KEY, .other = "bare"}, \
+		}                                                                             \
+	}
+
+/* Of what is managed, at most 2.5 %. */
+#define PERCENT(key_, suffix_, ...)                                             \
+	{                                                                       \
+		.key = (key_), .suffix = (suffix_), .unit = "%", ##__VA_ARGS__, \
 	}
 
 /* A gibibyte, as it is after the name. */
@@ -184,7 +218,19 @@ const struct bench_case bench_cases[] = {
 	MANAGED("prefault", 1.25),
 	MANAGED("refault", 1.25),
 	MANAGED("evict", 1.25),
-	MANAGED("working-set", 0),
+	{.name = "managed/map",
+	 .linked = true,
+	 .repeats = 9,
+	 .metric = {{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "uncounted"}}},
+	WORKING_SET("", 5),
+	WORKING_SET("/changed", 3),
+	MANAGED_RECLAIM("1"),
+	MANAGED_RECLAIM("2"),
+	{.name = "managed/memory",
+	 .linked = true,
+	 .repeats = 3,
+	 .metric = {PERCENT("in", NULL, .against = AGAINST_TARGET, .target = 2.5, .goal = 1),
+		    PERCENT("out", "out", .against = AGAINST_TARGET, .target = 2.5, .goal = 1)}},
 	MOVE("present"),
 	MOVE("shared"),
 	MOVE("compressed"),

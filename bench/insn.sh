@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# insn.sh - instructions of a malloc+free pair, where time is too noisy to show one.
+# insn.sh [managed] - instructions of a malloc+free pair, or of mapping a page of managed memory and
+# unmapping it, where time is too noisy to show one.
 #
 # Callgrind counts the whole program; two runs of different length, subtracted and divided by
 # the difference, leave the pair: start-up and warm-up are in both. The loop around the pair is
@@ -10,6 +11,7 @@ set -eu
 cd "$(dirname "$(dirname "$(readlink -f "$0")")")"
 build=${BUILD:-build}
 child=$build/memcg-bench-child
+group=$build/memcg-bench-group
 preload=$PWD/$build/libmemcg-preload.so
 [[ $build != /* ]] || preload=$build/libmemcg-preload.so
 short=20000
@@ -22,7 +24,7 @@ for need in valgrind objdump readelf; do
 		exit 77
 	}
 done
-for file in "$child" "$preload"; do
+for file in "$child" "$group" "$preload"; do
 	[ -e "$file" ] || {
 		echo "insn.sh: $file is not built; run make" >&2
 		exit 77
@@ -36,7 +38,7 @@ count() {
 	local name=$1 ops=$2
 	shift 2
 	# The child is told what malloc to expect: valgrind must not put its own in place.
-	env LD_PRELOAD="$preload" BENCH_EXPECT=libmemcg-preload.so MEMCG_PCPU=portable "$@" \
+	env ${preload:+LD_PRELOAD="$preload"} BENCH_EXPECT=libmemcg-preload.so MEMCG_PCPU=portable "$@" \
 		valgrind --tool=callgrind --callgrind-out-file="$work/out" \
 		"$child" "$name" "=$ops" >"$work/log" 2>&1 || {
 		cat "$work/log" >&2
@@ -54,6 +56,29 @@ pair() {
 	b=$(count "$name" "$long" "$@")
 	awk -v a="$a" -v b="$b" -v n=$((long - short)) 'BEGIN { printf "%.1f\n", (b - a) / n }'
 }
+
+# Valgrind has no userfaultfd either: pages are mapped by mprotect, a run of 128 by one call of the
+# system in either, which is not counted. What is: the library's own part.
+mapping() {
+	local short=4096 long=20480 on off
+	on=$(pair managed/map/counted)
+	off=$(pair managed/map/uncounted)
+	printf '%-28s %8s %8s\n' "instructions of a page" counted not
+	printf '%-28s %8s %8s\n' "map and unmap" "$on" "$off"
+}
+
+case ${1:-} in
+managed)
+	child=$group preload=
+	mapping
+	exit
+	;;
+'') ;;
+*)
+	echo "usage: bench/insn.sh [managed]" >&2
+	exit 2
+	;;
+esac
 
 status=0
 printf '%-14s %8s %8s %12s %10s\n' "instructions" own shared unaccounted "own - off"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run-results.sh [handle | limits | managed] - measures, and writes bench/RESULTS.md: all of it, or one family's
 # section alone (FILE=... writes elsewhere). They stand in sections of their own, with a head
-# of their own, because they take a minute and the allocators ten.
+# of their own, because they take a minute, managed memory three, and the allocators ten.
 #
 # Nothing in it is typed by hand: a figure that cannot be made again by this command has no place
 # there. Other work on the machine shows as "noisy".
@@ -56,6 +56,17 @@ said() {
 	}
 }
 
+# instructions FAMILY - as insn.sh counts them. 77: valgrind is missing.
+instructions() {
+	local status=0
+	BUILD=$build bench/insn.sh "$1" >"$work/insn" 2>>"$work/notes" || status=$?
+	[ "$status" -le 1 ] || echo "insn.sh: not run (status $status)" >"$work/insn"
+	# shellcheck disable=SC2016 # backquotes of Markdown
+	printf '\nInstructions (`bench/insn.sh %s`):\n\n```\n' "$1"
+	cat "$work/insn"
+	printf '```\n'
+}
+
 # family NAME - its section.
 family() {
 	# shellcheck disable=SC2086 # words
@@ -63,6 +74,7 @@ family() {
 	printf '## %s\n' "${title[$1]}"
 	head_of "make && bench/run-results.sh $1"
 	/usr/bin/python3 bench/results.py "$work/json" "$1"
+	[ "$1" != managed ] || instructions "$1"
 	said "What the programs said:"
 }
 

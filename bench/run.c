@@ -6,6 +6,7 @@
  * MEMCG_PCPU stays: it chooses a back end to measure. An alarm survives exec: a hung case is a
  * failed one.
  */
+#include "result.h"
 #include "run.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static bool find_library(const char *name, char *path, size_t size)
 /* Said once: the same trouble comes back with every repeat. */
 static void complain(const struct bench_case *c, unsigned allocator, const char *what)
 {
-	static char said[64][ALLOCATORS];
+	static char said[CASES_MAX][ALLOCATORS];
 	size_t nth = (size_t)(c - bench_cases);
 
 	if (said[nth][allocator]++)

@@ -1,5 +1,5 @@
 /*
- * main.c - memcg-bench-group CASE MS ROUNDS
+ * main.c - memcg-bench-group CASE MS ROUNDS, or =OPS: untimed, where a case has that (insn.sh)
  */
 #include "cases.h"
 
@@ -32,12 +32,14 @@ int main(int argc, char **argv)
 	struct bench_time t = {.ms = 8, .rounds = 5};
 	size_t length;
 
-	if (argc > 3) {
+	if (argc > 2 && argv[2][0] == '=')
+		t.ops = strtoull(argv[2] + 1, NULL, 10);
+	else if (argc > 3) {
 		t.ms = (unsigned)strtoul(argv[2], NULL, 10);
 		t.rounds = (unsigned)strtoul(argv[3], NULL, 10);
 	}
 	if (argc < 2 || !t.ms || !t.rounds || t.rounds > CHILD_ROUNDS_MAX) {
-		fprintf(stderr, "usage: memcg-bench-group CASE [MS ROUNDS]\n");
+		fprintf(stderr, "usage: memcg-bench-group CASE [MS ROUNDS | =OPS]\n");
 		return 2;
 	}
 	bench_pin(0);

@@ -30,7 +30,8 @@ refused --no-such-option
 for row in pair/16/own batch/32768/shared rndwin/unaccounted prodcons/64/own two-groups/own \
 	tenants/4096/remote/own tenants/16/local/own/slab-per-live charge/5 create-destroy \
 	current stat owner/page-objcg owner/bare owner/table owner/stack/id free-unaccounted/page free-unaccounted/object stack/kept stack/cold stack/protected stack/small idle-group enter-leave limits/stat/10000 limits/fold/64/change limits/readers \
-	limits/slabs/freed limits/shrinkers/1000 limits/throttle/110 limits/groups/bytes; do
+	limits/slabs/freed limits/shrinkers/1000 limits/throttle/110 limits/groups/bytes managed/map managed/working-set/hit \
+	managed/working-set/changed/miss managed/reclaim/2 managed/memory/out; do
 	grep -qx "$row" "$work/list" || fail "--list has no $row"
 done
 [ -z "$(sort "$work/list" | uniq -d)" ] || fail "--list names a row twice"
