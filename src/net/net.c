@@ -104,6 +104,7 @@ void net_publish(struct page *pg, struct handle *h)
 {
 	ASSERT(pg->kind == PAGE_NET && !atomic_load(&pg->net.flags));
 	pg->net.where = WHERE_RESIDENT;
+	atomic_store(&pg->net.fill, 0u); /* what an earlier life offered, this one has not */
 	atomic_store(&pg->net.flags, NET_OUT);
 	if (likely(h))
 		page_set_objcg(pg, h, 0);
@@ -172,22 +173,28 @@ int net_refused(struct memcg_pool *p, struct memcg *cg)
 	return -ENOBUFS;
 }
 
-/* Charged and taken: up to n, -ENOBUFS, -ESHUTDOWN. Charged before taken: *charged says how many.
- */
-int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out, u32 n)
+/* Charged first: that may take its time, and the pool end meanwhile. */
+int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out, u32 n)
 {
 	struct rcu_reader *self = self_rcu();
-	u32 fit = net_charge(handle, cg, n), got;
+	u32 fit = net_charge(handle, cg, n), took = 0;
+	struct memcg_pool *p;
+	int got = -ESHUTDOWN;
 
-	if (!fit)
-		return net_refused(p, cg);
 	rcu_read_lock(self);
-	got = atomic_load(&p->state) == POOL_LIVE ? pool_take(p, out, fit) : 0;
+	p = pool_live(ref);
+	if (p) {
+		took = fit ? pool_take(p, out, fit) : 0;
+		got = took ? (int)took : net_refused(p, cg);
+	}
 	rcu_read_unlock(self);
-	net_uncharge_pages(handle, fit - got);
-	if (got)
-		return (int)got;
-	return atomic_load(&p->state) == POOL_LIVE ? net_refused(p, cg) : -ESHUTDOWN;
+	net_uncharge_pages(handle, fit - took);
+	return got;
+}
+
+int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out, u32 n)
+{
+	return net_take_ref(pool_ref(p), handle, cg, out, n);
 }
 
 void net_untake(struct memcg_pool *p, struct page **pages, u32 n)

@@ -17,6 +17,9 @@
  */
 __hidden_ int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out,
 		       u32 n);
+/* The same of a pool that may have ended since the call began: a thread has slept. */
+__hidden_ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out,
+			   u32 n);
 /* Back, the charge not: net_uncharge_pages. */
 __hidden_ void net_untake(struct memcg_pool *p, struct page **pages, u32 n);
 __hidden_ u32 net_charge(u32 handle, struct memcg *cg, u32 n); /* how many fit; 0: none */

@@ -19,6 +19,7 @@
 
 static struct lock pools_lock = LOCK_INIT(RANK_POOLS); /* who has which slot */
 static struct memcg_pool *pools[POOLS_MAX + 1];	       /* RCU */
+static u64 ids;					       /* given so far; pools_lock */
 static u8 *extent_pool; /* slot of the pool that has it; 0: none; constant once it is there */
 
 /* --- whose a page is ------------------------------------------------------------------- */
@@ -37,6 +38,16 @@ void extent_set_pool(u32 first, u32 slot)
 struct memcg_pool *pool_at(u32 slot)
 {
 	return slot ? atomic_load_acquire(&pools[slot]) : NULL;
+}
+
+/* What is where it was is a pool, for as long as the section lasts: then its id tells which. */
+struct memcg_pool *pool_live(struct pool_ref ref)
+{
+	struct memcg_pool *p = pool_at(ref.slot);
+
+	if (p != ref.pool || p->id != ref.id || atomic_load(&p->state) != POOL_LIVE)
+		return NULL;
+	return p;
 }
 
 struct memcg_pool *pool_of(const struct page *pg)
@@ -101,6 +112,7 @@ static int slot_take_locked(struct memcg_pool *p)
 		if (pools[slot])
 			continue;
 		p->slot = slot;
+		p->id = ++ids;
 		cache_begin(p);
 		atomic_store_release(&pools[slot], p); /* pairs with pool_at */
 		return 0;

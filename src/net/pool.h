@@ -42,6 +42,7 @@
 
 #define POOLS_MAX  255u /* slots from 1 on */
 #define CACHE_KEEP 64u	/* pages on one CPU's stack */
+#define FILL_SLOTS 256u /* fill.h */
 
 /* net.flags. NET_OUT: the page's holder's, set before it is published; NET_SENT: atomic. */
 enum net_flags {
@@ -87,9 +88,18 @@ struct memcg_pool {
 	u32 aged_ms;   /* when stacks were last looked at for age; cache.c's stop_lock */
 	u64 slow, returned, released, refused; /* atomic */
 	u64 flushed;			       /* pages from stacks to bits; atomic */
-	u64 ops; /* pushes and pops, whole 2^20s of each CPU; see cache.c; atomic */
+	u64 ops;	      /* pushes and pops, whole 2^20s of each CPU; see cache.c; atomic */
+	u64 id;		      /* no other has had it; constant */
+	u32 fill[FILL_SLOTS]; /* pages with a rest, by handle: fill.h; atomic */
 	struct rcu_head rcu;
 	char name[32];
+};
+
+/* A pool that may have ended meanwhile, and another be where it was. */
+struct pool_ref {
+	struct memcg_pool *pool;
+	u32 slot;
+	u64 id;
 };
 _Static_assert(EXTENT_PAGES == 512, "struct extent has a bit for each page");
 
@@ -97,6 +107,12 @@ _Static_assert(EXTENT_PAGES == 512, "struct extent has a bit for each page");
 __hidden_ struct memcg_pool *pool_of(const struct page *pg);
 /* For walks. RCU section. NULL: none has the slot. */
 __hidden_ struct memcg_pool *pool_at(u32 slot);
+/* RCU section. NULL: it is destroyed, and may be gone. */
+__hidden_ struct memcg_pool *pool_live(struct pool_ref ref);
+static inline struct pool_ref pool_ref(struct memcg_pool *p)
+{
+	return (struct pool_ref){p, p->slot, p->id};
+}
 __hidden_ int net_init(void);	   /* once, at start-up: page_ops, the purge */
 __hidden_ u64 net_stacked(void);   /* bytes of pages on all stacks of all pools */
 __hidden_ u64 net_purge(bool all); /* free pages' memory goes to the system; bytes */

@@ -5,15 +5,20 @@
  *    nobody else's. One recvmsg fills them, adjacent ones as one entry of its vector. Those
  *    with payload are published, the rest goes back with its charge. A call that fails has
  *    changed nothing.
- * 2. The filling call never waits (MSG_DONTWAIT). Where the program may wait, everything goes back
+ * 2. Bytes of a stream go on in the page where the group's last ones ended (fill.h). And they are
+ *    counted first (FIONREAD): that is cheaper than pages that come and go, and a small read needs
+ *    none at all. Messages begin a page, and as many are offered as the call may use: who comes
+ *    second must not find his cut.
+ * 3. The filling call never waits (MSG_DONTWAIT). Where the program may wait, everything goes back
  *    first, and the thread sleeps in a recvmsg that peeks at one byte: the socket's own
  *    time-outs and interruptions, and nobody is charged for a thread that has nothing. What
  *    cannot be waited for so (MSG_WAITALL, MSG_OOB, MSG_ERRQUEUE, what is no socket) is slept for
  *    with the pages in hand: charged, no lock, no section, no count of ours.
- * 3. A pool may be destroyed meanwhile: it stays as long as a page of it is out, taken ones
- *    too. After the last page has gone back it is not looked at any more.
- * 4. Flags that would tell the program less than the truth are refused: known_flags().
+ * 4. A pool may be destroyed meanwhile. It stays as long as a page of it is out, taken ones
+ *    too; who has none has a pool_ref, and after a sleep the pool may be no more.
+ * 5. Flags that would tell the program less than the truth are refused: known_flags().
  */
+#include "net/fill.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -22,51 +27,65 @@
 
 #include "sys/sock.h"
 
-#define FLAGS_BYTES   (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL | MSG_TRUNC)
-#define FLAGS_MESSAGE (FLAGS_BYTES | MSG_ERRQUEUE | MSG_CMSG_CLOEXEC)
+#define FLAGS_BYTES   (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL)
+#define FLAGS_MESSAGE (FLAGS_BYTES | MSG_TRUNC | MSG_ERRQUEUE | MSG_CMSG_CLOEXEC)
 #define FLAGS_IN_HAND (MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE) /* slept for with the pages */
 
 struct receive {
-	struct memcg_pool *pool;
+	struct pool_ref ref;
+	struct memcg_pool *pool; /* while a page of it is in hand */
 	struct memcg *cg;
 	u32 handle; /* 0: nobody pays */
 	int fd, flags;
 	struct msghdr *msg; /* the program's; NULL: only bytes are wanted */
 	int msg_flags;	    /* the last call's */
-	u32 most, n;	    /* pages wanted, and taken */
+	bool plain;	    /* no socket */
+	struct fill fill;   /* comes first */
+	u32 most, n;	    /* fragments wanted, and pages taken */
 	unsigned runs;
 	struct page *pages[NET_BATCH];
-	struct iovec iov[NET_BATCH];
+	struct iovec iov[NET_BATCH + 1];
 };
 
+/* Nothing of it is to be kept while the thread sleeps, as it may when it has pages in hand. */
+static bool in_hand(const struct receive *r)
+{
+	return r->plain || r->flags & FLAGS_IN_HAND;
+}
+
 /* --- the system's call ------------------------------------------------------------------- */
+
+static void run_add(struct receive *r, char *at, size_t len)
+{
+	struct iovec *last = &r->iov[r->runs - 1];
+
+	if (r->runs && (char *)last->iov_base + last->iov_len == at)
+		last->iov_len += len;
+	else
+		r->iov[r->runs++] = (struct iovec){at, len};
+}
 
 static void runs_make(struct receive *r)
 {
 	r->runs = 0;
-	for (u32 i = 0; i < r->n; i++) {
-		struct iovec *last = &r->iov[r->runs - 1];
-		char *at = page_address(r->pages[i]);
-
-		if (r->runs && (char *)last->iov_base + last->iov_len == at)
-			last->iov_len += PAGE_SIZE;
-		else
-			r->iov[r->runs++] = (struct iovec){at, PAGE_SIZE};
-	}
+	if (r->fill.pg)
+		run_add(r, (char *)page_address(r->fill.pg) + r->fill.at, fill_room(&r->fill));
+	for (u32 i = 0; i < r->n; i++)
+		run_add(r, page_address(r->pages[i]), PAGE_SIZE);
 }
 
-/* Into iov; name, control and what came of the flags are the program's. */
-static ssize_t call(struct receive *r, struct iovec *iov, unsigned n, int flags)
+/* Name, control and what came of the flags are the program's. */
+static ssize_t call(struct receive *r, int flags)
 {
 	struct msghdr m = r->msg ? *r->msg : (struct msghdr){0};
 	ssize_t got;
 
-	m.msg_iov = iov;
-	m.msg_iovlen = n;
+	m.msg_iov = r->iov;
+	m.msg_iovlen = r->runs;
 	m.msg_flags = 0;
+	if (r->plain)
+		return sys_readv(r->fd, r->iov, r->runs);
 	got = sys_recvmsg(r->fd, &m, flags);
-	if (got == -ENOTSOCK && !r->msg && !r->flags)
-		return sys_readv(r->fd, iov, n);
 	if (got < 0)
 		return got;
 	r->msg_flags = m.msg_flags;
@@ -78,10 +97,10 @@ static ssize_t call(struct receive *r, struct iovec *iov, unsigned n, int flags)
 	return got;
 }
 
-static ssize_t fill(struct receive *r)
+static ssize_t read_in(struct receive *r)
 {
 	runs_make(r);
-	return call(r, r->iov, r->runs, r->flags | (r->flags & FLAGS_IN_HAND ? 0 : MSG_DONTWAIT));
+	return call(r, in_hand(r) ? r->flags : r->flags | MSG_DONTWAIT);
 }
 
 /* Until there is something to read, or an end or an error to be told: >= 0; or why not. */
@@ -96,17 +115,42 @@ static ssize_t wait_for(struct receive *r)
 
 static bool may_wait(const struct receive *r)
 {
-	return !(r->flags & (MSG_DONTWAIT | FLAGS_IN_HAND));
+	return !(r->flags & MSG_DONTWAIT) && !in_hand(r);
 }
 
 /* --- pages ----------------------------------------------------------------------------------- */
 
+/* Pages besides what is left of one: for what is there to be read, or for all that may come. */
+static u32 pages_wanted(const struct receive *r)
+{
+	u32 most = r->most - (r->fill.pg != NULL), least = r->fill.pg == NULL;
+	u64 room = fill_room(&r->fill);
+	long bytes;
+
+	if (most <= least || r->msg || in_hand(r))
+		return most;
+	bytes = sys_readable(r->fd);
+	if (bytes < 0)
+		return most;
+	bytes = (u64)bytes > room ? bytes - (long)room : 0;
+	return (u32)MIN(MAX((u64)bytes + PAGE_SIZE - 1, (u64)least << PAGE_SHIFT) >> PAGE_SHIFT,
+			(u64)most);
+}
+
+/* 0: there is room for a byte at least. */
 static int take(struct receive *r)
 {
-	int got = net_take(r->pool, r->handle, r->cg, r->pages, r->most);
+	int got = 0;
+	u32 n;
 
-	r->n = got > 0 ? (u32)got : 0;
-	return got < 0 ? got : 0;
+	r->n = 0;
+	r->fill = r->msg || in_hand(r) ? (struct fill){0} : fill_claim(r->ref, r->handle);
+	n = pages_wanted(r);
+	if (n)
+		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n);
+	if (got > 0)
+		r->n = (u32)got;
+	return got > 0 || r->fill.pg ? 0 : got;
 }
 
 /* Those from the first on go back; the pool may go with the last. */
@@ -114,26 +158,57 @@ static void untake(struct receive *r, u32 first)
 {
 	u32 n = r->n - first;
 
+	r->n = first;
+	if (!n)
+		return;
 	net_uncharge_pages(r->handle, n);
 	net_untake(r->pool, r->pages + first, n);
-	r->n = first;
 }
 
-static void hand_over(struct receive *r, size_t bytes, struct memcg_frag *frags)
+static void give_all_back(struct receive *r)
+{
+	fill_unclaim(r->pool, r->handle, &r->fill);
+	untake(r, 0);
+}
+
+/* The bytes behind those that are somebody's already; how many. The claim's reference is the
+ * fragment's. */
+static size_t hand_over_fill(struct receive *r, size_t bytes, struct memcg_frag *frag)
+{
+	u32 length = (u32)MIN(bytes, (size_t)fill_room(&r->fill));
+
+	*frag = (struct memcg_frag){(struct memcg_page *)r->fill.pg, r->fill.at, length};
+	fill_offer(r->pool, r->handle, r->fill.pg, r->fill.at + length);
+	r->fill.pg = NULL;
+	return length;
+}
+
+/* How many pages; the rest of the last is offered, not that of a message. */
+static u32 hand_over_pages(struct receive *r, size_t bytes, struct memcg_frag *frags)
 {
 	struct handle *h = r->handle ? handle_of(r->handle) : NULL;
-	u32 used = (u32)((MIN(bytes, (size_t)r->n << PAGE_SHIFT) + PAGE_SIZE - 1) >> PAGE_SHIFT);
+	u32 i;
 
-	for (u32 i = 0; i < used; i++) {
+	for (i = 0; bytes && i < r->n; i++) {
 		u32 length = (u32)MIN(bytes, PAGE_SIZE);
 
 		net_publish(r->pages[i], h);
 		frags[i] = (struct memcg_frag){(struct memcg_page *)r->pages[i], 0, length};
 		bytes -= length;
+		if (length < PAGE_SIZE && !r->msg)
+			fill_offer(r->pool, r->handle, r->pages[i], length);
 	}
-	if (used && h)
-		stat_add(r->handle, STAT_SOCK, (s64)used << PAGE_SHIFT);
-	untake(r, used);
+	if (i && h)
+		stat_add(r->handle, STAT_SOCK, (s64)i << PAGE_SHIFT);
+	return i;
+}
+
+/* bytes: more than there is room for, where a message was cut and the program wants to know. */
+static void hand_over(struct receive *r, size_t bytes, struct memcg_frag *frags)
+{
+	size_t done = r->fill.pg ? hand_over_fill(r, bytes, frags) : 0;
+
+	untake(r, hand_over_pages(r, bytes - done, frags + (done != 0)));
 }
 
 /* One attempt: bytes, or -errno with nothing taken. */
@@ -144,13 +219,13 @@ static ssize_t receive_once(struct receive *r, struct memcg_frag *frags)
 
 	if (err)
 		return err;
-	got = fill(r);
-	if (got > 0 && r->msg_flags & MSG_TRUNC && !r->msg && !(r->flags & MSG_TRUNC))
+	got = read_in(r);
+	if (got > 0 && r->msg_flags & MSG_TRUNC && !r->msg)
 		got = -EMSGSIZE; /* the system has cut it: recv would not even have said so */
 	if (got > 0)
 		hand_over(r, (size_t)got, frags);
 	else
-		untake(r, 0);
+		give_all_back(r);
 	return got;
 }
 
@@ -162,6 +237,10 @@ static ssize_t receive(struct receive *r, struct memcg_frag *frags)
 
 	for (;;) {
 		got = receive_once(r, frags);
+		if (got == -ENOTSOCK && !r->plain && !r->msg && !r->flags) {
+			r->plain = true;
+			continue;
+		}
 		if (got != -EAGAIN || !may_wait(r))
 			return got;
 		got = wait_for(r);
@@ -184,7 +263,9 @@ static ssize_t receive_into(struct memcg_pool *p, int fd, struct memcg *cg, stru
 	if (!p || !frags || !n || !known_flags(fd, flags, msg ? FLAGS_MESSAGE : FLAGS_BYTES))
 		return -EINVAL;
 	thread_need();
+	r.ref = pool_ref(p);
 	r.pool = p;
+	r.plain = false;
 	r.cg = cg ? cg : group_active();
 	r.handle = handle_for(r.cg);
 	r.fd = fd;

@@ -96,9 +96,10 @@ struct net_page {
 	u8 written;
 	u32 next;  /* in a CPU's stack: the page below; atomic */
 	u32 depth; /* pages from this one down; atomic */
-	u32 fill;  /* whose reads go on behind `filled`: 1 + slot, 0: nobody's; net/fill.h */
-	u32 filled;
+	u32 fill;  /* offered to reads: 1 + slot, 0: not; or NET_FILL_WRITING; atomic; net/fill.h */
+	u32 filled; /* who has claimed the page writes behind that; its alone */
 };
+#define NET_FILL_WRITING UINT32_MAX
 
 struct page {
 	u64 memcg_data; /* the owner word: owner.h only */

@@ -5,6 +5,7 @@
 #include "sys/result.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -44,6 +45,14 @@ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n)
 	if (sys_fault(SYS_FAULT_SEND))
 		return -EIO;
 	return sys_result(syscall(SYS_writev, fd, iov, n), saved);
+}
+
+long sys_readable(int fd)
+{
+	int saved = errno, n = 0;
+	long err = sys_result(syscall(SYS_ioctl, fd, FIONREAD, &n), saved);
+
+	return err ? err : n;
 }
 
 /* By number like the rest; the option's size is the system's. */

@@ -20,6 +20,8 @@ __hidden_ ssize_t sys_readv(int fd, const struct iovec *iov, unsigned n);
 __hidden_ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 __hidden_ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n);
 
+/* Bytes that could be read now, of a stream; of messages those of the first. -errno. */
+__hidden_ long sys_readable(int fd);
 __hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
 
 #endif
