@@ -121,6 +121,21 @@ MEMCG_API void memcg_frags_put(struct memcg_frag *frags, size_t n);
  */
 MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
 
+/**
+ * A view of the fragments side by side, through the mm: the first may begin anywhere in its page
+ * and the last end anywhere; of those between each goes on where the one before ended, in the same
+ * page or, when that is full, at the start of another. Whole pages are seen, to be read and
+ * written; what is stored through one address is seen through the other. The view has its own
+ * reference on each page until memcg_munmap(mm, the view rounded down to its page, length rounded
+ * up) has ended it, or has ended it for that page. Pages keep their payer; memcg_mm_move with
+ * MEMCG_MOVE_ANON moves those that mm's group pays for. The view itself costs that group its tables
+ * and nothing else; advice does nothing in it, and it cannot be mapped again (memcg_mmap_same).
+ * NULL and errno: EINVAL (also: not a network page that somebody has), E2BIG (more than 16
+ * runs of adjacent pages), ENOMEM. Costs a system call for each run, and a quarter of a microsecond
+ * for each page. May sleep, and run the program's inline shrinkers.
+ */
+MEMCG_API void *memcg_frags_map(struct memcg_mm *mm, const struct memcg_frag *frags, size_t n);
+
 MEMCG_END_DECLS
 
 #endif

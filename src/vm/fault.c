@@ -58,23 +58,13 @@ static int map_locked(struct window *w, struct page *t, u32 i, u32 n, bool notic
 	return 0;
 }
 
-/* Whether page i is still the window's to map. Table lock held. */
-static bool stands(struct window *w, struct page *t, u32 i)
-{
-	struct block *b = block_at(window_address(w, i));
-
-	/* Pairs with mark_block, which clears the slot, then looks for the table. */
-	return atomic_load_seq(&b->window) == w &&
-	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
-}
-
 /* Of a moment. */
 static bool stands_now(struct window *w, struct page *t, u32 i)
 {
 	bool it_does;
 
 	table_lock(t);
-	it_does = stands(w, t, i);
+	it_does = table_stands(w, t, i);
 	table_unlock(t);
 	return it_does;
 }
@@ -82,7 +72,7 @@ static bool stands_now(struct window *w, struct page *t, u32 i)
 static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
-		if (!stands(w, t, k))
+		if (!table_stands(w, t, k))
 			return false;
 	return true;
 }
@@ -253,10 +243,13 @@ static int fault_end(struct window *w, u32 i, int err)
 
 int fault_page(struct window *w, u32 i, unsigned flags)
 {
-	struct handle *payer = mm_payer(w->mm);
+	struct handle *payer;
 	struct page *t;
 	int err;
 
+	if (unlikely(w->object->kind == OBJECT_NET))
+		return view_fault(w, i, flags);
+	payer = mm_payer(w->mm);
 	HOOK(fault_begun);
 	t = table_need(block_at(window_address(w, i)), payer->index);
 	err = t ? 0 : -ENOMEM;
@@ -354,7 +347,7 @@ static int fault_some(struct window *w, u32 i, u32 n, u32 payer, unsigned flags)
 	if (!t)
 		return -ENOMEM;
 	n = MIN(block_step(i, i + n), RUN_MAX);
-	if (w->object->kind != OBJECT_FILE)
+	if (w->object->kind < OBJECT_FILE)
 		got = fault_run(w, t, i, n, payer, flags);
 	if (got != -EAGAIN)
 		return got;

@@ -128,14 +128,19 @@ void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigned flags,
 	return at;
 }
 
+static bool is_shared(const struct object *o)
+{
+	return o->kind == OBJECT_SHMEM || o->kind == OBJECT_FILE;
+}
+
 /* The shared window at addr, that has npages from there on; NULL and errno. */
 static struct window *shared_at(const void *addr, u32 npages, u32 *i)
 {
 	struct window *w = window_find((uintptr_t)addr);
 
 	*i = w ? window_index(w, (uintptr_t)addr) : 0;
-	if (w && w->object->kind != OBJECT_ANON && IS_ALIGNED((uintptr_t)addr, PAGE_SIZE) &&
-	    *i < w->npages && npages <= w->npages - *i)
+	if (w && is_shared(w->object) && IS_ALIGNED((uintptr_t)addr, PAGE_SIZE) && *i < w->npages &&
+	    npages <= w->npages - *i)
 		return w;
 	if (w)
 		window_put(w);
@@ -232,15 +237,23 @@ int memcg_munmap(struct memcg_mm *mm, void *addr, size_t length)
 /* --- advice -------------------------------------------------------------------------------------
  */
 
+/* A view's pages stay in memory, and in it. */
+static bool is_view(const struct part *p)
+{
+	return p->w->object->kind == OBJECT_NET;
+}
+
 static int advise_cold(struct part *p)
 {
-	pages_deactivate(p->w, p->i, p->n);
+	if (!is_view(p))
+		pages_deactivate(p->w, p->i, p->n);
 	return 0;
 }
 
 static int advise_pageout(struct part *p)
 {
-	pages_evict(p->w, p->i, p->n);
+	if (!is_view(p))
+		pages_evict(p->w, p->i, p->n);
 	return 0;
 }
 
@@ -253,6 +266,8 @@ static int advise_willneed(struct part *p)
 
 static int advise_dontneed(struct part *p)
 {
+	if (is_view(p))
+		return 0;
 	pages_unmap(p->w, p->i, p->n);
 	if (p->w->object->kind == OBJECT_ANON)
 		object_drop_unheld(p->w->object, p->w->offset + p->i, p->n);

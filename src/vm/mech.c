@@ -54,16 +54,27 @@ static int protection(const struct window *w)
 	return w->writable ? PROT_READ | PROT_WRITE : PROT_READ;
 }
 
+/* A mapping of the system's for each run of adjacent pages: one, but for a view. */
+static int map_runs(struct window *w, int prot)
+{
+	int err = 0;
+
+	for (u32 i = 0, n; i < w->npages && !err; i += n) {
+		u64 offset = managed_offset(window_run(w, i, &n));
+
+		err = sys_map_shared((void *)window_address(w, i), (size_t)n << PAGE_SHIFT, prot,
+				     managed_fd(), offset);
+	}
+	return err;
+}
+
 int mech_open(struct window *w)
 {
 	size_t len = (size_t)w->npages << PAGE_SHIFT;
-	int prot = mech == MECH_FAULTS ? protection(w) : PROT_NONE, err;
+	int err = map_runs(w, mech == MECH_FAULTS ? protection(w) : PROT_NONE);
 
-	err = sys_map_shared((void *)w->start, len, prot, managed_fd(),
-			     managed_offset(w->object->first + w->offset));
-	if (err || mech == MECH_PINS)
-		return err;
-	err = sys_uffd_register(uffd_of(w), (void *)w->start, len);
+	if (!err && mech == MECH_FAULTS)
+		err = sys_uffd_register(uffd_of(w), (void *)w->start, len);
 	if (err)
 		mech_close(w->start, len);
 	return err;

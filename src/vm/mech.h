@@ -7,7 +7,8 @@
  *   pins	userfaultfd is refused: windows are inaccessible but for what memcg_pin has brought
  *		in; every change of that costs an mprotect
  *
- * The page lock of every page named is held, and the lock of the table.
+ * The page lock of every page named is held, and the lock of the table; of a view's pages that are
+ * mapped, the table's.
  */
 #ifndef MEMCG_VM_MECH_H
 #define MEMCG_VM_MECH_H

@@ -175,9 +175,11 @@ static void mark_entries(struct window *w, struct page *t, u32 i, u32 n, struct 
 	table_unlock(t);
 }
 
-/* The addresses are gone. */
-static void tell_pages(struct page *t, u32 slot, u32 n)
+/* The addresses are gone. How many pages were told, and which. */
+static u32 tell_pages(struct page *t, u32 slot, u32 n, struct page **told)
 {
+	u32 nr = 0;
+
 	table_lock(t);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
@@ -187,8 +189,10 @@ static void tell_pages(struct page *t, u32 slot, u32 n)
 		ASSERT(pte_type(pte) == PTE_HOLE);
 		rmap_remove(pte_page(pte));
 		table_set(t, slot, pte_make(PTE_HOLE, 0));
+		told[nr++] = pte_page(pte);
 	}
 	table_unlock(t);
+	return nr;
 }
 
 static bool is_whole(const struct window *w, u32 i, u32 n)
@@ -199,7 +203,7 @@ static bool is_whole(const struct window *w, u32 i, u32 n)
 /*
  * Pages of one block. A block that goes whole: its slot first,
  * then the table. A fault that is on the way makes a table or not, and then finds the slot cleared:
- * pairs with the compare-and-swap in table_need and the load after it in stands().
+ * pairs with the compare-and-swap in table_need and the load after it in table_stands().
  */
 static void mark_block(struct window *w, u32 i, u32 n, struct cut *c)
 {
@@ -225,14 +229,18 @@ static void mark(struct window *w, u32 i, u32 end, struct cut *c)
 	}
 }
 
+/* A view had each of its pages by being mapped: see view.h, 2. */
 static void tell(struct window *w, u32 i, u32 end)
 {
-	for (u32 step; i < end; i += step) {
+	struct page *told[BLOCK_PAGES];
+
+	for (u32 step, n; i < end; i += step) {
 		struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
 
 		step = block_step(i, end);
-		if (t)
-			tell_pages(t, i % BLOCK_PAGES, step);
+		n = t ? tell_pages(t, i % BLOCK_PAGES, step, told) : 0;
+		if (w->object->kind == OBJECT_NET)
+			pages_release(told, n);
 	}
 }
 

@@ -12,6 +12,16 @@
 #include "vm/lists.h"
 #include "vm/resident.h"
 #include "vm/rmap.h"
+#include "vm/view.h"
+
+void object_begin(struct object *o, enum object_kind kind, u32 npages)
+{
+	lock_init(&o->lock, RANK_OBJECT);
+	o->kind = kind;
+	o->npages = o->limit = npages;
+	o->refs = 1;
+	list_init(&o->windows);
+}
 
 struct object *object_new(enum object_kind kind, u32 npages)
 {
@@ -24,11 +34,7 @@ struct object *object_new(enum object_kind kind, u32 npages)
 		meta_free(o, sizeof(*o));
 		return NULL;
 	}
-	lock_init(&o->lock, RANK_OBJECT);
-	o->kind = kind;
-	o->npages = o->limit = npages;
-	o->refs = 1;
-	list_init(&o->windows);
+	object_begin(o, kind, npages);
 	return o;
 }
 
@@ -149,6 +155,10 @@ void object_put(struct object *o)
 	ASSERT(!lock_holds_any());
 	if (left && left != OBJECT_ENDING)
 		return;
+	if (o->kind == OBJECT_NET) {
+		view_free(o);
+		return;
+	}
 	if (!left) {
 		struct inode *f = o->file;
 

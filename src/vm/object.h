@@ -22,7 +22,8 @@
 #include "page/managed.h"
 #include "vm/page_lock.h"
 
-enum object_kind { OBJECT_ANON, OBJECT_SHMEM, OBJECT_FILE };
+/* NET: others' pages, vm/view.h; nothing else here is said of those. */
+enum object_kind { OBJECT_ANON, OBJECT_SHMEM, OBJECT_FILE, OBJECT_NET };
 
 /* managed.flags; page lock. */
 enum managed_flags {
@@ -49,6 +50,8 @@ struct object {
 	struct list windows;   /* struct window, of_object */
 };
 
+/* What is not zero, but for the extent; one reference. */
+__hidden_ void object_begin(struct object *o, enum object_kind kind, u32 npages);
 /* One reference. NULL: no memory, or no addresses left. */
 __hidden_ struct object *object_new(enum object_kind kind, u32 npages);
 __hidden_ void object_get(struct object *o);

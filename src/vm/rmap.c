@@ -7,10 +7,10 @@
 #include "vm/dirty.h"
 #include "vm/mech.h"
 
-/* Anonymous pages are counted by being in memory. */
+/* Anonymous pages are counted by being in memory, those of the network by being out. */
 static void count_mapped(unsigned kind, const struct handle *owner, s64 bytes)
 {
-	if (kind != PAGE_ANON)
+	if (kind != PAGE_ANON && kind != PAGE_NET)
 		stat_add(owner->index, STAT_FILE_MAPPED, bytes);
 }
 

@@ -22,6 +22,13 @@
 
 __hidden_ void rmap_add(struct page *pg, struct object *o, u32 index);
 __hidden_ void rmap_remove(struct page *pg);
+/* The same for a page of the network, which is nobody's by object and index, and counts as `sock`
+ * mapped or not. */
+static inline void rmap_add_net(struct page *pg)
+{
+	ASSERT(page_locked(pg) && pg->kind == PAGE_NET);
+	(void)atomic_add(&pg->maps, 1ul);
+}
 
 /*
  * The owner of the page has been changed, by who has its lock, and, when it is mapped, the lock of

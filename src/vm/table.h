@@ -52,6 +52,16 @@ static inline void table_unlock(struct page *t)
 	task_paging_end();
 }
 
+/* Whether page i is still the window's to map. Lock held. */
+static inline bool table_stands(struct window *w, struct page *t, u32 i)
+{
+	struct block *b = block_at(window_address(w, i));
+
+	/* Pairs with mark_block (mm.c), which clears the slot, then looks for the table. */
+	return atomic_load_seq(&b->window) == w &&
+	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
+}
+
 /* Lock held. */
 static inline void table_set(struct page *t, u32 slot, u64 pte)
 {

@@ -16,7 +16,7 @@
 #define MEMCG_VM_WINDOW_H
 
 #include "sync/rcu.h"
-#include "vm/object.h"
+#include "vm/view.h"
 
 #define BLOCK_SHIFT EXTENT_SHIFT
 #define BLOCK_SIZE  EXTENT_SIZE
@@ -105,9 +105,20 @@ static inline uintptr_t window_address(const struct window *w, u32 i)
 	return w->start + ((uintptr_t)i << PAGE_SHIFT);
 }
 
+/* Not of a view. */
 static inline struct page *window_page(const struct window *w, u32 i)
 {
+	ASSERT(w->object->kind != OBJECT_NET);
 	return object_page(w->object, w->offset + i);
+}
+
+/* Of any window: the index of page i, and how many of its pages from there on are adjacent. */
+static inline u32 window_run(const struct window *w, u32 i, u32 *n)
+{
+	*n = w->npages - i;
+	if (w->object->kind == OBJECT_NET)
+		return view_run(w->object, i, n);
+	return w->object->first + w->offset + i;
 }
 
 #endif
