@@ -54,8 +54,9 @@ MEMCG_API uint64_t memcg_owner_id(const void *p); /**< the same without a refere
 /**
  * Moves the object's charge to `to` (NULL: the root); an object of nobody's (MEMCG_UNACCOUNTED, or
  * made while accounting was off) is charged to `to` from now on. 0; -ENOMEM over `to`'s max
- * (nothing changed); -EINVAL when p is not an allocated object. Of a stack any address. The caller
- * must hold the object: a recharge that races with its free is the program's error.
+ * (nothing changed); -EINVAL when p is not an allocated object; -EBUSY as memcg_page_recharge. Of a
+ * stack any address. The caller must hold the object: a recharge that races with its free is the
+ * program's error.
  */
 MEMCG_API int memcg_recharge(void *object, struct memcg *to);
 

@@ -122,6 +122,13 @@ MEMCG_API void memcg_frags_put(struct memcg_frag *frags, size_t n);
 MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
 
 /**
+ * The page of the fragment, paid for by `to` (NULL: the root) from now on. 0; -EBUSY: somebody has
+ * another reference on the page, another fragment of it or a view for instance; -ENOMEM: over a
+ * max, after reclaim; -EINVAL: no network page. Nothing changed then. Reclaims as an allocation.
+ */
+MEMCG_API int memcg_frag_recharge(struct memcg_frag *frag, struct memcg *to);
+
+/**
  * A view of the fragments side by side, through the mm: the first may begin anywhere in its page
  * and the last end anywhere; of those between each goes on where the one before ended, in the same
  * page or, when that is full, at the start of another. Whole pages are seen, to be read and

@@ -46,7 +46,10 @@ MEMCG_API void memcg_page_put(struct memcg_page *page);
 MEMCG_API int memcg_page_split(struct memcg_page *page, unsigned order);
 /** Puts n pages, any mix, with one counter update per run of equal owners. NULLs are skipped. */
 MEMCG_API void memcg_pages_release(struct memcg_page **pages, size_t n);
-/** As memcg_recharge: 0; -ENOMEM over `to`'s max (nothing changed); -EINVAL for NULL. */
+/**
+ * As memcg_recharge: 0; -ENOMEM over `to`'s max (nothing changed); -EINVAL for NULL. A network page
+ * (memcg/net.h) is recharged by who has its only reference; else -EBUSY, nothing changed.
+ */
 MEMCG_API int memcg_page_recharge(struct memcg_page *page, struct memcg *to);
 MEMCG_API MEMCG_NODISCARD struct memcg *memcg_page_owner(struct memcg_page *page); /**< new ref */
 

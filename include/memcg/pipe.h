@@ -10,10 +10,11 @@
 MEMCG_BEGIN_DECLS
 
 /**
- * As pipe(2), without the system: what is written lies in MEMCG_PAGE_BUFFER pages until it is read.
- * Each page is charged to the group that was active where it was taken; once that is destroyed,
- * to its parent. Any thread may use either end; several may at once. Up to 4096 bytes are
- * written in one piece; of larger writes, and of reads, two threads' pages may alternate.
+ * As pipe(2), without the system: what is written lies in MEMCG_PAGE_BUFFER pages until it is read,
+ * or in the program's own (memcg_pipe_write_page). Each page it takes is charged to the group that
+ * was active where it was taken; once that is destroyed, to its parent. Any thread may use either
+ * end; several may at once. Up to 4096 bytes are written in one piece; of larger writes, and of
+ * reads, two threads' pages may alternate.
  */
 struct memcg_pipe;
 
@@ -48,6 +49,16 @@ MEMCG_API int memcg_pipe_close(struct memcg_pipe *pipe, unsigned end);
  */
 MEMCG_API ssize_t memcg_pipe_write(struct memcg_pipe *pipe, const void *buf, size_t n);
 
+/**
+ * Writes n bytes of a page from offset on, uncopied: the pipe has a reference of its own, and
+ * whoever pays for the page goes on doing so. For network pages (a fragment's page, offset and
+ * length) and MEMCG_PAGE_BUFFER pages of 4096 bytes; what the caller changes in it later is read
+ * so. Takes a place of `pages` for itself, and waits for one as a write does. n; -EAGAIN (full),
+ * -EPIPE, -EBADF, -EINTR; -EINVAL: another page, no bytes, or not all in it. A short lock.
+ */
+MEMCG_API ssize_t memcg_pipe_write_page(struct memcg_pipe *pipe, struct memcg_page *page,
+					size_t offset, size_t n);
+
 /** Reads up to n bytes, and waits for the first. Bytes; 0: the end; -EAGAIN (empty), -EBADF,
  * -EINTR. */
 MEMCG_API ssize_t memcg_pipe_read(struct memcg_pipe *pipe, void *buf, size_t n);
@@ -63,9 +74,9 @@ MEMCG_API ssize_t memcg_pipe_tee(struct memcg_pipe *from, struct memcg_pipe *to,
 /**
  * Takes the next page out, uncopied: its bytes, at *offset in it; *page is the caller's, to be
  * given back with memcg_page_put(), and paid for by the active group, no more by the
- * writer's. Waits as a read. 0: the end; -EBUSY: somebody else has the page too (a tee, a
- * memcg_page_tryget), -ENOMEM: over the active group's max, after reclaim; then it can be
- * read still. -EAGAIN, -EBADF, -EINTR.
+ * writer's; a network page goes home to its pool by that put. Waits as a read. 0: the end; -EBUSY:
+ * somebody else has the page too (a tee, a memcg_page_tryget), -ENOMEM: over the active group's
+ * max, after reclaim; then it can be read still. -EAGAIN, -EBADF, -EINTR.
  */
 MEMCG_API ssize_t memcg_pipe_steal(struct memcg_pipe *pipe, struct memcg_page **page,
 				   size_t *offset);

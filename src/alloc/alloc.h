@@ -49,6 +49,13 @@ __hidden_ size_t object_size(const void *p, const char *call);
  */
 __hidden_ int object_recharge(void *object, u32 from, u32 to, bool charged);
 
+/*
+ * recharge.c. Of a page that the caller has frozen. Does `to` (0: nobody) pay for it already, by
+ * whatever handle? Then: it does; `to` was charged by the caller, who paid before is credited.
+ */
+__hidden_ bool frozen_is_paid(const struct page *pg, u32 to);
+__hidden_ void frozen_take_over(struct page *pg, u32 to);
+
 /* Charges n bytes of page memory, by stock when small. The inner half: see reclaim/charge.h. */
 __hidden_ bool charge_pages(u32 handle, u64 n, unsigned flags);
 __hidden_ void uncharge_pages(u32 handle, u64 n);

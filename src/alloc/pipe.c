@@ -11,7 +11,9 @@
  * 3. Merging. The last page takes what fits as long as the pipe alone has it: bytes behind a slot's
  *    end may be somebody else's data when the page is in another pipe too. References begin under
  *    the lock (tee, a reader of a part), or by a tryget of who has an address of the page: he
- *    sees a page that is still being written, tolerated, as he was given none of it.
+ *    sees a page that is still being written, tolerated, as he was given none of it. A network
+ *    page takes nothing: what lies behind may be about to be received (net/fill.h), with no
+ *    reference yet.
  * 4. Stealing. The count is frozen from 1 to 0 by compare-and-swap, never looked at: whoever has
  *    got a reference meanwhile makes that fail. Only then is the payer looked at, as nobody else
  *    can move the charge any more. If it is not the taker, the page is thawed, the taker charged
@@ -171,7 +173,7 @@ static int writable_locked(const struct memcg_pipe *p)
 /* Acquire: pairs with the drop in page_put, after which who had the page reads it no more. */
 static bool merges_locked(const struct memcg_pipe *p, const struct slot *last, size_t n)
 {
-	return p->head != p->tail && last->end + n <= PAGE_SIZE &&
+	return p->head != p->tail && last->end + n <= PAGE_SIZE && last->pg->kind == PAGE_BUFFER &&
 	       atomic_load_acquire(page_count_of(last->pg)) == 1;
 }
 
@@ -183,7 +185,9 @@ static void push_locked(struct memcg_pipe *p, struct slot s)
 /* Bytes on their way in, on a page that nobody pays for until it has to be pushed. */
 struct filled {
 	struct page *pg;
+	u32 begin;
 	bool paid;
+	bool whole; /* it is to be pushed: a reference to the program's page */
 };
 
 /* The first time it makes the page, which may do for a merge; the second time it is paid for. */
@@ -220,7 +224,7 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, stru
 		if (err)
 			return err;
 		last = slot_at(p, p->tail - 1);
-		if (merges_locked(p, last, n)) {
+		if (!f->whole && merges_locked(p, last, n)) {
 			if (!copy && !f->pg)
 				return 0;
 			memcpy((char *)page_address(last->pg) + last->end,
@@ -236,7 +240,7 @@ static ssize_t put_locked(struct memcg_pipe *p, const void *copy, size_t n, stru
 	}
 	if (!f->paid)
 		return 0;
-	push_locked(p, (struct slot){.pg = f->pg, .end = (u32)n});
+	push_locked(p, (struct slot){f->pg, f->begin, f->begin + (u32)n});
 	f->pg = NULL;
 	return (ssize_t)n;
 }
@@ -274,6 +278,31 @@ ssize_t memcg_pipe_write(struct memcg_pipe *p, const void *buf, size_t n)
 		done += (size_t)r;
 	}
 	return (ssize_t)done;
+}
+
+/* One page of ours: the kinds whose last put needs nothing of who has them. */
+static bool page_fits(const struct page *pg, size_t offset, size_t n)
+{
+	return pg && (pg->kind == PAGE_BUFFER || pg->kind == PAGE_NET) && pg->npages == 1 && n &&
+	       offset < PAGE_SIZE && n <= PAGE_SIZE - offset;
+}
+
+ssize_t memcg_pipe_write_page(struct memcg_pipe *p, struct memcg_page *page, size_t offset,
+			      size_t n)
+{
+	struct filled f = {
+		.pg = (struct page *)page, .begin = (u32)offset, .paid = true, .whole = true};
+	ssize_t r;
+
+	if (!page_fits(f.pg, offset, n))
+		return -EINVAL;
+	page_get(f.pg);
+	lock_acquire(&p->lock);
+	r = put_locked(p, NULL, n, &f);
+	pipe_unlock(p);
+	if (f.pg)
+		page_put(f.pg); /* refused */
+	return r;
 }
 
 /* --- reading -------------------------------------------------------------------------- */
@@ -393,32 +422,7 @@ ssize_t memcg_pipe_tee(struct memcg_pipe *from, struct memcg_pipe *to, size_t n)
 	return r;
 }
 
-/* Is nothing to be charged for `to` (0: accounting is off) to have the page? It is frozen. */
-static bool pays_already(u32 to, const struct page *pg)
-{
-	struct rcu_reader *self = self_rcu();
-	bool same;
-
-	rcu_read_lock(self);
-	same = !to || page_memcg(pg) == handle_group(handle_of(to));
-	rcu_read_unlock(self);
-	return same;
-}
-
 HOOK_DEFINE(steal_found);
-
-/* The page is frozen: nobody else sees the mark go and come. */
-static void take_over(struct page *pg, u32 to, bool charged)
-{
-	if (to && !charged)
-		return; /* another handle perhaps, but the group's already */
-	if (page_owned(pg))
-		page_uncharge(pg);
-	if (!to)
-		return;
-	page_set_objcg(pg, handle_of(to), MEMCG_DATA_KMEM);
-	stat_add(to, kind_stat(pg->kind), (s64)page_bytes(pg));
-}
 
 /* The oldest slot, its page frozen; or why not. *charged: a page is charged to `to`, used or not.
  */
@@ -431,7 +435,7 @@ static ssize_t steal_slot(struct memcg_pipe *p, u32 to, struct slot *got, bool *
 		*got = *slot_at(p, p->head);
 		HOOK(steal_found);
 		r = page_freeze(got->pg) ? (ssize_t)(got->end - got->begin) : -EBUSY;
-		if (r < 0 || *charged || pays_already(to, got->pg)) {
+		if (r < 0 || *charged || frozen_is_paid(got->pg, to)) {
 			p->head += r > 0;
 			break;
 		}
@@ -457,7 +461,8 @@ ssize_t memcg_pipe_steal(struct memcg_pipe *p, struct memcg_page **page, size_t 
 	to = handle_for(NULL);
 	r = steal_slot(p, to, &got, &charged);
 	if (r > 0) {
-		take_over(got.pg, to, charged);
+		if (charged || !to) /* else another handle perhaps, but the group's already */
+			frozen_take_over(got.pg, to);
 		page_thaw(got.pg);
 		*page = (struct memcg_page *)got.pg;
 		*offset = got.begin;

@@ -9,6 +9,7 @@
 #include <memcg/page.h>
 
 #include "alloc/stack.h"
+#include "group/owner.h"
 
 /* Whom an object may be taken from, and who pays for it then. */
 struct transfer {
@@ -123,11 +124,76 @@ static int recharge_slot(struct page *pg, const void *p, const struct transfer *
 
 HOOK_DEFINE(recharge_charged);
 
+/* --- pages that are frozen: their count is 0, nobody else sees the mark go and come ----- */
+
+bool frozen_is_paid(const struct page *pg, u32 to)
+{
+	struct rcu_reader *self = self_rcu();
+	bool same;
+
+	rcu_read_lock(self);
+	same = !to || page_memcg(pg) == handle_group(handle_of(to));
+	rcu_read_unlock(self);
+	return same;
+}
+
+void frozen_take_over(struct page *pg, u32 to)
+{
+	if (page_owned(pg))
+		page_uncharge(pg);
+	if (!to)
+		return;
+	page_set_objcg(pg, handle_of(to), pg->kind == PAGE_NET ? 0 : MEMCG_DATA_KMEM);
+	stat_add(to, kind_stat(pg->kind), (s64)page_bytes(pg));
+}
+
+/* The caller's reference is the only one, and no view's: then the page is frozen. */
+static bool freeze_own(struct page *pg)
+{
+	if (!page_freeze(pg))
+		return false;
+	if (likely(!atomic_load(&pg->mapcount)))
+		return true;
+	page_thaw(pg);
+	return false;
+}
+
+/*
+ * A network page is one group's with all its fragments, and a move of an address space may be at it
+ * (vm/move.h): so its payer is changed by who has it alone. It is charged with the page thawed,
+ * for that may reclaim.
+ */
+static int recharge_net(struct page *pg, u32 to)
+{
+	bool paid;
+
+	if (!page_count(pg))
+		return -EINVAL; /* in its pool */
+	if (!freeze_own(pg))
+		return -EBUSY;
+	paid = frozen_is_paid(pg, to);
+	page_thaw(pg);
+	if (paid)
+		return 0;
+	if (!charge_pages(to, PAGE_SIZE, 0))
+		return -ENOMEM;
+	HOOK(recharge_charged);
+	if (!freeze_own(pg)) {
+		uncharge_pages(to, PAGE_SIZE);
+		return -EBUSY;
+	}
+	frozen_take_over(pg, to);
+	page_thaw(pg);
+	return 0;
+}
+
 static int recharge_page(struct page *pg, u32 to)
 {
 	u64 bytes = page_bytes(pg);
 	struct handle *h;
 
+	if (pg->kind == PAGE_NET)
+		return recharge_net(pg, to);
 	if (!charge_pages(to, bytes, 0))
 		return -ENOMEM;
 	HOOK(recharge_charged);

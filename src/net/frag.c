@@ -65,3 +65,10 @@ void *memcg_frags_map(struct memcg_mm *mm, const struct memcg_frag *frags, size_
 	errno = -err;
 	return NULL;
 }
+
+int memcg_frag_recharge(struct memcg_frag *frag, struct memcg *to)
+{
+	if (!frag || !frag->page || ((struct page *)frag->page)->kind != PAGE_NET)
+		return -EINVAL;
+	return memcg_page_recharge(frag->page, to);
+}
