@@ -105,7 +105,8 @@ MEMCG_API void memcg_unpin(const void *addr, size_t length);
 /** Passed as unsigned. Neither ANON nor FILE: memory.move_charge_at_immigrate of `to` says which.
  */
 enum memcg_move_flags {
-	MEMCG_MOVE_ANON = 1u << 0,   /**< private anonymous memory, what of it is swapped out too */
+	/** private anonymous memory, what of it is swapped out too, and views of network pages */
+	MEMCG_MOVE_ANON = 1u << 0,
 	MEMCG_MOVE_FILE = 1u << 1,   /**< of files, and shared anonymous memory */
 	MEMCG_MOVE_DRY_RUN = 1u << 2 /**< nothing is changed: says what would be */
 };

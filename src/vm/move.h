@@ -18,9 +18,11 @@
  *	  off a statistic that is on its way to another group.
  *    Only mapped or not is asked, never by how many: how many changes under any lock of ours.
  *    A present entry is treated alike whatever the kind of its page: a page of the network that is
- *    mapped has its count of mappings and its page lock as all others have.
- * 3. The page is off every list of pages from before its owner changes until after (lists.h): a
- *    list's lock finds all its pages the list's group's. A page that is on none stays.
+ *    mapped has its count of mappings and its page lock as all others have. Its view holds it while
+ *    the entry is present, so nobody changes its payer by having it alone (alloc/recharge.c).
+ * 3. The page, if it is of a kind that has lists, is off every list of pages from before its owner
+ *changes until after (lists.h): a list's lock finds all its pages the list's group's. A page that
+ *is on none stays.
  * 4. What is not `from`'s stays. A page is from's if its handle leads to the group that the mm's
  *old handle leads to, at that moment: groups may be destroyed meanwhile, and what theirs was is
  *    their parents'.

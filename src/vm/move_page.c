@@ -65,6 +65,12 @@ static __racy_ u64 copy_cost(u64 entry)
 	return slab->kind == PAGE_SLAB && size <= PAGE_SIZE ? slab_cost(size) : ZSWAP_MAX;
 }
 
+/* A page of the network has flags of its own, and is in memory as long as somebody has it. */
+static bool is_net(const struct page *pg)
+{
+	return atomic_load(&pg->kind) == PAGE_NET;
+}
+
 static struct move_cost cost_of(struct seen s)
 {
 	bool cached = s.flags & MG_SWAPCACHED;
@@ -85,6 +91,8 @@ enum move_verdict move_look(const struct move *m, const struct page *pg, bool pr
 {
 	struct seen s = see(pg);
 
+	if (is_net(pg))
+		s.flags = 0;
 	if (s.where == WHERE_NONE || s.flags & MG_DROPPED)
 		return MOVE_NOTHING;
 	if (!present && page_mapped(pg))
@@ -115,6 +123,16 @@ static bool move_resident(struct move *m, struct page *pg)
 	change_owner(m, pg);
 	page_tally_whole(pg, PAGE_SIZE);
 	page_putback(pg, list);
+	return true;
+}
+
+/* On no list at all: its entry keeps it here, the page lock keeps other movers away. */
+static bool move_net(struct move *m, struct page *pg)
+{
+	stat_add(page_objcg(pg)->index, STAT_SOCK, -(s64)PAGE_SIZE);
+	HOOK(move_halfway);
+	change_owner(m, pg);
+	stat_add(m->payer->index, STAT_SOCK, PAGE_SIZE);
 	return true;
 }
 
@@ -149,7 +167,7 @@ bool move_page(struct move *m, struct page *pg, struct move_cost cost)
 	HOOK(move_chosen);
 	switch (pg->managed.where) {
 	case WHERE_RESIDENT:
-		moved = move_resident(m, pg);
+		moved = is_net(pg) ? move_net(m, pg) : move_resident(m, pg);
 		break;
 	case WHERE_ZSWAP:
 		moved = move_compressed(m, pg);

@@ -50,9 +50,12 @@ static struct window *pass_next(struct memcg_mm *mm, struct window *w)
 	return next;
 }
 
+/* Pages of the network are nobody's file: only who asked for them has them. */
 static bool is_wanted(const struct move *m, const struct window *w)
 {
-	return m->what & (w->object->kind == OBJECT_ANON ? MEMCG_MOVE_ANON : MEMCG_MOVE_FILE);
+	bool anon = w->object->kind == OBJECT_ANON || w->object->kind == OBJECT_NET;
+
+	return m->what & (anon ? MEMCG_MOVE_ANON : MEMCG_MOVE_FILE);
 }
 
 /* Calls each() for every table of the windows that are to be moved. */
@@ -83,8 +86,8 @@ static struct page *entry_page(const struct window *w, u32 i, u64 pte)
 		return NULL;
 	case PTE_PRESENT:
 		return pte_page(pte);
-	default:
-		return window_page(w, i);
+	default: /* of a view: it is being mapped, or unmapped again */
+		return w->object->kind == OBJECT_NET ? NULL : window_page(w, i);
 	}
 }
 

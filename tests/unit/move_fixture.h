@@ -19,7 +19,7 @@ static const size_t lines[] = {
 	LINE(anon),	   LINE(file),		 LINE(shmem),	    LINE(file_mapped),
 	LINE(file_dirty),  LINE(file_writeback), LINE(swapcached),  LINE(zswap),
 	LINE(zswapped),	   LINE(inactive_anon),	 LINE(active_anon), LINE(inactive_file),
-	LINE(active_file), LINE(unevictable),
+	LINE(active_file), LINE(unevictable),	 LINE(sock),
 };
 #define LINES ARRAY_SIZE(lines)
 

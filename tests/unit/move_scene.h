@@ -7,6 +7,8 @@
 
 #include "move_fixture.h"
 
+#include <memcg/net.h>
+
 static struct memcg_mm *mm, *mm2;
 
 static inline struct memcg_move move_to(struct memcg *to, unsigned flags)
@@ -38,12 +40,14 @@ static inline void tear_down(void)
 
 #define N 70u /* pages of a row: more than are moved under one hold of a lock */
 
-enum kind { ANON, SHMEM, CACHED };
+enum kind { ANON, SHMEM, CACHED, NET };
 
 struct scene {
 	struct memcg *parent, *from, *to, *third;
 	struct memcg_mm *second;
 	struct memcg_file *file;
+	struct memcg_pool *pool;
+	struct memcg_frag frags[N];
 	char *p;
 	enum content content;
 	bool table; /* the mover has one, from's */
@@ -67,6 +71,8 @@ static inline void scene_strike(struct scene *s)
 	memcg_mm_destroy(mm);
 	memcg_mm_destroy(s->second);
 	memcg_file_close(s->file);
+	memcg_frags_put(s->frags, N);
+	CHECK(!memcg_pool_destroy(s->pool));
 	left = bill_of(s->parent);
 	CHECK(same_bill(&left, &(struct bill){0}));
 	CHECK(!memcg_destroy(s->third) && !memcg_destroy(s->to) && !memcg_destroy(s->from) &&
@@ -116,6 +122,24 @@ static inline void touched(struct scene *s, enum kind kind, unsigned flags)
 	s->p = map_first(s, kind, mm, flags);
 	fill(s->p, N, s->content);
 	s->table = true;
+}
+
+/* Network pages of the group, filled. */
+static inline void received(struct scene *s, struct memcg *group)
+{
+	CHECK((s->pool = memcg_pool_create(NULL)));
+	CHECK(memcg_pool_alloc(s->pool, group, s->frags, N) == N);
+	for (unsigned i = 0; i < N; i++)
+		page_write(memcg_page_address(s->frags[i].page), i + 1, s->content);
+	s->p = memcg_page_address(s->frags[0].page); /* a new pool's lie side by side */
+}
+
+static inline char *view_in(struct scene *s, struct memcg_mm *by)
+{
+	char *p = memcg_frags_map(by, s->frags, N);
+
+	CHECK(p);
+	return p;
 }
 
 /* Read, and nothing written. */

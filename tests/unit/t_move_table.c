@@ -115,6 +115,54 @@ static void swap_cached(struct scene *s, enum kind kind)
 	CHECK(swap_of(s->from) == (N - 1) * PAGE_SIZE);
 }
 
+/* The view has the only reference. */
+static void viewed(struct scene *s, enum kind kind)
+{
+	(void)kind;
+	received(s, s->from);
+	s->p = view_in(s, mm);
+	s->table = true;
+	memcg_frags_put(s->frags, N);
+}
+
+static void viewed_and_held(struct scene *s, enum kind kind)
+{
+	(void)kind;
+	received(s, s->from);
+	s->p = view_in(s, mm);
+	s->table = true;
+}
+
+static void viewed_by_a_third_too(struct scene *s, enum kind kind)
+{
+	viewed_and_held(s, kind);
+	s->second = memcg_mm_create(s->third);
+	is_filled(view_in(s, s->second), N, s->content);
+	memcg_frags_put(s->frags, N);
+}
+
+static void viewed_by_a_third_alone(struct scene *s, enum kind kind)
+{
+	(void)kind;
+	received(s, s->from);
+	s->second = memcg_mm_create(s->third);
+	s->p = view_in(s, s->second);
+}
+
+static void a_thirds_viewed(struct scene *s, enum kind kind)
+{
+	(void)kind;
+	received(s, s->third);
+	s->p = view_in(s, mm);
+	s->table = true;
+}
+
+static void held_alone(struct scene *s, enum kind kind)
+{
+	(void)kind;
+	received(s, s->from);
+}
+
 /* Where it stays, this is told of it. */
 enum told { NOTHING, ELSEWHERE, NOT_OURS };
 
@@ -125,6 +173,8 @@ enum told { NOTHING, ELSEWHERE, NOT_OURS };
  *	race in move.h, 2.
  *  (2) shared memory that is swapped out. The kernel's walk cannot see it, so that its swap
  *	stays behind; here a descriptor is found by (object, index), wherever the content is.
+ * Network pages count as device-private ones do there: with anonymous memory, by an entry that is
+ * present.
  * And (3) is a bug of those kernels, which left it in the target's cache and shmem for ever.
  */
 static const struct row {
@@ -164,6 +214,12 @@ static const struct row {
 	{"file, mapped elsewhere only (1)", CACHED, mapped_elsewhere, 0, ELSEWHERE},
 	{"file, no table", CACHED, without_table, 0, NOTHING},
 	{"file, a third group's", CACHED, a_thirds, 0, NOT_OURS},
+	{"net, in a view", NET, viewed, 1, NOTHING},
+	{"net, in a view and in fragments", NET, viewed_and_held, 1, NOTHING},
+	{"net, in a view of a third group too", NET, viewed_by_a_third_too, 1, NOTHING},
+	{"net, in a view of a third group alone", NET, viewed_by_a_third_alone, 0, NOTHING},
+	{"net, a third group's", NET, a_thirds_viewed, 0, NOT_OURS},
+	{"net, in no view", NET, held_alone, 0, NOTHING},
 };
 
 /* One of them has it all, to the line; the other nothing, but for tables. */
@@ -195,7 +251,8 @@ static void run_row(const struct row *row, unsigned mask, bool by_file)
 	struct memcg_move r, dry;
 	struct bill before, third;
 	u64 peak, now;
-	bool fits = mask & (row->kind == ANON ? 1u : 2u), moves = mask & row->moves_with;
+	bool fits = mask & (row->kind == ANON || row->kind == NET ? 1u : 2u),
+	     moves = mask & row->moves_with;
 	char text[2] = {(char)('0' + mask), 0};
 
 	scene_set(&s);
