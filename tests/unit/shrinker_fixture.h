@@ -184,7 +184,7 @@ static inline void none_left(void)
 /* A word another thread will set; the deadline is for a test that is broken. */
 static inline void wait_for(u32 *word, u32 value)
 {
-	u64 end = sys_clock_ns() + 50ul * 1000000000;
+	u64 end = sys_clock_ns() + 150ul * 1000000000;
 
 	while (atomic_load_acquire(word) != value) {
 		assert_true(sys_clock_ns() < end);

@@ -103,10 +103,10 @@ static int tear_down(void **state)
 	return memcg_destroy(cg);
 }
 
-/* Half a minute: the machine may be busy. */
+/* Two minutes and a half: the machine may be busy. */
 static bool comes_true(bool (*what)(void))
 {
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < 15000; i++) {
 		if (what())
 			return true;
 		sys_sleep_ns(10 * MS);

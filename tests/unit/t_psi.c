@@ -12,7 +12,7 @@
 
 #define SECOND 1000000000ul
 #define MS     1000000ul
-#define LONG   (20 * SECOND) /* a condition that does not come true in that time never does */
+#define LONG   (150 * SECOND) /* a condition that does not come true in that time never does */
 
 /* ---- stalls ---- */
 

@@ -369,7 +369,7 @@ static void test_fork(void **state)
 	assert_int_equal(forked->refs, 3);
 	pid = fork();
 	if (!pid) {
-		alarm(50);
+		alarm(150);
 		_exit(child_of_queued());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -391,7 +391,7 @@ static void forks(struct memcg *cg, unsigned what)
 	(void)cg;
 	(void)what;
 	if (!pid) {
-		alarm(50);
+		alarm(150);
 		return;
 	}
 	waitpid(pid, &child_status, 0);

@@ -170,7 +170,7 @@ static int in_child(int (*body)(void *), void *arg)
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		alarm(50);
+		alarm(150);
 		_exit(body(arg));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -231,7 +231,7 @@ static size_t forking_scan(struct memcg *cg, size_t bytes, uint64_t deadline_ns,
 		pid = fork();
 		child = !pid;
 		if (child)
-			alarm(50);
+			alarm(150);
 		else if (waitpid(pid, &status, 0) != pid || status)
 			return MEMCG_SHRINK_STOP;
 	}

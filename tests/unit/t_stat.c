@@ -327,7 +327,7 @@ static void test_fork_while_others_count(void **state)
 		assert_true(pid >= 0);
 		if (pid == 0) {
 			pcpu_after_fork();
-			alarm(60); /* a lock nobody lets go of: killed, and seen below */
+			alarm(150); /* a lock nobody lets go of: killed, and seen below */
 			_exit(child_uses_tables());
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);

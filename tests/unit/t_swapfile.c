@@ -117,7 +117,7 @@ static void *ask_for_slots(void *arg)
 	atomic_store(&second_is, 1u);
 	pid = fork();
 	if (!pid) { /* where nobody is at it: not waited for */
-		alarm(60);
+		alarm(150);
 		CHECK(swap_alloc(to, 32) == 32);
 		_exit(0);
 	}

@@ -285,7 +285,7 @@ static void *store_and_free(void *arg)
 /* Its own copies, readable, and a zswap that works: whatever the other threads were at. */
 static void in_the_child(u64 kept)
 {
-	alarm(60); /* a lock that nobody gives back is -SIGALRM */
+	alarm(150); /* a lock that nobody gives back is -SIGALRM */
 	CHECK(loads(kept, 42, CONTENT_TEXT));
 	zswap_free(kept);
 	for (unsigned i = 0; i < 20; i++) {
