@@ -13,6 +13,14 @@ static inline void mm_set_up(void)
 	CHECK(mm);
 }
 
+/* With it all that it had goes, but for what is pinned. */
+static inline void mm_tear_down(void)
+{
+	memcg_mm_destroy(mm);
+	CHECK(held(cg) == 0 && managed_resident() == 0);
+	closes();
+}
+
 static inline char *map_pages(size_t n)
 {
 	char *p = memcg_mmap(mm, n << PAGE_SHIFT, RW, 0, NULL, 0);
@@ -65,6 +73,16 @@ static inline void check_pages(const char *p, u64 seed, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		check_page(p, seed, i);
+}
+
+/* n pages with content 3, none of them in memory that may leave it. */
+static inline char *paged_out(size_t n)
+{
+	char *p = map_pages(n);
+
+	write_pages(p, 3, n);
+	page_out(p, n);
+	return p;
 }
 
 #endif

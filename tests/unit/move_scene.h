@@ -28,6 +28,19 @@ static inline void two_mms(bool both)
 	CHECK(mm && (mm2 || !both));
 }
 
+/* The mm is a child's of cg. */
+static inline struct memcg *mm_of_a_child(void)
+{
+	struct memcg *child;
+
+	two_mms(false);
+	child = memcg_create(cg, "child");
+	memcg_mm_destroy(mm);
+	mm = memcg_mm_create(child);
+	CHECK(child && mm);
+	return child;
+}
+
 static inline void tear_down(void)
 {
 	memcg_mm_destroy(mm);

@@ -181,6 +181,21 @@ static inline struct walk walk_all(void)
 	return w;
 }
 
+/* A layer of its own, and four threads in it that give everything back; then all is clean. */
+static inline void four_churn(void *(*churn)(void *))
+{
+	pthread_t thread[4];
+
+	bring_up(0);
+	page_purge_ms = 1;
+	for (uintptr_t i = 0; i < 4; i++)
+		CHECK(!pthread_create(&thread[i], NULL, churn, (void *)(i + 1)));
+	for (int i = 0; i < 4; i++)
+		CHECK(!pthread_join(thread[i], NULL));
+	CHECK(walk_all().handed_out == 1);
+	page_purge_all();
+}
+
 /* A free block was freed an hour ago: no test can wait that long, nor be stopped for as long. */
 #define HOUR_MS 3600000u
 

@@ -422,16 +422,7 @@ static void *churn(void *arg)
 
 static void four_threads(void)
 {
-	pthread_t thread[4];
-
-	bring_up(0);
-	page_purge_ms = 1;
-	for (uintptr_t i = 0; i < 4; i++)
-		CHECK(!pthread_create(&thread[i], NULL, churn, (void *)(i + 1)));
-	for (int i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
-	CHECK(walk_all().handed_out == 1);
-	page_purge_all();
+	four_churn(churn);
 	CHECK(!page_cached);
 	CHECK(walk_all().free_blocks == regn.chunks - 1 + MAX_ORDER);
 }

@@ -23,8 +23,7 @@ static void test_first_touch(void)
 	CHECK(!memcg_munmap(mm, (void *)p, 10 * PAGE_SIZE));
 	CHECK(STAT(cg, anon) == 0 && held(cg) == 0);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_destroy_unmaps(void)
@@ -92,8 +91,7 @@ static void test_holes(void)
 	for (size_t i = 0; i < 3; i++) /* none leads to a window that is freed */
 		CHECK(!block_at((uintptr_t)p + i * BLOCK_SIZE)->window);
 	CHECK(memcg_munmap(mm, p, PAGE_SIZE) == -EINVAL);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /* Memory that the system does not take back has nothing of its last owner in it. */
@@ -111,8 +109,7 @@ static void test_punch_fails(void)
 	p = map_pages(4);
 	for (size_t i = 0; i < 4 * PAGE_SIZE; i++)
 		CHECK(!p[i]);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_read_only(void)
@@ -127,8 +124,7 @@ static void test_read_only(void)
 	if (!sigsetjmp(back, 1))
 		*p = 1;
 	CHECK(got == SIGSEGV);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_bad_arguments(void)
@@ -226,8 +222,7 @@ static void test_advice(void)
 	CHECK(!memcg_madvise(mm, p, 4 * PAGE_SIZE, MEMCG_DONTNEED));
 	CHECK(STAT(cg, anon) == 12 * PAGE_SIZE && p[0] == 0 && p[4 * PAGE_SIZE] == 1);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_locked(void)
@@ -245,9 +240,7 @@ static void test_locked(void)
 	CHECK(!memcg_mmap(mm, 4 * MIB, RW, MEMCG_MAP_LOCKED, NULL, 0));
 	CHECK(errno == ENOMEM && STAT(cg, anon) == 8 * PAGE_SIZE);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	CHECK(held(cg) == 0);
-	closes();
+	mm_tear_down();
 }
 
 int main(void)

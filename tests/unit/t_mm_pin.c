@@ -93,8 +93,7 @@ static void test_pins_alone(void)
 	CHECK(!memcg_pin((void *)p, 4 * PAGE_SIZE));
 	CHECK(p[0] == 1 && p[3 * PAGE_SIZE] == 2);
 	memcg_unpin((void *)p, 4 * PAGE_SIZE);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 int main(void)

@@ -48,8 +48,7 @@ static void test_threads(void)
 		CHECK(!pthread_join(t[i], NULL));
 	CHECK(memcg_current(cg) <= 2 * MIB);
 	closes();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /* --- signals ------------------------------------------------------------------------- */
@@ -69,8 +68,7 @@ static void test_sent_signal(void)
 	}
 	CHECK(waitpid(child, &status, 0) == child);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_sent_signal_ignored(void)
@@ -83,8 +81,7 @@ static void test_sent_signal_ignored(void)
 	CHECK(!kill(getpid(), SIGBUS));
 	p[0] = 1;
 	CHECK(p[0] == 1 && STAT(cg, anon) == PAGE_SIZE);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 #ifndef MEMCG_TSAN /* it runs handlers of other signals later, with SIGBUS held back */
@@ -125,7 +122,7 @@ static void test_a_handler_in_between(void)
 		write_page((char *)touched, 3, i);
 	signal(SIGALRM, on_hang);
 	signal(SIGPROF, on_tick);
-	alarm(60);
+	alarm(150);
 	CHECK(!setitimer(ITIMER_PROF, &t, NULL));
 	while (ticks < 400)
 		CHECK(!memcg_madvise(mm, (void *)touched, 4 * MIB, MEMCG_PAGEOUT));
@@ -163,8 +160,7 @@ static void test_fork(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	CHECK(p[0] == 1);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /* The child is at its limit for what the parent has on its lists: there is nothing to be had of it.
@@ -191,8 +187,7 @@ static void test_fork_at_the_limit(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	CHECK(p[0] == 1);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 int main(void)

@@ -21,8 +21,7 @@ static void test_same_filled_leave(void)
 	page_out(p, 4 * MIB >> PAGE_SHIFT);
 	CHECK(STAT(cg, anon) == 0 && managed_resident() == 0);
 	closes();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static u64 rss_kib(void)
@@ -60,8 +59,7 @@ static void test_the_system_has_it_back(void)
 	/* Of a tool's shadow memory nothing comes back. */
 	CHECK(FAULTS_UNTRUE ||
 	      (before - after >= size - bound && before - after <= 2 * size + bound));
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_over_max(void)
@@ -79,8 +77,7 @@ static void test_over_max(void)
 	for (size_t i = 0; i < 8 * MIB; i += PAGE_SIZE)
 		CHECK(p[i] == (char)(i >> PAGE_SHIFT) && p[i + PAGE_SIZE - 1] == p[i]);
 	closes();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_copies_of_every_kind(void)
@@ -90,9 +87,7 @@ static void test_copies_of_every_kind(void)
 	char *p;
 
 	mm_set_up();
-	p = map_pages(n);
-	write_pages(p, 3, n);
-	page_out(p, n);
+	p = paged_out(n);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.anon == 0 && managed_resident() == 0);
 	CHECK(s.zswapped == n / 2 << PAGE_SHIFT && s.zswap > 0 && s.zswap < s.zswapped);
@@ -104,9 +99,7 @@ static void test_copies_of_every_kind(void)
 	CHECK(s.zswpin == n / 2 && s.pswpin == n / 2 && s.pgmajfault == n);
 	memory_fits();
 	page_out(p, n);
-	memcg_mm_destroy(mm); /* copies go with the range */
-	CHECK(held(cg) == 0);
-	closes();
+	mm_tear_down(); /* copies go with the range */
 }
 
 static void test_working_on_twice_the_limit(void)
@@ -128,8 +121,7 @@ static void test_working_on_twice_the_limit(void)
 		CHECK(memcg_current(cg) <= 2 * MIB);
 	}
 	closes();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_read_ahead(void)
@@ -139,9 +131,7 @@ static void test_read_ahead(void)
 
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.max", "0", 1));
-	p = map_pages(n);
-	write_pages(p, 3, n);
-	page_out(p, n);
+	p = paged_out(n);
 	CHECK(STAT(cg, pswpout) == n && STAT(cg, zswapped) == 0 && STAT(cg, anon) == 0);
 	CHECK(number_in(cg, "memory.swap.current", NULL) == n << PAGE_SHIFT);
 	check_page(p, 3, 20);
@@ -173,18 +163,14 @@ static void test_oldest_copies_are_written(void)
 	char *p;
 
 	mm_set_up();
-	p = map_pages(n);
-	write_pages(p, 3, n);
-	page_out(p, n);
+	p = paged_out(n);
 	CHECK(STAT(cg, zswapped) == n / 2 << PAGE_SHIFT && STAT(cg, zswpwb) == 0);
 	CHECK(!memcg_reclaim(cg, STAT(cg, zswap) / 2));
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.zswpwb > n / 8 && s.zswapped == (n / 2 - s.zswpwb) << PAGE_SHIFT);
 	closes();
 	check_pages(p, 3, n);
-	memcg_mm_destroy(mm);
-	CHECK(held(cg) == 0);
-	closes();
+	mm_tear_down();
 }
 
 /* --- what may leave ------------------------------------------------------------------ */
@@ -199,9 +185,7 @@ static void test_zswap_max(void)
 
 	mm_set_up();
 	CHECK(!memcg_set_limit(cg, MEMCG_ZSWAP_MAX, max));
-	p = map_pages(n);
-	write_pages(p, 3, n);
-	page_out(p, n);
+	p = paged_out(n);
 	CHECK(!memcg_stat(cg, &s, sizeof(s)));
 	CHECK(s.anon == 0 && s.zswap <= max && s.zswpout > n / 4);
 	CHECK(s.zswpwb > n / 8 && s.zswapped == (s.zswpout - s.zswpwb) << PAGE_SHIFT);
@@ -218,27 +202,21 @@ static void test_zswap_max(void)
 	check_pages(p, 3, n);
 	check_pages(q, 4, MIB >> PAGE_SHIFT);
 	memory_fits();
-	memcg_mm_destroy(mm);
-	CHECK(held(cg) == 0);
-	closes();
+	mm_tear_down();
 }
 
 static void test_no_writeback(void)
 {
 	const size_t n = 256;
-	char *p;
 
 	mm_set_up();
 	CHECK(!memcg_write(cg, "memory.zswap.writeback", "0", 1));
-	p = map_pages(n);
-	write_pages(p, 3, n);
-	page_out(p, n);
+	(void)paged_out(n);
 	CHECK(STAT(cg, anon) == n / 2 << PAGE_SHIFT && STAT(cg, pswpout) == 0);
 	CHECK(number_in(cg, "memory.swap.events", "fail ") == n / 2);
 	memory_fits();
 	CHECK(memcg_reclaim(cg, MIB) == -EAGAIN && STAT(cg, zswpwb) == 0);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 static void test_swap_max(void)
@@ -258,8 +236,7 @@ static void test_swap_max(void)
 	memory_fits();
 	memset(p, 2, n << PAGE_SHIFT);
 	CHECK(STAT(cg, anon) == n << PAGE_SHIFT);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /*
@@ -290,8 +267,7 @@ static void test_no_swap(void)
 	CHECK(!memcg_set_limit(cg, MEMCG_SWAP_MAX, n << PAGE_SHIFT));
 	CHECK(!touch_is(p + (in << PAGE_SHIFT)));
 	memory_fits();
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /* --- a disk that is full or fails ---------------------------------------------------- */
@@ -317,8 +293,7 @@ static void test_disk_refuses(void)
 	page_out(p, n);
 	CHECK(STAT(cg, anon) == 0);
 	check_pages(p, 3, n);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 /* What cannot be read is the program's SIGBUS, and there again when it can. */
@@ -339,8 +314,7 @@ static void test_disk_fails_on_the_way_in(void)
 	closes();
 	sys_fault_disarm_all();
 	check_page(p, 3, 0);
-	memcg_mm_destroy(mm);
-	closes();
+	mm_tear_down();
 }
 
 int main(void)

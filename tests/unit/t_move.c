@@ -121,10 +121,7 @@ static void inherited_pages(void)
 	struct memcg *child;
 	char *p;
 
-	two_mms(false);
-	child = memcg_create(cg, "child");
-	memcg_mm_destroy(mm);
-	mm = memcg_mm_create(child);
+	child = mm_of_a_child();
 	p = range(mm, 300, 0);
 	for (unsigned i = 0; i < 150; i++) /* every other one is child's */
 		page_write(p + 2 * (size_t)i * PAGE_SIZE, 2 * i + 1, CONTENT_TEXT);
@@ -148,10 +145,7 @@ static void from_a_dead_group(void)
 	struct memcg *child;
 	char *p;
 
-	two_mms(false);
-	child = memcg_create(cg, "child");
-	memcg_mm_destroy(mm);
-	mm = memcg_mm_create(child);
+	child = mm_of_a_child();
 	p = range(mm, 100, 0);
 	fill(p, 100, CONTENT_TEXT);
 	CHECK(!memcg_destroy(child));

@@ -17,17 +17,25 @@ static void flip(u32 slot, unsigned at)
 	close(fd);
 }
 
-static void a_byte_flips_on_disk(void)
+/* Content 10, 11 ... in a named file, and where it may be read to. */
+static void put_four(u32 to[4], void *pages[4])
 {
-	static const unsigned at[] = {0, 1, 2047, 4095};
-	char *buffer = pages_map(4), words[64];
-	void *pages[4];
-	u32 to[4];
+	char *buffer = pages_map(4);
 
 	use(path, MIB);
 	put(10, 4, to);
 	for (unsigned i = 0; i < 4; i++)
 		pages[i] = buffer + i * PAGE_SIZE;
+}
+
+static void a_byte_flips_on_disk(void)
+{
+	static const unsigned at[] = {0, 1, 2047, 4095};
+	char words[64];
+	void *pages[4];
+	u32 to[4];
+
+	put_four(to, pages);
 	for (unsigned i = 0; i < 4; i++) {
 		flip(to[i], at[i]);
 		CHECK(get(to[i], 10 + i) == -EIO);
@@ -57,14 +65,10 @@ static void a_write_that_never_happened(void)
 
 static void a_file_that_was_cut_off(void)
 {
-	char *buffer = pages_map(4);
 	void *pages[4];
 	u32 to[4];
 
-	use(path, MIB);
-	put(10, 4, to);
-	for (unsigned i = 0; i < 4; i++)
-		pages[i] = buffer + i * PAGE_SIZE;
+	put_four(to, pages);
 	CHECK(!truncate(path, ((off_t)to[2] * (off_t)PAGE_SIZE) + 512));
 	CHECK(!get(to[1], 11) && said_nothing());
 	CHECK(get(to[2], 12) == -EIO && said_one("the file ends before it"));

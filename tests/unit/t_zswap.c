@@ -239,14 +239,20 @@ static void damage_is_found(void)
 
 /* --- who pays ------------------------------------------------------------------------ */
 
+/* A copy of cg's, from there; and to whom it may go. */
+static u64 a_copy_and(u32 *from, u32 *to)
+{
+	set_up();
+	*from = handle_of_group(cg);
+	*to = handle_of_group(other);
+	return store(3, CONTENT_TEXT, cg);
+}
+
 static void a_copy_is_recharged(void)
 {
 	u32 from, to, cost;
-	u64 entry;
+	u64 entry = a_copy_and(&from, &to);
 
-	set_up();
-	from = handle_of_group(cg), to = handle_of_group(other);
-	entry = store(3, CONTENT_TEXT, cg);
 	cost = zswap_bytes(entry);
 	CHECK(zswap_recharge(entry, to, from, false) == -EINVAL); /* it is not to's */
 	CHECK(held(cg) == cost && !held(other));
@@ -265,11 +271,8 @@ static void a_copy_is_recharged(void)
 static void a_copy_is_recharged_beforehand(void)
 {
 	u32 from, to, cost;
-	u64 entry;
+	u64 entry = a_copy_and(&from, &to);
 
-	set_up();
-	from = handle_of_group(cg), to = handle_of_group(other);
-	entry = store(3, CONTENT_TEXT, cg);
 	cost = zswap_bytes(entry);
 	CHECK(charge_bytes(to, 2 * cost, 0));
 	CHECK(!memcg_set_limit(other, MEMCG_MAX, 2 * cost));
