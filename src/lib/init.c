@@ -29,6 +29,7 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 #include "net/pool.h"
+#include "net/rcvbuf.h"
 #include "vm/file.h"
 #include "group/vm.h"
 #include "vm/store.h"
@@ -197,6 +198,7 @@ static void vm_fork_child(void)
 	files_fork_child();
 	swapfile_fork_child();
 	net_fork_child();
+	rcvbuf_fork_child();
 }
 
 static void fork_child(void)

@@ -16,10 +16,14 @@
  *    with the pages in hand: charged, no lock, no section, no count of ours.
  * 4. A pool may be destroyed meanwhile. It stays as long as a page of it is out, taken ones
  *    too; who has none has a pool_ref, and after a sleep the pool may be no more.
- * 5. Flags that would tell the program less than the truth are refused: known_flags().
+ * 5. A group over its memory.high gets a page at a time: what is left of one, or a fresh one, and
+ *    that is owed for (reclaim/owed.h) as any charge is. Its socket's window is lowered (rcvbuf.h),
+ * and sock_throttled counts the calls that were answered so.
+ * 6. Flags that would tell the program less than the truth are refused: known_flags().
  */
 #include "net/fill.h"
 #include "net/net.h"
+#include "net/rcvbuf.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -40,8 +44,10 @@ struct receive {
 	struct msghdr *msg; /* the program's; NULL: only bytes are wanted */
 	int msg_flags;	    /* the last call's */
 	bool plain;	    /* no socket */
+	bool high;	    /* a page at a time */
 	struct fill fill;   /* comes first */
-	u32 most, n;	    /* fragments wanted, and pages taken */
+	u32 wanted, most;   /* fragments; by high */
+	u32 n;		    /* pages taken */
 	unsigned runs;
 	struct page *pages[NET_BATCH];
 	struct iovec iov[NET_BATCH + 1];
@@ -137,6 +143,37 @@ static u32 pages_wanted(const struct receive *r)
 			(u64)most);
 }
 
+static bool over_high(const struct receive *r)
+{
+	return r->handle && counter_over_high(&r->cg->counter);
+}
+
+/* A page came out of what was charged before: its time is owed for all the same. */
+static void owe_for(struct receive *r, u64 owed_before)
+{
+	struct task *self = task_self();
+
+	if (r->high && r->n && self && self->high_bytes == owed_before)
+		owed_high(r->handle, (u64)r->n << PAGE_SHIFT);
+}
+
+static u64 owed_now(void)
+{
+	return task_self() ? task_self()->high_bytes : 0;
+}
+
+static void set_window(struct receive *r)
+{
+	r->high = over_high(r);
+	r->most = r->high ? 1 : r->wanted;
+	if (r->plain)
+		return;
+	if (r->high)
+		rcvbuf_lower(r->fd);
+	else
+		rcvbuf_restore(r->fd);
+}
+
 /* 0: there is room for a byte at least. */
 static int take(struct receive *r)
 {
@@ -144,6 +181,7 @@ static int take(struct receive *r)
 	u32 n;
 
 	r->n = 0;
+	set_window(r);
 	r->fill = r->msg || in_hand(r) ? (struct fill){0} : fill_claim(r->ref, r->handle);
 	n = pages_wanted(r);
 	if (n)
@@ -214,6 +252,7 @@ static void hand_over(struct receive *r, size_t bytes, struct memcg_frag *frags)
 /* One attempt: bytes, or -errno with nothing taken. */
 static ssize_t receive_once(struct receive *r, struct memcg_frag *frags)
 {
+	u64 owed = owed_now();
 	int err = take(r);
 	ssize_t got;
 
@@ -222,10 +261,14 @@ static ssize_t receive_once(struct receive *r, struct memcg_frag *frags)
 	got = read_in(r);
 	if (got > 0 && r->msg_flags & MSG_TRUNC && !r->msg)
 		got = -EMSGSIZE; /* the system has cut it: recv would not even have said so */
-	if (got > 0)
+	if (got > 0) {
+		owe_for(r, owed);
 		hand_over(r, (size_t)got, frags);
-	else
+		if (r->high)
+			group_event(r->cg, EV_SOCK_THROTTLED);
+	} else {
 		give_all_back(r);
+	}
 	return got;
 }
 
@@ -272,7 +315,7 @@ static ssize_t receive_into(struct memcg_pool *p, int fd, struct memcg *cg, stru
 	r.flags = flags;
 	r.msg = msg;
 	r.msg_flags = 0;
-	r.most = (u32)MIN(n, NET_BATCH);
+	r.wanted = (u32)MIN(n, NET_BATCH);
 	for (size_t i = 0; i < n; i++)
 		frags[i] = (struct memcg_frag){0};
 	return receive(&r, frags);

@@ -54,6 +54,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_PIDFD] = "pidfd",
 	[SYS_FAULT_RECV] = "recv",
 	[SYS_FAULT_SEND] = "send",
+	[SYS_FAULT_SOCKOPT] = "sockopt",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

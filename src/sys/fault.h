@@ -52,6 +52,7 @@ enum sys_call {
 	SYS_FAULT_PIDFD = 30,	  /* EBADF from the vectored zap without a descriptor */
 	SYS_FAULT_RECV = 31,	  /* ECONNRESET from a socket, EIO from what is none */
 	SYS_FAULT_SEND = 32,	  /* the same */
+	SYS_FAULT_SOCKOPT = 33,	  /* ENOMEM from setting it */
 	SYS_FAULT_CALLS
 };
 

@@ -65,9 +65,48 @@ static int option_get(int fd, int option, int *value)
 			       saved);
 }
 
+static int option_set(int fd, int option, int value)
+{
+	int saved = errno;
+
+	return (int)sys_result(
+		syscall(SYS_setsockopt, fd, SOL_SOCKET, option, &value, sizeof(value)), saved);
+}
+
 bool sys_keeps_messages(int fd)
 {
 	int type;
 
 	return !option_get(fd, SO_TYPE, &type) && type != SOCK_STREAM;
+}
+
+/* --- windows ------------------------------------------------------------------------- */
+
+#ifndef SO_BUF_LOCK /* Linux 5.14 */
+#define SO_BUF_LOCK 72
+#endif
+
+int sys_window_get(int fd, struct sys_window *w)
+{
+	if (option_get(fd, SO_BUF_LOCK, &w->locks))
+		w->locks = -1;
+	return option_get(fd, SO_RCVBUF, &w->size);
+}
+
+int sys_window_set(int fd, int bytes)
+{
+	if (sys_fault(SYS_FAULT_SOCKOPT))
+		return -ENOMEM;
+	return option_set(fd, SO_RCVBUF, bytes);
+}
+
+void sys_window_restore(int fd, const struct sys_window *w)
+{
+	struct sys_window now;
+
+	sys_window_set(fd, w->size / 2);
+	if (!sys_window_get(fd, &now) && now.size < w->size)
+		option_set(fd, SO_RCVBUFFORCE, w->size / 2);
+	if (w->locks >= 0)
+		option_set(fd, SO_BUF_LOCK, w->locks);
 }

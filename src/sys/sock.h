@@ -24,4 +24,14 @@ __hidden_ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n);
 __hidden_ long sys_readable(int fd);
 __hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
 
+/* What a socket may keep unread (SO_RCVBUF, as the system counts it) and who chose it. */
+struct sys_window {
+	int size;
+	int locks; /* SO_BUF_LOCK; -1: the system does not know it */
+};
+__hidden_ int sys_window_get(int fd, struct sys_window *w);
+__hidden_ int sys_window_set(int fd, int bytes); /* the system makes it twice that */
+/* To what was got; less than that where the system does not let this process have as much. */
+__hidden_ void sys_window_restore(int fd, const struct sys_window *w);
+
 #endif

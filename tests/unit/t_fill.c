@@ -8,11 +8,11 @@
 
 static struct memcg_frag read_some(struct memcg *g, size_t n)
 {
-	struct memcg_frag f;
+	struct memcg_frag f[2];
 
-	CHECK(memcg_pool_recv(pool, ends[0], g, &f, 1, MSG_DONTWAIT) == (ssize_t)n);
-	CHECK(f.page && f.length == n);
-	return f;
+	CHECK(memcg_pool_recv(pool, ends[0], g, f, 2, MSG_DONTWAIT) == (ssize_t)n);
+	CHECK(f[0].page && f[0].length == n && !f[1].page);
+	return f[0];
 }
 
 static struct memcg_frag pass(struct memcg *g, u64 at, size_t n)
