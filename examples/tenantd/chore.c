@@ -134,6 +134,7 @@ bool chores_step(void)
 			continue;
 		SLIST_REMOVE(&chores, c, chore, list);
 		free(c);
+		tenants_trim();
 	}
 	return !SLIST_EMPTY(&chores);
 }

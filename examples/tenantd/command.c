@@ -29,12 +29,12 @@ struct command {
 
 bool arg_is(const struct request *r, unsigned i, const char *lower)
 {
-	return text_is(r->arg[i].bytes, r->arg[i].length, lower);
+	return word_is(r->arg[i].bytes, r->arg[i].length, lower);
 }
 
 bool arg_number(const struct request *r, unsigned i, long long *out)
 {
-	return text_number(r->arg[i].bytes, r->arg[i].length, out);
+	return word_number(r->arg[i].bytes, r->arg[i].length, out);
 }
 
 bool arg_copy(const struct request *r, unsigned i, char *text, size_t size)
@@ -254,7 +254,7 @@ static void run_incr(struct request *r)
 	char text[24];
 	struct slice value = {.bytes = text};
 
-	if (e && (e->pieces || !text_number(entry_bytes(e), e->length, &n))) {
+	if (e && (e->pieces || !word_number(entry_bytes(e), e->length, &n))) {
 		no_number(r);
 		return;
 	}
@@ -379,7 +379,7 @@ static bool scan_options(struct request *r, struct scan *s, long long *count, bo
 	return true;
 }
 
-/* An unsigned number; text_number is one bit short. */
+/* An unsigned number; word_number is one bit short. */
 static bool cursor_of(const struct request *r, uint64_t *cursor)
 {
 	const struct slice *s = &r->arg[1];
@@ -530,7 +530,7 @@ static void run_command(struct request *r)
 static const struct command *command_of(const struct slice *name)
 {
 	for (size_t i = 0; name->bytes && i < COMMANDS; i++)
-		if (text_is(name->bytes, name->length, commands[i].name))
+		if (word_is(name->bytes, name->length, commands[i].name))
 			return &commands[i];
 	return NULL;
 }

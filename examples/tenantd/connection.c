@@ -127,12 +127,24 @@ static void out_of_memory(struct worker *w, struct connection *c)
 	c->closing = true;
 }
 
-/* True: it was all that was offered, there may be more. */
+/* As many as it took, when it took all; fewer by and by when it did not. */
+static void learn(struct connection *c, unsigned pages, size_t n, bool all)
+{
+	unsigned used = (unsigned)((n + PAGE - 1) / PAGE);
+
+	c->pages = all && pages < INPUT_PAGES_MAX ? pages * 2
+		   : used > c->pages / 2	  ? used
+						  : c->pages / 2;
+	c->refused = 0;
+}
+
+/* True: all that was offered is full, there may be more. */
 static bool read_once(struct worker *w, struct connection *c)
 {
 	unsigned pages = pages_to_offer(c);
 	ssize_t n = receive(c, pages);
-	unsigned used = (unsigned)((n + PAGE - 1) / PAGE);
+	const struct memcg_frag *last;
+	bool all;
 
 	if (n == -EAGAIN || n == -EINTR)
 		return false;
@@ -145,10 +157,10 @@ static bool read_once(struct worker *w, struct connection *c)
 		c->closing = true;
 		return false;
 	}
-	c->refused = 0;
-	c->pages = used >= pages ? pages * 2 : used > c->pages / 2 ? used : c->pages / 2;
-	c->pages = c->pages ? c->pages : 1;
-	return used >= pages;
+	last = &c->in.frag[c->in.count - 1];
+	all = (size_t)n > (pages - 1) * (size_t)PAGE && last->offset + last->length == PAGE;
+	learn(c, pages, (size_t)n, all);
+	return all;
 }
 
 static void read_and_serve(struct worker *w, struct connection *c)
@@ -167,6 +179,8 @@ static void turn_in_group(struct worker *w, struct connection *c, uint32_t event
 {
 	int sent = c->backlog.first ? backlog_send(&c->backlog, c->fd) : 1;
 
+	if (events & EPOLLOUT)
+		c->since = wall_ms; /* it has taken something */
 	w->reply.broken = sent < 0;
 	if (sent > 0 && c->in.count)
 		serve(w, c); /* what was left when the client took no more, or when there was no

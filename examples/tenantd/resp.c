@@ -34,7 +34,7 @@ static enum resp_result fail(struct resp *r, const char *why)
 
 /* ---- text ---- */
 
-bool text_is(const char *text, size_t length, const char *lower)
+bool word_is(const char *text, size_t length, const char *lower)
 {
 	size_t i;
 
@@ -44,7 +44,7 @@ bool text_is(const char *text, size_t length, const char *lower)
 	return i == length && !lower[i];
 }
 
-bool text_number(const char *text, size_t length, long long *out)
+bool word_number(const char *text, size_t length, long long *out)
 {
 	bool minus = length > 1 && *text == '-';
 	unsigned long long n = 0, most = (unsigned long long)LLONG_MAX + minus;
@@ -119,7 +119,7 @@ static enum resp_result number_line(struct resp *r, const struct input *in, char
 		return not_sign(r, length ? *line : ' ');
 	if (line[length - 1] == '\r')
 		length--;
-	if (!text_number(line + 1, length - 1, out))
+	if (!word_number(line + 1, length - 1, out))
 		return fail(r, no_number);
 	return RESP_REQUEST;
 }

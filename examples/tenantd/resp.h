@@ -40,8 +40,8 @@ static inline size_t resp_wants(const struct resp *r)
 	return r->bulk > 0 ? (size_t)r->bulk + 2 : 1;
 }
 
-bool text_is(const char *text, size_t length, const char *lower);
+bool word_is(const char *text, size_t length, const char *lower);
 /* A number as redis-server takes it: no blanks, no plus, no leading zeros. */
-bool text_number(const char *text, size_t length, long long *out);
+bool word_number(const char *text, size_t length, long long *out);
 
 #endif

@@ -254,6 +254,12 @@ int tenants_init(void)
 	return guest ? memcg_set_limit(guest->cg, MEMCG_MAX, GUEST_MAX) : -ENOMEM;
 }
 
+/* Guests keep nothing, so nobody is asked to evict; the threads are asked all the same. */
+void tenants_trim(void)
+{
+	memcg_reclaim(guest->cg, PAGE);
+}
+
 void tenants_each(void (*visit)(struct tenant *t, void *arg), void *arg)
 {
 	struct tenant *t;

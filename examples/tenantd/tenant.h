@@ -53,6 +53,9 @@ struct tenant *tenant_create(const char *name, const char *password, const char 
 			     const char **why);
 const char *tenant_drop(struct tenant *t);		     /* NULL, or why not */
 const char *tenant_move(struct tenant *t, const char *plan); /* NULL, or why not */
+/* Slots that threads keep for speed, and the slabs they lie in, go back to who paid for them: after
+ * many objects were freed, by the thread that did. */
+void tenants_trim(void);
 void tenants_each(void (*visit)(struct tenant *t, void *arg), void *arg);
 
 /* Whether *cg, a reference of the caller's or NULL, is the group that pays now; if not it becomes

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# examples/tenantd: limits that hold, a tenant that evicts its own keys only, DROP that does not wait for
+# what the tenant has, MOVE that takes the charges along; who may do what.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
+# shellcheck source=tests/scenario/tenantd_common.bash
+. "$REPO/tests/scenario/tenantd_common.bash"
+start --threads 2 --password admin
+
+/usr/bin/python3 - "$port" <<'END' || fail "see above"
+import sys, time
+from resp import Client, Error, request
+
+port, MIB = sys.argv[1], 1 << 20
+admin = Client(port)
+
+
+def eventually(what):
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end, "not in a minute"
+        time.sleep(0.01)
+
+
+def login(name):
+    client = Client(port)
+    assert client("AUTH", name, "pw-" + name) == "OK"
+    return client
+
+
+def ask(*words):
+    answer = admin("TENANT", *words)
+    assert answer == "OK", (words, answer)
+
+
+def fill(client, n, size, prefix="key"):
+    """n keys, in pipelines; the number of replies that were not OK."""
+    bad = 0
+    for begin in range(0, n, 50):
+        some = range(begin, min(n, begin + 50))
+        client.send(b"".join(request("SET", "%s:%d" % (prefix, i), b"%08d" % i * (size // 8)) for i in some))
+        bad += sum(client.reply() != "OK" for _ in some)
+    return bad
+
+
+def present(client, n, size, prefix="key"):
+    """How many of them are there, each with the bytes that were put there."""
+    found = 0
+    for i in range(n):
+        value = client("GET", "%s:%d" % (prefix, i))
+        assert value is None or value == b"%08d" % i * (size // 8), i
+        found += value is not None
+    return found
+
+
+# ---- who may do what ----
+assert admin("GET", "x").startswith("NOAUTH")
+assert admin("TENANT", "LIST").startswith("NOAUTH")
+assert admin("AUTH", "wrong").startswith("WRONGPASS")
+assert admin("AUTH", "admin") == "OK"
+for name in ("victim", "noisy", "large"):
+    ask("CREATE", name, "pw-" + name)
+for words in (("CREATE", "victim", "pw"), ("CREATE", "a/b", "pw"), ("CREATE", "db1", "pw"), ("CREATE", "..", "pw"),
+              ("CREATE", "x" * 64, "pw"), ("LIMIT", "nobody", "MAX", "1M"), ("LIMIT", "victim", "MAX", "lots"),
+              ("LIMIT", "victim", "MOST", "1M"), ("DROP", "nobody"), ("MOVE", "nobody", "gold"), ("FOO",)):
+    assert isinstance(admin("TENANT", *words), Error), words
+assert Client(port)("AUTH", "victim", "pw-noisy").startswith("WRONGPASS")
+victim, noisy, large = login("victim"), login("noisy"), login("large")
+assert victim("TENANT", "LIST").startswith("NOPERM")
+assert isinstance(victim("SELECT", "1"), Error)
+victim("SET", "mine", "v"), noisy("SET", "mine", "n")
+assert victim("GET", "mine") == b"v" and noisy("GET", "mine") == b"n"
+
+# ---- a limit holds, and what is over it is evicted: the tenant's own keys ----
+for size, n in ((64, 5000), (8192, 400)):
+    assert fill(victim, n, size) == 0
+    before = admin.tenant("victim")
+    ask("LIMIT", "noisy", "MAX", 4 * MIB)
+    assert fill(noisy, 16 * MIB // size // 2, size, "a") == 0, "a write was refused though keys can go"
+    now = admin.tenant("noisy")
+    assert now["current"] <= 4 * MIB, now
+    assert now["evicted"] > 0 and 0 < now["keys"] < 16 * MIB // size // 2, now
+    after = admin.tenant("victim")
+    assert after["evicted"] == before["evicted"] == 0, after
+    assert present(victim, n, size) == n, "a neighbour's writes have cost the victim keys"
+    # What is used stays, more or less: of sampled LRU no more can be said.
+    print("noisy, values of %d: %d keys in %.1fM, %d evicted" % (size, now["keys"], now["current"] / MIB, now["evicted"]))
+    assert noisy("FLUSHDB") == "OK" and noisy("DBSIZE") == 0
+    assert victim("FLUSHDB") == "OK"
+    eventually(lambda: admin.tenant("noisy")["current"] < MIB and admin.tenant("victim")["current"] < MIB)
+
+# A lower limit is met before the answer comes.
+ask("LIMIT", "noisy", "MAX", "max")
+fill(noisy, 1000, 8192)
+ask("LIMIT", "noisy", "MAX", 2 * MIB)
+assert admin.tenant("noisy")["current"] <= 2 * MIB, admin.tenant("noisy")
+# A value that cannot fit is refused, or its client is let go; the tenant can go on.
+try:
+    big = login("noisy")
+    big.send(request("SET", "big", b"x" * (3 * MIB)))
+    assert str(big.reply()).startswith("OOM")
+except (EOFError, ConnectionError):
+    pass
+noisy = login("noisy")
+assert noisy("SET", "small", "1") == "OK" and noisy("GET", "big") is None
+
+# ---- a plan: a limit that tenants share ----
+ask("CREATE", "one", "pw-one", "plan")
+ask("CREATE", "two", "pw-two", "plan")
+ask("LIMIT", "/plan", "MAX", 6 * MIB)
+one, two = login("one"), login("two")
+for client in (one, two):
+    assert fill(client, 800, 8192) == 0
+assert admin.tenant("one")["current"] + admin.tenant("two")["current"] <= 6 * MIB
+
+# ---- move: charges go along ----
+n = 500
+for size in (100, 8192):
+    fill(large, n, size)
+    had = admin.tenant("large")
+    ask("MOVE", "large", "gold%d" % size)
+    eventually(lambda: not admin.tenant("large")["moving"])
+    has = admin.tenant("large")
+    assert has["group"] == "/gold%d/large" % size, has
+    assert has["current"] > n * size * 0.95, (had, has)
+    assert present(large, n, size) == n, "MOVE has lost keys"
+    print("moved %d keys of %d: %.2fM before, %.2fM after" % (n, size, had["current"] / MIB, has["current"] / MIB))
+ask("MOVE", "large", "/")
+ask("CREATE", "filler", "pw-filler", "tiny")
+ask("LIMIT", "/tiny", "MAX", MIB)
+assert "no room" in admin("TENANT", "MOVE", "large", "tiny")
+eventually(lambda: not admin.tenant("large")["moving"])
+assert present(large, n, 8192) == n and admin.tenant("large")["group"] == "/large"
+
+# ---- drop: at once, whatever it has ----
+fill(large, 20000, 1000, "more")
+begin = time.monotonic()
+ask("DROP", "large")
+took = time.monotonic() - begin
+assert admin.tenant("large") is None
+print("dropped 20500 keys: answered in %.2f ms" % (took * 1000))
+answer = large("GET", "key:1")
+assert isinstance(answer, Error) and "dropped" in answer, answer
+assert large.is_closed()
+assert Client(port)("AUTH", "large", "pw-large").startswith("WRONGPASS")
+ask("CREATE", "large", "pw-large")
+large = login("large")
+assert large("DBSIZE") == 0 and large("SET", "a", "b") == "OK"
+for name in ("one", "two", "noisy", "victim", "large"):
+    ask("DROP", name)
+# What they had comes back in steps: what is left over all groups is what the library itself keeps.
+END
+stop
+# Keys of dropped tenants were the root's, then nobody's: none is left.
+awk '$1 == "/" && $NF > 4194304 { exit 1 }' tenantd.log || fail "dropped tenants' memory is still there"
+exit 0
