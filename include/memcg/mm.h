@@ -87,7 +87,8 @@ enum memcg_advice {
 	MEMCG_COLD = 1,	    /**< will not be used soon: first to go */
 	MEMCG_PAGEOUT = 2,  /**< goes now, as far as it can */
 	MEMCG_WILLNEED = 3, /**< comes in now */
-	MEMCG_DONTNEED = 4  /**< private: the content goes, it reads as zero; else only unmapped */
+	/** private: the content goes, it reads as zero; else only unmapped. What is pinned stays */
+	MEMCG_DONTNEED = 4
 };
 /** As madvise(2), for pages of this mm. 0; -EINVAL. WILLNEED, if not all came in: as memcg_pin. */
 MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice);

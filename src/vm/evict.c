@@ -217,19 +217,23 @@ void pages_deactivate(struct window *w, u32 i, u32 n)
 	}
 }
 
+/* Mapped, and somebody relies on that: who pins a page does it before he maps it (fault.c). */
+static bool stays_mapped(const struct page *t, u32 i)
+{
+	u64 pte = table_entries(t)[i % BLOCK_PAGES];
+
+	return pte_type(pte) == PTE_PRESENT && page_pinned(pte_page(pte));
+}
+
 /*
  * Without page locks, so the system's mapping goes first, in the section of the table lock: who
  * finds the page unmapped, under its lock, may rely on it.
  */
-static void unmap_block(struct window *w, u32 i, u32 n)
+static void unmap_run(struct window *w, struct page *t, u32 i, u32 n)
 {
-	struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
 	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
 	u32 slot = i % BLOCK_PAGES;
 
-	if (!t)
-		return;
-	table_lock(t);
 	dirty_before_cut(w, t, i, n);
 	mech_zap(&span, 1);
 	for (u32 end = slot + n; slot < end; slot++) {
@@ -239,6 +243,22 @@ static void unmap_block(struct window *w, u32 i, u32 n)
 			continue;
 		table_set(t, slot, PTE_NONE);
 		rmap_remove(pte_page(pte));
+	}
+}
+
+/* What is not pinned of n pages of one block. */
+static void unmap_block(struct window *w, u32 i, u32 n)
+{
+	struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
+
+	if (!t)
+		return;
+	table_lock(t);
+	for (u32 end = i + n, k = i; i < end; i = ++k) {
+		while (k < end && !stays_mapped(t, k))
+			k++;
+		if (k > i)
+			unmap_run(w, t, i, k - i);
 	}
 	table_unlock(t);
 }

@@ -89,6 +89,41 @@ static int map_run(struct window *w, struct page *t, u32 i, u32 n, bool noticed)
 	return err;
 }
 
+/*
+ * Nothing has mapped a private page yet, so nothing says what it is of; and it is on a list, or
+ * will be, for whoever evicts it.
+ */
+static void came_unmapped(struct window *w, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (!page_mapped(window_page(w, k))) {
+			window_page(w, k)->managed.object = w->object;
+			window_page(w, k)->managed.index = w->offset + k;
+		}
+}
+
+HOOK_DEFINE(fault_mapped);
+
+/*
+ * The same, with a reference of each when they are to be pinned: it comes before the mapping that
+ * it keeps (evict.c, stays_mapped). Given back here it is never the last: the object's is left.
+ */
+static int map_for(struct window *w, struct page *t, u32 i, u32 n, bool noticed, unsigned flags)
+{
+	int err;
+
+	for (u32 k = i; k < i + n && flags & FAULT_PIN; k++)
+		page_get(window_page(w, k));
+	err = map_run(w, t, i, n, noticed);
+	HOOK(fault_mapped);
+	if (likely(!err))
+		return 0;
+	for (u32 k = i; k < i + n && flags & FAULT_PIN; k++)
+		page_put(window_page(w, k));
+	came_unmapped(w, i, n);
+	return err;
+}
+
 /* --- around ------------------------------------------------------------------------------- */
 
 static bool wants_mapping(struct window *w, struct page *t, u32 i)
@@ -190,19 +225,6 @@ static int is_lost(struct window *w, struct page *t, u32 i)
 	return err && !stands_now(w, t, i) ? -EFAULT : err;
 }
 
-/*
- * Nothing has mapped a private page yet, so nothing says what it is of; and it is on a list, for
- * whoever evicts it.
- */
-static void came_unmapped(struct window *w, u32 i, u32 n)
-{
-	for (u32 k = i; k < i + n; k++)
-		if (!page_mapped(window_page(w, k))) {
-			window_page(w, k)->managed.object = w->object;
-			window_page(w, k)->managed.index = w->offset + k;
-		}
-}
-
 /* The page is locked. What it brought in stays the object's, mapped or not. */
 static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsigned flags)
 {
@@ -217,17 +239,13 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 	dirty_before_map(w, i);
 	err = was_in && !(flags & (FAULT_PIN | FAULT_WRITE)) ? map_around(w, t, i) : -EFAULT;
 	if (err)
-		err = map_run(w, t, i, 1, pg->kind == PAGE_FILE && !(flags & FAULT_WRITE));
-	if (err)
-		came_unmapped(w, i, 1);
+		err = map_for(w, t, i, 1, pg->kind == PAGE_FILE && !(flags & FAULT_WRITE), flags);
 	if (!was_in)
 		page_enlist(pg);
 	if (err)
 		return err;
 	note_write(w, pg, flags);
 	page_used(pg);
-	if (flags & FAULT_PIN)
-		page_get(pg);
 	count_fault(pg, major);
 	return 0;
 }
@@ -302,15 +320,10 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer,
 		return -EAGAIN;
 	if (fresh)
 		pages_enlist(w->object, w->offset + i, n);
-	if (map_run(w, t, i, n, w->object->kind == OBJECT_FILE)) {
-		came_unmapped(w, i, n);
+	if (map_for(w, t, i, n, w->object->kind == OBJECT_FILE, flags))
 		return -EAGAIN;
-	}
-	for (u32 k = i; k < i + n; k++) {
-		if (flags & FAULT_PIN)
-			page_get(window_page(w, k));
+	for (u32 k = i; k < i + n; k++)
 		window_page(w, k)->managed.flags |= MG_REFERENCED;
-	}
 	return 0;
 }
 

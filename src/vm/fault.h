@@ -29,6 +29,7 @@ HOOK_DECLARE(
 	fault_begun); /* a window has been found, nothing is locked and there may be no table */
 HOOK_DECLARE(fault_ready);    /* there is a table, nothing is locked */
 HOOK_DECLARE(fault_installs); /* the handler is about to be installed, by the first address space */
+HOOK_DECLARE(fault_mapped);   /* mapped, pinned if it is to be, and locked still */
 HOOK_DECLARE(neighbour_seen); /* it is in memory, and not locked; the page that was touched is */
 
 #endif

@@ -75,7 +75,8 @@ __hidden_ void object_drop_unheld(struct object *o, u32 from, u32 n);
 
 /*
  * Somebody has the resident page besides its object: it is not even unmapped, because system calls
- * use it where it is mapped. Page lock held: memcg_pin takes it, so what is not pinned stays so.
+ * use it where it is mapped. Page lock held: memcg_pin takes it, so what is not pinned stays so. Or
+ * the lock of a table where it is mapped: it is pinned before it is mapped to be.
  */
 static inline bool page_pinned(const struct page *pg)
 {

@@ -23,7 +23,7 @@ __hidden_ void pages_take_out(struct page **pages, unsigned n);
 /* Of a range of a window, for advice: page by page where a page is in use, they are left. */
 __hidden_ void pages_deactivate(struct window *w, u32 i, u32 n);
 __hidden_ void pages_evict(struct window *w, u32 i, u32 n);
-/* Not mapped in this window any more. */
+/* Not mapped in this window any more; what is pinned stays so. */
 __hidden_ void pages_unmap(struct window *w, u32 i, u32 n);
 
 #endif

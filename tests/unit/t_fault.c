@@ -198,7 +198,8 @@ static void test_behind_the_range(void)
 
 	catch_bus();
 	rules_set_up();
-	p = map(4);
+	p = memcg_mmap(mm, 4 * PAGE_SIZE, RW, MEMCG_MAP_SHARED, NULL, 0);
+	CHECK(p);
 	p[0] = 1;
 	bus_comes(BUS_ADRERR, p + 4 * PAGE_SIZE);
 	CHECK(got == SIGBUS && got_at == p + 4 * PAGE_SIZE && managed_resident() == PAGE_SIZE);
@@ -235,34 +236,6 @@ static void test_pinned_hole_alone(void)
 	sys_fault_arm(SYS_FAULT_UFFD, 0, 1, 0, 0);
 	pin_where_one_was_pinned();
 	CHECK(mech == MECH_PINS);
-}
-
-/* --- pins ---------------------------------------------------------------------------------- */
-
-static void unpin_too_often(void)
-{
-	char *p;
-
-	rules_set_up();
-	p = memcg_mmap(mm, PAGE_SIZE, RW, MEMCG_MAP_SHARED, NULL, 0);
-	CHECK(p && !memcg_pin(p, 1));
-	memcg_unpin(p, 1);
-	CHECK(!memcg_madvise(mm, p, PAGE_SIZE, MEMCG_DONTNEED) && STAT(cg, shmem) == PAGE_SIZE);
-	memcg_unpin(p, 1);
-}
-
-/* That would give away the object's own reference; the process ends there, not when it is missed.
- */
-static void test_unpinned_too_often(void)
-{
-	int status = 0;
-	pid_t child = fork();
-
-	if (!child) {
-		unpin_too_often();
-		_exit(0);
-	}
-	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
 }
 
 /* --- pages that cannot be mapped -------------------------------------------------------- */
@@ -454,7 +427,7 @@ int main(void)
 		FAULTS_TEST(test_called_as_asked),	 FAULTS_TEST(test_called_once),
 		FAULTS_TEST(test_ignored_with_flags),	 FAULTS_TEST(test_behind_the_range),
 		FAULTS_TEST(test_pinned_hole),		 PAGE_TEST(test_pinned_hole_alone),
-		FAULTS_TEST(test_unpinned_too_often),	 PAGE_TEST(test_mapping_fails),
+		PAGE_TEST(test_mapping_fails),
 #ifdef MEMCG_DEBUG
 		FAULTS_TEST(test_installed_by_two),	 FAULTS_TEST(test_never_mapped_is_evicted),
 		PAGE_TEST(test_neighbour_goes),		 FAULTS_TEST(test_handler_in_the_middle),
