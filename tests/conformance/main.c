@@ -18,12 +18,18 @@ static void run(const struct row *row)
 		printf("SKIP %s: %s\n", row->name, row->why);
 		return;
 	}
-	if (row_run(row, text, sizeof(text))) {
-		failed++;
-		printf("FAIL %s (%s): %s\n", row->name, row->from, text);
-	} else {
+	switch (row_run(row, text, sizeof(text))) {
+	case ROW_PASSED:
 		passed++;
 		printf("ok   %s (%s)%s%s\n", row->name, row->from, *text ? ": " : "", text);
+		break;
+	case ROW_SKIPPED:
+		skipped++;
+		printf("SKIP %s: %s\n", row->name, text);
+		break;
+	case ROW_FAILED:
+		failed++;
+		printf("FAIL %s (%s): %s\n", row->name, row->from, text);
 	}
 	fflush(stdout);
 }

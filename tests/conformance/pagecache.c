@@ -8,6 +8,7 @@
 
 #include <memcg/mm.h>
 
+#include "faults.h"
 #include "row.h"
 #include "tenant.h"
 
@@ -56,6 +57,7 @@ void pagecache_map(struct pagecache *c)
 {
 	const char *at;
 
+	need_faults();
 	c->mm = memcg_mm_create(c->cg);
 	EXPECT(c->mm);
 	at = memcg_mmap(c->mm, c->bytes, PROT_READ, 0, c->file, 0);

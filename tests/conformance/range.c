@@ -9,6 +9,7 @@
 
 #include <memcg/mm.h>
 
+#include "faults.h"
 #include "row.h"
 
 static sigjmp_buf grave;
@@ -35,6 +36,7 @@ static void expect_death(void)
 void range_open(struct range *r, struct memcg *cg, uint64_t bytes)
 {
 	expect_death();
+	need_faults();
 	r->mm = memcg_mm_create(cg);
 	EXPECT(r->mm);
 	r->at = memcg_mmap(r->mm, bytes, PROT_READ | PROT_WRITE, 0, NULL, 0);

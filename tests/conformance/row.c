@@ -30,7 +30,7 @@ static void say(const char *fmt, va_list ap)
 	any = true;
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
 	if (write(said, text, strlen(text)) < 0)
-		_exit(2);
+		_exit(ROW_FAILED);
 }
 
 void note(const char *fmt, ...)
@@ -51,7 +51,13 @@ _Noreturn void row_fail(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	say(fmt, ap);
 	va_end(ap);
-	_exit(1);
+	_exit(ROW_FAILED);
+}
+
+_Noreturn void row_skip(const char *why)
+{
+	note("%s", why);
+	_exit(ROW_SKIPPED);
 }
 
 bool close_to(uint64_t a, uint64_t b, unsigned percent)
@@ -99,22 +105,24 @@ static void listen_to(int fd, char *text, unsigned size)
 	text[n] = '\0';
 }
 
-static int judge(int status, char *text, unsigned size)
+static enum verdict judge(int status, char *text, unsigned size)
 {
 	unsigned n = (unsigned)strlen(text);
 
+	if (WIFEXITED(status) && WEXITSTATUS(status) == ROW_SKIPPED)
+		return ROW_SKIPPED;
 	if (WIFEXITED(status))
-		return WEXITSTATUS(status) != 0;
+		return WEXITSTATUS(status) ? ROW_FAILED : ROW_PASSED;
 	if (WTERMSIG(status) == SIGALRM)
 		snprintf(text + n, size - n, "%sstill running after %d s", n ? "; " : "",
 			 ROW_SECONDS);
 	else
 		snprintf(text + n, size - n, "%skilled by signal %d", n ? "; " : "",
 			 WTERMSIG(status));
-	return 1;
+	return ROW_FAILED;
 }
 
-int row_run(const struct row *row, char *text, unsigned size)
+enum verdict row_run(const struct row *row, char *text, unsigned size)
 {
 	int ends[2], status;
 	pid_t pid;
@@ -123,7 +131,7 @@ int row_run(const struct row *row, char *text, unsigned size)
 	fflush(NULL);
 	if (pipe(ends) < 0 || (pid = fork()) < 0) {
 		snprintf(text, size, "cannot start it: %s", strerror(errno));
-		return 1;
+		return ROW_FAILED;
 	}
 	if (!pid) {
 		close(ends[0]);
@@ -134,6 +142,6 @@ int row_run(const struct row *row, char *text, unsigned size)
 	close(ends[0]);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return 1;
+			return ROW_FAILED;
 	return judge(status, text, size);
 }

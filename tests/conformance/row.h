@@ -21,13 +21,17 @@ struct row {
 extern const struct row rows[];
 extern const unsigned row_count;
 
-/* In the parent: runs it in a child. 0 passed, 1 failed; text is what it had to say. */
-int row_run(const struct row *row, char *text, unsigned size);
+enum verdict { ROW_PASSED = 0, ROW_FAILED = 1, ROW_SKIPPED = 2 };
+
+/* In the parent: runs it in a child; text is what it had to say. */
+enum verdict row_run(const struct row *row, char *text, unsigned size);
 
 /* In the child. Memory and counters agree: nothing may be in motion. Done at each row's end. */
 void row_recount(void);
 /* A note stands in the row's line, whether it passes or not. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The system does not have what the row is about. */
+_Noreturn void row_skip(const char *why);
 _Noreturn void row_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
