@@ -136,15 +136,15 @@ void arena_free(struct arena *a, void *p)
 		uncharge(owner, cost);
 }
 
-u64 arena_trim(struct arena *a)
+/* Of a busy thread too: its caller made it that. Who has the lock, this thread even, keeps it. */
+u64 arena_trim(struct arena *a, bool all)
 {
-	struct task *self = task_self();
 	u64 bytes;
 
-	if (!try_enter(a, self))
+	if (!lock_try(&a->lock))
 		return 0;
-	bytes = a->made ? heap_trim(a->heap, true, slab_drop) : 0;
-	leave(a, self);
+	bytes = a->made ? heap_trim(a->heap, all, slab_drop) : 0;
+	lock_release(&a->lock);
 	return bytes;
 }
 

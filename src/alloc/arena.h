@@ -40,8 +40,12 @@ struct arena {
  */
 __hidden_ void *arena_alloc(struct arena *a, u32 handle, size_t size);
 __hidden_ void arena_free(struct arena *a, void *p);
-/* Gives slabs without objects back; bytes. 0 also when the arena is in use this moment. */
-__hidden_ u64 arena_trim(struct arena *a);
+/*
+ * Gives slabs without objects back; bytes. 0 also when the arena is in use this moment. all: looks
+ * at every slab, also for what strangers emptied. For a drain (reclaim/source.h): the thread is
+ * busy, and holds no lock of the page layer.
+ */
+__hidden_ u64 arena_trim(struct arena *a, bool all);
 
 /* In both, and again in the child, which has the same objects. */
 __hidden_ void arena_fork_prepare(struct arena *a);

@@ -42,6 +42,7 @@ struct task {
 	u32 system_id;
 	u32 busy;	/* depth of slow paths: a signal handler that allocates in one gets NULL */
 	u32 failed;	/* failure holds something */
+	u32 asked;	/* depth of memcg_reclaim: what is reclaimed is what the program wants */
 	u32 reclaiming; /* depth of program code that reclaim called: it never calls more */
 	u32 owed;	/* what memcg_leave and memcg_throttle have to serve: reclaim/owed.h */
 	u32 stalls;	/* depth of psi_begin; read by others */

@@ -95,6 +95,22 @@ void group_vm_offline(struct memcg *cg)
 	}
 }
 
+void group_vm_stopped(struct memcg *top, struct memcg *last)
+{
+	struct group_ref at = group_ref(last);
+
+	atomic_store(&top->vm->stopped.handle, at.handle);
+	atomic_store(&top->vm->stopped.id, at.id);
+}
+
+struct memcg *group_vm_resume(struct memcg *top)
+{
+	struct group_ref at = {.handle = atomic_load(&top->vm->stopped.handle)};
+
+	at.id = atomic_xchg(&top->vm->stopped.id, 0ul);
+	return at.id ? group_ref_get(at) : NULL;
+}
+
 void (*group_vm_look)(void);
 
 void group_vm_fork_child(struct memcg *cg)

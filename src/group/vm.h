@@ -28,9 +28,9 @@ enum vm_event {
 	VM_ACTIVATE_FILE,
 	VM_RESTORE_ANON,
 	VM_RESTORE_FILE,
-	VM_STEAL_KSWAPD, /* the reclaimer thread's */
-	VM_STEAL_DIRECT,
-	VM_STEAL_PROACTIVE, /* asked for: memory.reclaim, memcg_reclaim, MEMCG_PAGEOUT */
+	VM_STEAL_KSWAPD,    /* the reclaimer thread's */
+	VM_STEAL_DIRECT,    /* by who charged, or set a limit */
+	VM_STEAL_PROACTIVE, /* asked for: memory.reclaim, memcg_reclaim */
 	VM_SCAN_KSWAPD,
 	VM_SCAN_DIRECT,
 	VM_SCAN_PROACTIVE,
@@ -64,7 +64,17 @@ struct group_vm {
 	u64 event[VM_EVENT_NR];		   /* of the subtree; atomic */
 	u64 swap_event[SWAP_EVENT_NR];	   /* of the subtree; atomic */
 	struct stuck stuck;
+	struct group_ref stopped; /* see group_vm_stopped; id 0: none. Both words atomic */
 };
+
+/*
+ * The last walk over top's groups for reclaim had enough at `last`, which has managed memory: the
+ * next one begins behind it. Who resumes gets it, with a reference, and the walk after that begins
+ * at top again; NULL: so does this one. Of two walks at once one is remembered, or a mixture of two
+ * references, which names no group.
+ */
+__hidden_ void group_vm_stopped(struct memcg *top, struct memcg *last);
+__hidden_ struct memcg *group_vm_resume(struct memcg *top);
 
 /* cg and every group above it have one from now on. -ENOMEM. cg is referenced. */
 __hidden_ int group_vm_need(struct memcg *cg);

@@ -148,21 +148,32 @@ static u64 drain_thoroughly(struct memcg *cg)
 	return before > now ? before - now : 0;
 }
 
-int memcg_reclaim(struct memcg *cg, uint64_t bytes)
+static u64 reclaim_on_demand(struct memcg *cg, u64 bytes)
 {
-	unsigned round;
-	u64 done;
+	u64 done = drain_thoroughly(cg);
 
-	cg = cg ? cg : group_active();
-	stuck_over(); /* the program wants it tried */
-	done = drain_thoroughly(cg);
-	for (round = 0; round < ROUNDS && done < bytes; round++) {
+	for (unsigned round = 0; round < ROUNDS && done < bytes; round++) {
 		u64 n = reclaim_group(cg, bytes - done, RECLAIM_ANY);
 
 		if (!n)
 			break;
 		done += n;
 	}
+	return done;
+}
+
+int memcg_reclaim(struct memcg *cg, uint64_t bytes)
+{
+	struct task *self = task_self(); /* without a record it counts as who charges */
+	u64 done;
+
+	cg = cg ? cg : group_active();
+	stuck_over(); /* the program wants it tried */
+	if (self)
+		self->asked++;
+	done = reclaim_on_demand(cg, bytes);
+	if (self)
+		self->asked--;
 	group_run_drops();
 	return done >= bytes ? 0 : -EAGAIN;
 }

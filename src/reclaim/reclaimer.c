@@ -157,11 +157,16 @@ int memcg_reclaimer_start(void)
 	return err;
 }
 
-static bool inside(void)
+bool reclaimer_is_self(void)
 {
 	const struct task *self = task_self();
 
-	return self && (self->reclaiming || self->tid == atomic_load(&thread_tid));
+	return self && self->tid == atomic_load(&thread_tid);
+}
+
+static bool inside(void)
+{
+	return reclaimer_is_self() || (task_self() && task_self()->reclaiming);
 }
 
 int memcg_reclaimer_stop(void)

@@ -24,7 +24,8 @@ extern __hidden_ void (*reclaimer_work)(struct memcg *cg, unsigned what);
  * runs no code of the program. The caller has a reference, or is in an RCU section.
  */
 __hidden_ void reclaimer_owe(struct memcg *cg, unsigned what);
-__hidden_ bool reclaimer_running(void);	   /* a load */
+__hidden_ bool reclaimer_running(void); /* a load */
+__hidden_ bool reclaimer_is_self(void);
 __hidden_ void reclaimer_fork_child(void); /* every lock is free */
 
 #endif

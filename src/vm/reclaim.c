@@ -18,15 +18,24 @@
 #include "vm/reclaim.h"
 
 #include "group/stuck.h"
+#include "reclaim/reclaimer.h"
 
 #include "vm/lists.h"
 #include "vm/resident.h"
 #include "vm/rmap.h"
 #include "vm/store.h"
+#include "vm/zswap.h"
+
+/* On whose account, in the order of the events that count it. */
+enum reclaim_by {
+	BY_RECLAIMER = VM_STEAL_KSWAPD,
+	BY_CHARGER = VM_STEAL_DIRECT,
+	BY_PROGRAM = VM_STEAL_PROACTIVE
+};
 
 struct shrink {
 	struct memcg *cg;
-	unsigned how;
+	enum reclaim_by by;
 	u64 want, freed; /* bytes */
 	u32 spared;	 /* pages that were used, or had no time to show it */
 };
@@ -53,14 +62,20 @@ static unsigned isolate(struct memcg *cg, enum lru_list list, struct page **out,
 	return got;
 }
 
-static enum vm_event scan_event(unsigned how)
+static enum reclaim_by on_whose_account(void)
 {
-	return how == RECLAIM_ANY ? VM_SCAN_PROACTIVE : VM_SCAN_DIRECT;
+	if (reclaimer_is_self())
+		return BY_RECLAIMER;
+	return task_self() && task_self()->asked ? BY_PROGRAM : BY_CHARGER;
 }
 
-static enum vm_event steal_event(unsigned how)
+static void count_batch(const struct shrink *s, u64 scanned, u64 stolen)
 {
-	return how == RECLAIM_ANY ? VM_STEAL_PROACTIVE : VM_STEAL_DIRECT;
+	enum vm_event steal = (enum vm_event)s->by;
+	enum vm_event scan = VM_SCAN_KSWAPD + (steal - VM_STEAL_KSWAPD);
+
+	group_vm_event(s->cg, scan, scanned);
+	group_vm_event(s->cg, steal, stolen);
 }
 
 /* --- active to inactive ------------------------------------------------------------------ */
@@ -135,8 +150,7 @@ static u64 shrink_batch(struct shrink *s, enum lru_list inactive, u64 bytes, uns
 			pages[victims++] = pages[i];
 	s->spared += got - victims;
 	freed = evict_pages(pages, victims);
-	group_vm_event(s->cg, scan_event(s->how), got);
-	group_vm_event(s->cg, steal_event(s->how), freed >> PAGE_SHIFT);
+	count_batch(s, got, freed >> PAGE_SHIFT);
 	return freed;
 }
 
@@ -211,11 +225,12 @@ static u64 shrink_anon(struct shrink *s, u64 want)
 /* No step of this may end up here again: what it allocates is charged by force. */
 static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
 {
-	struct shrink s = {.cg = cg, .how = how & ~RECLAIM_LATE_TOO};
+	struct shrink s = {.cg = cg, .by = on_whose_account()};
 	u64 anon = evictable_anon(cg);
 	u64 file = evictable(&cg->vm->lru, LRU_INACTIVE_FILE);
 	u64 from_file = (u64)((unsigned __int128)bytes * file / (anon + file + 1));
 
+	(void)how; /* all of it is the library's own */
 	task_paging_begin();
 	s.freed = shrink_list(&s, LRU_INACTIVE_FILE, from_file);
 	if (s.freed < bytes && anon)
@@ -226,24 +241,38 @@ static u64 vm_scan(struct memcg *cg, u64 bytes, unsigned how)
 	return s.freed;
 }
 
+/* Behind where the last walk of top stopped; or from top on, also when that was the very end. */
+static struct memcg *first_of(struct memcg *top)
+{
+	struct memcg *last = group_vm_resume(top), *next;
+
+	next = last ? group_next(top, last) : NULL;
+	return next ? next : group_next(top, NULL);
+}
+
+/* Where top has no managed memory, no group below it has. */
 static struct memcg *vm_next(struct memcg *top, struct memcg *prev)
 {
-	do
+	if (!prev && !atomic_load_acquire(&top->vm))
+		return NULL;
+	prev = prev ? group_next(top, prev) : first_of(top);
+	while (prev && (!atomic_load_acquire(&prev->vm) || !vm_count(prev, RECLAIM_OWN)))
 		prev = group_next(top, prev);
-	while (prev && (!atomic_load_acquire(&prev->vm) || !vm_count(prev, RECLAIM_OWN)));
 	return prev;
 }
 
-static void vm_rotate(struct memcg *top, struct memcg *last)
+/* Memory that no copy is in is nobody's: of use to the root alone. */
+static u64 vm_drain(struct memcg *target, bool all)
 {
-	(void)top, (void)last;
+	return target == root_group ? zswap_trim(all) : 0;
 }
 
 const struct reclaim_source managed_pages = {
 	.name = "managed pages",
 	.own = true,
+	.drain = vm_drain,
 	.next = vm_next,
 	.count = vm_count,
 	.scan = vm_scan,
-	.rotate = vm_rotate,
+	.rotate = group_vm_stopped,
 };

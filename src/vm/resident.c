@@ -163,6 +163,7 @@ void page_uncache(struct page *pg)
 /* A neighbour that has been read: in memory, and in the file still. */
 static void settle_cached(struct object *o, struct page *pg, u32 index)
 {
+	struct workingset was = workingset_of(pg);
 	u64 slot = pg->managed.entry;
 
 	settle(o, pg, index);
@@ -171,7 +172,8 @@ static void settle_cached(struct object *o, struct page *pg, u32 index)
 	pg->managed.entry = slot;
 	pg->managed.flags |= MG_SWAPCACHED;
 	stat_add(page_objcg(pg)->index, STAT_SWAPCACHED, PAGE_SIZE);
-	page_relist(pg, false);
+	workingset_refault(pg, was);
+	page_relist(pg, pg->managed.flags & MG_WORKINGSET);
 }
 
 /* The neighbour of i by d pages lies d slots from it in the file: locked, and charged if it is. */

@@ -165,9 +165,9 @@ int zswap_recharge(u64 entry, u32 from, u32 to, bool charged)
 	return err;
 }
 
-u64 zswap_trim(void)
+u64 zswap_trim(bool all)
 {
-	return arena_trim(&arena);
+	return arena_trim(&arena, all);
 }
 
 /* --- fork ----------------------------------------------------------------------------- */

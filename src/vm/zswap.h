@@ -48,8 +48,8 @@ __hidden_ u32 zswap_owner(u64 entry); /* the handle that pays; 0: nobody */
  */
 __hidden_ int zswap_recharge(u64 entry, u32 from, u32 to, bool charged);
 
-/* Gives back memory that no copy is in; bytes. */
-__hidden_ u64 zswap_trim(void);
+/* Gives back memory that no copy is in; bytes. As arena_trim. */
+__hidden_ u64 zswap_trim(bool all);
 
 __hidden_ void zswap_fork_prepare(void);
 __hidden_ void zswap_fork_done(void); /* in both: the child has the same copies */

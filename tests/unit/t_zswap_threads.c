@@ -53,7 +53,6 @@ static void a_busy_thread_frees(void)
 		CHECK(loads(entry[i], i, CONTENT_TEXT));
 		zswap_free(entry[i]);
 	}
-	CHECK(!zswap_trim());
 	task_self()->busy--;
 	CHECK(!held(cg) && slab_local(pg)->used == used); /* a stranger's: to be collected */
 	CHECK(REMOTE_COUNT(pg->slab.remote));
@@ -62,7 +61,7 @@ static void a_busy_thread_frees(void)
 		entry[i] = store(i, CONTENT_TEXT, cg);
 	for (unsigned i = 0; i < 200; i++)
 		zswap_free(entry[i]);
-	CHECK(!held(cg) && zswap_trim());
+	CHECK(!held(cg) && trim());
 	closes();
 }
 
@@ -73,7 +72,7 @@ static void empty_slabs_go_back(void)
 
 	set_up();
 	zswap_free(store(1, CONTENT_TEXT, cg));
-	(void)zswap_trim();
+	(void)trim();
 	before = slab_counts.shared;
 	for (unsigned i = 0; i < 500; i++)
 		entry[i] = store(i, CONTENT_MIXED, cg);
@@ -84,7 +83,7 @@ static void empty_slabs_go_back(void)
 		zswap_free(entry[i]);
 		task_self()->busy -= i % 2;
 	}
-	CHECK(zswap_trim() >= 64 * KIB && !zswap_trim());
+	CHECK(trim() >= 64 * KIB && !trim());
 	CHECK(!held(cg));
 	closes();
 }
@@ -294,7 +293,7 @@ static void in_the_child(u64 kept)
 		CHECK(loads(entry, i, CONTENT_TEXT));
 		zswap_free(entry);
 	}
-	(void)zswap_trim();
+	(void)trim();
 	_exit(0);
 }
 

@@ -28,4 +28,15 @@ static inline bool loads(u64 entry, u64 n, enum content kind)
 	return !zswap_load(entry, back) && page_is(back, n, kind);
 }
 
+/* As reclaim calls it: its thread is busy. */
+static inline u64 trim(void)
+{
+	u64 bytes;
+
+	task_busy_begin();
+	bytes = zswap_trim(true);
+	task_busy_end();
+	return bytes;
+}
+
 #endif
