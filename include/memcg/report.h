@@ -35,6 +35,9 @@ struct memcg_leftovers {
 	struct memcg_leftover all;
 	struct memcg_leftover slab, large, buffer, pagetables, kernel_stack, external, maps;
 	struct memcg_leftover anon, file; /**< managed pages in memory; shared ones are file's */
+	/** Managed pages that are swapped out, at their full size, and those in memory that are in
+	 * the swap file still. No memory, so not in all; compressed copies are, in slab. */
+	struct memcg_leftover swap;
 };
 
 /**

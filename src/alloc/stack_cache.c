@@ -10,7 +10,8 @@
  * 3. A thread may have moved to another CPU when it gets at the list, so each has a lock, nearly
  *    always free. Where it is not nobody waits: the stack is made anew, or unmade.
  * 4. Nothing is taken under the lock, and no system call made: what leaves is unmade after.
- * 5. They go when the root is short, is asked to reclaim, or no other block can be had. A stack
+ * 5. They go when the root is short, is asked to reclaim, no other block can be had, or
+ *    memory.balloon wants free memory (ctl/file_balloon.c). A stack
  *    with a filled guard is not kept: the next one made may get a better guard.
  * 6. The child of a fork has them all, save those another thread was about to unmake.
  */

@@ -98,7 +98,8 @@ const struct file file_table[] = {
 	 "at their next slow path."},
 	{"memory.balloon", show_balloon, store_balloon, FILE_OURS, BYTES, SIZE,
 	 "Free memory of the process that is kept out of use. Written, at the root only (-EACCES elsewhere): so much of what is free now is taken off the "
-	 "free lists and given to the system, what is resident first; written lower, it is free again. "
+	 "free lists and given to the system, what is resident first, and stacks that are kept "
+	 "with it; written lower, it is free again. "
 	 "What is out can be given to nobody: allocations open other memory, or fail where there is "
 	 "none. It takes no more than is free, in pages, so read how much it is. It is charged to "
 	 "nobody: `memory.current` of the root falls by what was cached of it, and its limits leave "

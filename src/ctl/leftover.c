@@ -60,6 +60,8 @@ static struct memcg_leftover *line_of(struct memcg_leftovers *left, unsigned kin
 		return &left->external;
 	case WALK_MAPS:
 		return &left->maps;
+	case WALK_SWAP:
+		return &left->swap;
 	default:
 		return NULL;
 	}
@@ -74,6 +76,8 @@ static void found(struct walk *w, u32 handle, const struct walk_find *f)
 		return;
 	line->objects += f->objects;
 	line->bytes += f->bytes;
+	if (f->kind == WALK_SWAP)
+		return; /* no memory */
 	c->left->all.objects += f->objects;
 	c->left->all.bytes += f->bytes;
 }
@@ -128,6 +132,7 @@ static void say(const struct memcg_leftovers *left)
 	say_kind(&p, "maps", &left->maps);
 	say_kind(&p, "anon", &left->anon);
 	say_kind(&p, "file", &left->file);
+	say_kind(&p, "swap", &left->swap);
 	log_line("%s was destroyed and leaves %lu bytes in %lu objects%s", left->path,
 		 (unsigned long)left->all.bytes, (unsigned long)left->all.objects, kinds);
 }
@@ -160,7 +165,7 @@ static void tell(struct memcg *cg)
 	if (err)
 		log_line("%s was destroyed; what it leaves was not counted (%s)", left.path,
 			 err == -ENOMEM ? "no memory for the walk" : "the tree is overwritten");
-	if (err || !left.all.objects)
+	if (err || !(left.all.objects | left.swap.objects))
 		return;
 	if (say_lines)
 		say(&left);

@@ -308,6 +308,9 @@ bool walk_charge_swap(struct walk *w, u32 handle, u64 bytes)
 		return false;
 	w->handle[handle].swapped += bytes;
 	w->sum.swapped += bytes;
+	if (w->env->found)
+		w->env->found(w, handle,
+			      &(struct walk_find){.kind = WALK_SWAP, .objects = 1, .bytes = bytes});
 	return true;
 }
 

@@ -33,7 +33,8 @@ struct walk_find {
 #define WALK_EXTERNAL ((unsigned)PAGE_KIND_NR)
 #define WALK_MAPS     ((unsigned)PAGE_KIND_NR + 1)
 #define WALK_STOCK    ((unsigned)PAGE_KIND_NR + 2)
-	u32 size; /* of the slots of a slab */
+#define WALK_SWAP     ((unsigned)PAGE_KIND_NR + 3) /* no memory: a page that is swapped out */
+	u32 size;				   /* of the slots of a slab */
 	u32 objects;
 	u64 bytes;
 };

@@ -333,6 +333,37 @@ static void wait_for_both(void)
 	}
 }
 
+/* Stacks that are kept are resident and nobody's: a balloon that grows has them. */
+static void kept_stacks_go(void)
+{
+	void *stack[4];
+	u32 kept = 0;
+	struct page *head[4];
+
+	CHECK(memcg_root());
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK((stack[i] = memcg_stack_alloc(64 * KIB)));
+		memset(stack[i], 1, 64 * KIB);
+		head[i] = page_head(page_index(stack[i]));
+	}
+	for (unsigned i = 0; i < 4; i++)
+		memcg_stack_free(stack[i]);
+	for (unsigned i = 0; i < 4; i++)
+		kept += head[i]->kind == PAGE_STACK_KEPT;
+	CHECK(kept && !memcg_write(NULL, "memory.balloon", "0", 1));
+	for (unsigned i = 0; i < 4; i++)
+		kept -= head[i]->kind == PAGE_STACK_KEPT;
+	CHECK(!kept); /* it is no larger: they stay */
+	CHECK(!memcg_write(memcg_root(), "memory.balloon", "max", 3));
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(head[i]->kind != PAGE_STACK_KEPT && *(char *)stack[i] == 0);
+	closes_with(page_balloon);
+	CHECK(!memcg_write(memcg_root(), "memory.balloon", "0", 1));
+	CHECK((stack[0] = memcg_stack_alloc(64 * KIB)));
+	memcg_stack_free(stack[0]);
+	closes_with(0);
+}
+
 static void up_and_down_meanwhile(void)
 {
 	pthread_t thread[2];
@@ -367,6 +398,7 @@ int main(void)
 		PAGE_TEST(others_are_opened),  PAGE_TEST(the_system_has_it),
 		PAGE_TEST(a_refused_purge),    PAGE_TEST(the_file),
 		PAGE_TEST(a_child_has_it_too), PAGE_TEST(up_and_down_meanwhile),
+		PAGE_TEST(kept_stacks_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,54 @@ static void managed_pages(void)
 	closes();
 }
 
+/* Pages that are swapped out: as a word, compressed, in memory beside them; and nothing else. */
+static void swapped_pages(void)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	struct memcg_mm *mm;
+	struct memcg *gone;
+	char *p;
+
+	set_up();
+	CHECK(!memcg_set_leftovers(note, &last) && (gone = memcg_create(cg, "gone")));
+	CHECK((mm = memcg_mm_create(gone)));
+	CHECK((p = memcg_mmap(mm, 4 * PAGE_SIZE, prot, MEMCG_MAP_PREFAULT, NULL, 0)));
+	CHECK(!memcg_pin(p, 4 * PAGE_SIZE));
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		p[i] = (char)(i / 64);
+	memcg_unpin(p, 4 * PAGE_SIZE);
+	CHECK(!memcg_madvise(mm, p, 3 * PAGE_SIZE, MEMCG_PAGEOUT));
+	CHECK(!memcg_destroy(gone) && told == 1);
+	CHECK(is(&last.swap, 3, 3 * PAGE_SIZE) && is(&last.anon, 1, PAGE_SIZE));
+	CHECK(last.slab.objects == 1 && last.slab.bytes < PAGE_SIZE);
+	CHECK(last.all.bytes == held(cg)); /* swap is no memory */
+	memcg_mm_destroy(mm);
+	CHECK(!held(cg));
+	closes();
+}
+
+/* All that a group leaves may be in swap: shared memory, with another group's window to it. */
+static void swap_alone(void)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	const unsigned flags = MEMCG_MAP_SHARED | MEMCG_MAP_PREFAULT;
+	struct memcg_mm *mm, *others;
+	struct memcg *gone;
+	char *p;
+
+	set_up();
+	CHECK(!memcg_set_leftovers(note, &last) && (gone = memcg_create(cg, "gone")));
+	CHECK((mm = memcg_mm_create(gone)) && (others = memcg_mm_create(other)));
+	CHECK((p = memcg_mmap(mm, 2 * PAGE_SIZE, prot, flags, NULL, 0)));
+	CHECK(memcg_mmap_same(others, p, 2 * PAGE_SIZE, prot, 0));
+	CHECK(!memcg_madvise(mm, p, 2 * PAGE_SIZE, MEMCG_PAGEOUT));
+	memcg_mm_destroy(mm);
+	CHECK(!memcg_destroy(gone) && told == 1);
+	CHECK(is(&last.swap, 2, 2 * PAGE_SIZE) && is(&last.all, 0, 0));
+	memcg_mm_destroy(others);
+	closes();
+}
+
 static void nothing_left(void)
 {
 	struct memcg *gone, *child;
@@ -175,6 +223,7 @@ int main(void)
 		PAGE_TEST(every_kind),	      PAGE_TEST(nothing_left),
 		PAGE_TEST(may_call_anything), PAGE_TEST(without_memory),
 		PAGE_TEST(a_line_of_the_log), PAGE_TEST(managed_pages),
+		PAGE_TEST(swapped_pages),     PAGE_TEST(swap_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
