@@ -108,7 +108,7 @@ MEMCG_API void memcg_unpin(const void *addr, size_t length);
 enum memcg_move_flags {
 	/** private anonymous memory, what of it is swapped out too, and views of network pages */
 	MEMCG_MOVE_ANON = 1u << 0,
-	MEMCG_MOVE_FILE = 1u << 1,   /**< of files, and shared anonymous memory */
+	MEMCG_MOVE_FILE = 1u << 1,   /**< in memory: of files, and shared anonymous memory */
 	MEMCG_MOVE_DRY_RUN = 1u << 2 /**< nothing is changed: says what would be */
 };
 
@@ -124,6 +124,7 @@ struct memcg_move {
 	uint64_t not_ours;	   /**< another group's, the target's own too: stays */
 	uint64_t refused;	   /**< ENOMEM: what was wanted, memory and swap; else 0 */
 	uint64_t nsec;		   /**< what it took; of a dry run an estimate */
+	uint64_t swapped;	   /**< shared memory that is swapped out: stays with who paid */
 };
 
 /**

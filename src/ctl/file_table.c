@@ -85,7 +85,7 @@ const struct file file_table[] = {
 	{"memory.move_charge_at_immigrate", show_move_charge, store_move_charge, FILE_OURS,
 	 "a number", "0 to 3",
 	 "What memcg_mm_move to this group moves when its flags do not say: 1 private anonymous "
-	 "memory and what of it is swapped out, 2 pages of files and shared memory, 3 both, 0 "
+	 "memory and what of it is swapped out, 2 pages in memory of files and of shared memory, 3 both, 0 "
 	 "nothing. For those who know it from cgroup v1, where it is deprecated: writing another "
 	 "value than 0 says so in a line, once, and is counted in `move_charge` of "
 	 "`memory.stat`."},

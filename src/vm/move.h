@@ -16,6 +16,9 @@
  *moves only if it is mapped nowhere: then it cannot become mapped while it is locked. Mapped only
  *	  elsewhere it stays: a munmap there takes neither of our locks, and would take the mapping
  *	  off a statistic that is on its way to another group.
+ *	- shared memory that is swapped out stays, as in the kernel, whose walk does not see it: it
+ *	  is the object's, which others may have windows of, more than it is this mm's. Private
+ *	  memory's copies go with the mm. What is in memory moves, in the swap file too or not.
  *    Only mapped or not is asked, never by how many: how many changes under any lock of ours.
  *    A present entry is treated alike whatever the kind of its page: a page of the network that is
  *    mapped has its count of mappings and its page lock as all others have. Its view holds it while
@@ -62,7 +65,7 @@ struct move_cost {
 	u64 mem, swap;
 };
 
-enum move_verdict { MOVE_NOTHING, MOVE_TAKE, MOVE_ELSEWHERE, MOVE_NOT_OURS };
+enum move_verdict { MOVE_NOTHING, MOVE_TAKE, MOVE_ELSEWHERE, MOVE_NOT_OURS, MOVE_SWAPPED };
 
 /* Without the page lock: what was so a moment ago. */
 __hidden_ enum move_verdict move_look(const struct move *m, const struct page *pg, bool present,

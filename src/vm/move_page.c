@@ -99,6 +99,8 @@ enum move_verdict move_look(const struct move *m, const struct page *pg, bool pr
 		return MOVE_ELSEWHERE;
 	if (!is_from(m, pg))
 		return MOVE_NOT_OURS;
+	if (s.where != WHERE_RESIDENT && atomic_load(&pg->kind) == PAGE_SHMEM)
+		return MOVE_SWAPPED;
 	*cost = cost_of(s);
 	return MOVE_TAKE;
 }

@@ -109,6 +109,9 @@ static void count_entry(struct move *m, struct page *pg, bool present, struct mo
 	case MOVE_NOT_OURS:
 		m->out.not_ours += PAGE_SIZE;
 		return;
+	case MOVE_SWAPPED:
+		m->out.swapped += PAGE_SIZE;
+		return;
 	case MOVE_NOTHING:
 		return;
 	}
@@ -167,6 +170,9 @@ static int take(struct move *m, struct page *pg, bool present, struct move_cost 
 		return 0;
 	case MOVE_NOT_OURS:
 		m->out.not_ours += PAGE_SIZE;
+		return 0;
+	case MOVE_SWAPPED:
+		m->out.swapped += PAGE_SIZE;
 		return 0;
 	case MOVE_NOTHING:
 		return 0;
