@@ -1,6 +1,7 @@
 /* chore.c - see chore.h. */
 #include "chore.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,21 +20,13 @@ static _Thread_local SLIST_HEAD(, chore) chores;
 
 /* ---- moving ---- */
 
-/*
- * Alone on its page it takes the page along. Otherwise another value, or a reply that is on its
- * way, has the rest of the page: the piece moves into one of its own.
+/* The rest of its page is another value's, or a reply's on its way: the piece gets one of its own.
  */
-static int move_piece(struct memcg_frag *f, struct memcg *to)
+static int copy_piece(struct memcg_frag *f, struct memcg *to)
 {
 	struct memcg_frag copy;
-	struct memcg *owner;
-	ssize_t n;
+	ssize_t n = memcg_pool_alloc(server.pool, to, &copy, 1);
 
-	owner = memcg_page_owner(f->page);
-	memcg_put(owner);
-	if (owner == to)
-		return 0; /* came after the move had begun */
-	n = memcg_pool_alloc(server.pool, to, &copy, 1);
 	if (n < 0)
 		return (int)n;
 	copy.length = f->length;
@@ -41,6 +34,16 @@ static int move_piece(struct memcg_frag *f, struct memcg *to)
 	memcg_frags_put(f, 1);
 	*f = copy;
 	return 0;
+}
+
+static int move_piece(struct memcg_frag *f, struct memcg *to)
+{
+	struct memcg *owner = memcg_page_owner(f->page);
+	int err =
+		owner == to ? 0 : memcg_frag_recharge(f, to); /* or it came since the move began */
+
+	memcg_put(owner);
+	return err == -EBUSY ? copy_piece(f, to) : err;
 }
 
 static int move_entry(struct entry *e, struct memcg *to)

@@ -37,6 +37,7 @@ start() {
 	server=$!
 	children+=("$server")
 	eventually says_port || fail "tenantd does not start"
+	# shellcheck disable=SC2034 # for who sources this
 	port=$(sed -n 's/^tenantd: .*:\([0-9]*\), .*/\1/p' tenantd.log)
 }
 
