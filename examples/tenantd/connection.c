@@ -94,12 +94,17 @@ static void serve(struct worker *w, struct connection *c)
 	input_drop(&c->in, &c->resp.at);
 }
 
-/* As much as the last read brought, or as the argument needs that is coming in. */
-static unsigned pages_to_offer(const struct connection *c)
+/*
+ * As much as the last read brought, or as the argument needs that is coming in, or twice what this
+ * turn has brought; and one more, because the first is the rest of a page that others have begun.
+ */
+static unsigned pages_to_offer(const struct connection *c, size_t sum)
 {
 	size_t wants = resp_wants(&c->resp) / PAGE + (resp_wants(&c->resp) > 1);
 
 	wants = wants < c->pages ? c->pages : wants;
+	wants = wants < 2 * sum / PAGE ? 2 * sum / PAGE : wants;
+	wants += wants > 1;
 	return wants < INPUT_PAGES_MAX ? (unsigned)wants : INPUT_PAGES_MAX;
 }
 
@@ -127,50 +132,57 @@ static void out_of_memory(struct worker *w, struct connection *c)
 	c->closing = true;
 }
 
-/* As many as it took, when it took all; fewer by and by when it did not. */
-static void learn(struct connection *c, unsigned pages, size_t n, bool all)
+/* Bytes; 0: there is nothing to read, or nothing that this client may have read now. */
+static size_t read_once(struct worker *w, struct connection *c, unsigned pages)
+{
+	ssize_t n = receive(c, pages);
+
+	if (n > 0) {
+		c->refused = 0;
+		return (size_t)n;
+	}
+	if (n == -ENOBUFS) {
+		out_of_memory(w, c);
+	} else if (n != -EAGAIN && n != -EINTR) {
+		w->reply.broken = n < 0;
+		c->closing = true;
+	}
+	return 0;
+}
+
+/* What was offered is full: there may be more. */
+static bool is_full(const struct connection *c, size_t n, unsigned pages)
+{
+	const struct memcg_frag *last = &c->in.frag[c->in.count - 1];
+
+	return n > (pages - 1) * (size_t)PAGE && last->offset + last->length == PAGE;
+}
+
+/* What a turn brought is what the next is likely to: offered at once, or half as much less. */
+static void learn(struct connection *c, size_t n)
 {
 	unsigned used = (unsigned)((n + PAGE - 1) / PAGE);
 
-	c->pages = all && pages < INPUT_PAGES_MAX ? pages * 2
-		   : used > c->pages / 2	  ? used
-						  : c->pages / 2;
-	c->refused = 0;
-}
-
-/* True: all that was offered is full, there may be more. */
-static bool read_once(struct worker *w, struct connection *c)
-{
-	unsigned pages = pages_to_offer(c);
-	ssize_t n = receive(c, pages);
-	const struct memcg_frag *last;
-	bool all;
-
-	if (n == -EAGAIN || n == -EINTR)
-		return false;
-	if (n == -ENOBUFS) {
-		out_of_memory(w, c);
-		return false;
-	}
-	if (n <= 0) {
-		w->reply.broken = n < 0;
-		c->closing = true;
-		return false;
-	}
-	last = &c->in.frag[c->in.count - 1];
-	all = (size_t)n > (pages - 1) * (size_t)PAGE && last->offset + last->length == PAGE;
-	learn(c, pages, (size_t)n, all);
-	return all;
+	c->pages = used >= c->pages ? used : (c->pages + used) / 2;
+	if (c->pages > INPUT_PAGES_MAX)
+		c->pages = INPUT_PAGES_MAX;
 }
 
 static void read_and_serve(struct worker *w, struct connection *c)
 {
 	bool more = true;
+	size_t sum = 0;
 
 	for (unsigned i = 0; i < READS && more && may_go_on(c, &w->reply); i++) {
-		more = read_once(w, c);
+		unsigned pages = pages_to_offer(c, sum);
+		size_t n = read_once(w, c, pages);
+
+		more = n && is_full(c, n, pages);
+		sum += n;
 		serve(w, c);
 	}
+	if (sum)
+		learn(c, sum);
 }
 
 /* ---- turns ---- */
