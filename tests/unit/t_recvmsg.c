@@ -1,0 +1,227 @@
+/* t_recvmsg.c - messages into pages: each in its own, cut or not, and what comes beside the bytes.
+ */
+#include "net_fixture.h"
+
+static struct memcg_frag f[20];
+static char control[256];
+static struct msghdr m;
+
+static ssize_t read_message(size_t n, int flags)
+{
+	struct iovec nowhere = {(void *)1, 1 << 20}; /* not looked at */
+
+	m.msg_iov = &nowhere;
+	m.msg_iovlen = 1;
+	return memcg_pool_recvmsg(pool, ends[0], cg, &m, f, n, flags);
+}
+
+static void begin(int type)
+{
+	open_pool(0, 0);
+	open_ends(type);
+	m = (struct msghdr){0};
+}
+
+static void end(void)
+{
+	memcg_frags_put(f, 20);
+	close_ends();
+	all_is_back();
+}
+
+static void put_message(u64 at, size_t n)
+{
+	unsigned char text[64 * 1024];
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = payload(at + i);
+	CHECK(send(ends[1], text, n, 0) == (ssize_t)n);
+}
+
+static void each_in_its_own_page(void)
+{
+	begin(SOCK_DGRAM);
+	for (unsigned i = 0; i < 5; i++)
+		put_message(i * 100, 100);
+	for (unsigned i = 0; i < 5; i++) {
+		struct memcg_frag one;
+
+		CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, &one, 1, 0) == 100);
+		CHECK(!one.offset && holds_payload(&one, 1, i * 100) == 100);
+		CHECK(!m.msg_flags && page_count((struct page *)one.page) == 1);
+		f[i] = one;
+	}
+	CHECK(held(cg) == 5 * 4096);
+	put_message(0, 10000);
+	put_message(10000, 1);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f + 5, 4, 0) == 10000);
+	CHECK(holds_payload(f + 5, 4, 0) == 10000);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f + 9, 4, 0) == 1);
+	end();
+}
+
+/* An empty one is no end, and needs no page. */
+static void of_no_length(void)
+{
+	begin(SOCK_DGRAM);
+	put_message(0, 0);
+	put_message(0, 1);
+	CHECK(!read_message(20, 0) && !f[0].page && !held(cg));
+	CHECK(read_message(20, 0) == 1);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f + 1, 4, MSG_DONTWAIT) == -EAGAIN);
+	end();
+}
+
+static void cut(void)
+{
+	begin(SOCK_DGRAM);
+	for (unsigned i = 0; i < 4; i++)
+		put_message(0, 9000);
+	CHECK(read_message(2, 0) == 8192 && m.msg_flags == MSG_TRUNC);
+	CHECK(holds_payload(f, 20, 0) == 8192);
+	memcg_frags_put(f, 20);
+	CHECK(read_message(2, MSG_TRUNC) == 9000 && m.msg_flags == MSG_TRUNC);
+	CHECK(holds_payload(f, 20, 0) == 8192 && !f[2].page);
+	memcg_frags_put(f, 20);
+	CHECK(read_message(2, MSG_TRUNC | MSG_PEEK) == 9000);
+	memcg_frags_put(f, 20);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, 0) == -EMSGSIZE && !f[0].page && !held(cg));
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
+	CHECK(read_message(3, 0) == 4096 && m.msg_flags == MSG_TRUNC);
+	end();
+}
+
+/* It does not fit under a max: it stays where it is. */
+static void not_paid_for(void)
+{
+	struct memcg_frag mine;
+
+	begin(SOCK_DGRAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
+	CHECK(memcg_pool_alloc(pool, cg, &mine, 1) == 1);
+	put_message(0, 500);
+	CHECK(read_message(4, 0) == -ENOBUFS && throttled(cg) == 1);
+	memcg_frags_put(&mine, 1);
+	CHECK(read_message(4, 0) == 500 && holds_payload(f, 20, 0) == 500);
+	end();
+}
+
+/* ---- beside the bytes ---- */
+
+static void send_descriptor(int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} c = {.head = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	struct iovec iov = {"fd", 2};
+	struct msghdr out = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+
+	memcpy(CMSG_DATA(&c.head), &fd, sizeof(fd));
+	CHECK(sendmsg(ends[1], &out, 0) == 2);
+}
+
+static int descriptor_of(void)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int fd;
+
+	CHECK(c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)));
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static void a_descriptor(int type)
+{
+	int p[2], got;
+
+	begin(type);
+	CHECK(!pipe(p));
+	send_descriptor(p[0]);
+	CHECK(!close(p[0]));
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0)); /* refused, it is not lost */
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	CHECK(read_message(2, 0) == -ENOBUFS && m.msg_controllen == sizeof(control));
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
+	CHECK(read_message(2, MSG_CMSG_CLOEXEC) == 2 && !memcmp(bytes_of(f), "fd", 2));
+	got = descriptor_of();
+	CHECK(fcntl(got, F_GETFD) == FD_CLOEXEC && write(p[1], "x", 1) == 1);
+	CHECK(read(got, control, 1) == 1 && control[0] == 'x' && !close(got) && !close(p[1]));
+	end();
+}
+
+static void a_descriptor_with_a_message(void)
+{
+	a_descriptor(SOCK_DGRAM);
+}
+
+static void a_descriptor_in_a_stream(void)
+{
+	a_descriptor(SOCK_STREAM);
+}
+
+/* A thread sleeps for it: the peek that it sleeps in takes nothing away. */
+static void *read_sleeping(void *arg)
+{
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	*(ssize_t *)arg = read_message(2, 0);
+	return NULL;
+}
+
+static void a_descriptor_for_a_sleeper(void)
+{
+	pthread_t thread;
+	ssize_t got = -1;
+	int fd;
+
+	begin(SOCK_SEQPACKET);
+	CHECK(!pthread_create(&thread, NULL, read_sleeping, &got));
+	usleep(1000); /* asleep or not: it is to come out the same */
+	send_descriptor(ends[1]);
+	CHECK(!pthread_join(thread, NULL) && got == 2);
+	fd = descriptor_of();
+	CHECK(fcntl(fd, F_GETFD) >= 0 && !close(fd));
+	end();
+}
+
+/* Whom it is from, of a datagram from outside. */
+static void a_name(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+			   from, mine;
+	socklen_t size = sizeof(at);
+
+	begin(SOCK_DGRAM);
+	close_ends();
+	ends[0] = socket(AF_INET, SOCK_DGRAM, 0);
+	ends[1] = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK(!bind(ends[0], (struct sockaddr *)&at, size) &&
+	      !getsockname(ends[0], (struct sockaddr *)&at, &size) &&
+	      !connect(ends[1], (struct sockaddr *)&at, size) &&
+	      !getsockname(ends[1], (struct sockaddr *)&mine, &size));
+	put_message(0, 3000);
+	m.msg_name = &from;
+	m.msg_namelen = sizeof(from);
+	CHECK(read_message(4, 0) == 3000 && m.msg_namelen == sizeof(from));
+	CHECK(from.sin_port == mine.sin_port && holds_payload(f, 20, 0) == 3000);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PAGE_TEST(each_in_its_own_page),
+		PAGE_TEST(of_no_length),
+		PAGE_TEST(cut),
+		PAGE_TEST(not_paid_for),
+		PAGE_TEST(a_descriptor_with_a_message),
+		PAGE_TEST(a_descriptor_in_a_stream),
+		PAGE_TEST(a_descriptor_for_a_sleeper),
+		PAGE_TEST(a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
