@@ -131,6 +131,9 @@ static bool move_resident(struct move *m, struct page *pg)
 /* On no list at all: its entry keeps it here, the page lock keeps other movers away. */
 static bool move_net(struct move *m, struct page *pg)
 {
+	/* It is being received into. Pairs with net/fill.c: claimed, then found unlocked. */
+	if (unlikely(atomic_load_seq(&pg->net.fill) == NET_FILL_WRITING))
+		return false;
 	stat_add(page_objcg(pg)->index, STAT_SOCK, -(s64)PAGE_SIZE);
 	HOOK(move_halfway);
 	change_owner(m, pg);

@@ -223,6 +223,54 @@ static void one_claim(void)
 	end();
 }
 
+/* It is another group's by now: what is read for the first does not go there. */
+static void recharged(void)
+{
+	struct memcg_frag f, g;
+
+	begin();
+	f = pass(cg, 0, 100);
+	g = pass(cg, 100, 100);
+	CHECK(memcg_frag_recharge(&f, other) == -EBUSY);
+	memcg_frags_put(&g, 1);
+	CHECK(!memcg_frag_recharge(&f, other) && held(other) == 4096 && !held(cg));
+	g = pass(cg, 0, 100);
+	CHECK(g.page != f.page && held(cg) == 4096);
+	memcg_frags_put(&f, 1);
+	memcg_frags_put(&g, 1);
+	end();
+}
+
+/* Moved with an address space; not while it is read into. */
+static void moved(void)
+{
+	struct memcg_move m;
+	struct memcg_frag f, g;
+	struct memcg_mm *mm;
+	struct fill one;
+	char *at;
+
+	begin();
+	CHECK((mm = memcg_mm_create(cg)));
+	f = pass(cg, 0, 100);
+	CHECK((at = memcg_frags_map(mm, &f, 1)));
+	one = claim(cg);
+	CHECK(one.pg == (struct page *)f.page);
+	CHECK(!memcg_mm_move(mm, other, MEMCG_MOVE_ANON, &m, sizeof(m)) && m.busy == 4096);
+	CHECK(sock(cg) == 4096 && !sock(other));
+	fill_unclaim(pool, cg->handle->index, &one);
+	CHECK(!memcg_mm_move(mm, cg, MEMCG_MOVE_ANON, &m, sizeof(m)));
+	CHECK(!memcg_mm_move(mm, other, MEMCG_MOVE_ANON, &m, sizeof(m)));
+	CHECK(sock(other) == 4096 && !sock(cg));
+	g = pass(cg, 0, 100);
+	CHECK(g.page != f.page && sock(cg) == 4096);
+	CHECK(!memcg_munmap(mm, at, 4096));
+	memcg_mm_destroy(mm);
+	memcg_frags_put(&f, 1);
+	memcg_frags_put(&g, 1);
+	end();
+}
+
 /* ---- several threads ---- */
 
 #define THREADS 4u
@@ -291,6 +339,8 @@ int main(void)
 		PAGE_TEST(a_word_that_leads_nowhere),
 		PAGE_TEST(two_of_one_word),
 		PAGE_TEST(one_claim),
+		PAGE_TEST(recharged),
+		PAGE_TEST(moved),
 		PAGE_TEST(side_by_side),
 	};
 
