@@ -173,6 +173,9 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                \
 	}
 
+/* Beside it, in the output of one run: the block alone, a copy of the page. */
+#define NET(name_, ns_) LINKED_CASE("net/" name_, 8, TARGET(ns_))
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -231,6 +234,9 @@ const struct bench_case bench_cases[] = {
 	 .repeats = 3,
 	 .metric = {PERCENT("in", NULL, .against = AGAINST_TARGET, .target = 2.5, .goal = 1),
 		    PERCENT("out", "out", .against = AGAINST_TARGET, .target = 2.5, .goal = 1)}},
+	NET("page", 20),
+	NET("run", 20),
+	NET("hand-over", 50),
 	MOVE("present"),
 	MOVE("shared"),
 	MOVE("compressed"),

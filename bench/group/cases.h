@@ -51,6 +51,8 @@ void measure_managed(const struct bench_time *t, const char *arg);
 void measure_swap(const struct bench_time *t, const char *arg);
 /* move.c: arg is a case */
 void measure_move(const struct bench_time *t, const char *arg);
+/* net.c: page, run, hand-over */
+void measure_net(const struct bench_time *t, const char *arg);
 
 /* reclaim.c */
 void measure_slabs(const struct bench_time *t, const char *arg);

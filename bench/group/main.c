@@ -25,6 +25,7 @@ static const struct {
 	{"managed", measure_managed},
 	{"zswap", measure_swap},
 	{"move", measure_move},
+	{"net", measure_net},
 };
 
 int main(int argc, char **argv)

@@ -38,6 +38,7 @@ struct memcg_leftovers {
 	/** Managed pages that are swapped out, at their full size, and those in memory that are in
 	 * the swap file still. No memory, so not in all; compressed copies are, in slab. */
 	struct memcg_leftover swap;
+	struct memcg_leftover sock; /**< network pages */
 };
 
 /**

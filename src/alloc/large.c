@@ -24,8 +24,8 @@ static bool by_stock(u64 n)
 
 bool charge_pages(u32 handle, u64 n, unsigned flags)
 {
-	if (by_stock(n) && !flags)
-		return charge(handle, (u32)n);
+	if (by_stock(n) && !(flags & ~CHARGE_ONCE))
+		return charge_slot(handle, (u32)n, flags);
 	return charge_quiet(handle, n, flags);
 }
 

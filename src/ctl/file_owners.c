@@ -63,10 +63,10 @@ static void say_sum(struct text *t, const struct sum *sum, struct sum *total)
 static void say_owners(struct text *t, const struct owners *o)
 {
 	static const char *const name[WALK_STOCK + 1] = {
-		[PAGE_LARGE] = "large", [PAGE_BUFFER] = "buffer",     [PAGE_TABLE] = "table",
-		[PAGE_STACK] = "stack", [PAGE_ANON] = "anon",	      [PAGE_FILE] = "file",
-		[PAGE_SHMEM] = "shmem", [WALK_EXTERNAL] = "external", [WALK_MAPS] = "maps",
-		[WALK_STOCK] = "stock",
+		[PAGE_LARGE] = "large", [PAGE_BUFFER] = "buffer", [PAGE_TABLE] = "table",
+		[PAGE_STACK] = "stack", [PAGE_ANON] = "anon",	  [PAGE_FILE] = "file",
+		[PAGE_SHMEM] = "shmem", [PAGE_NET] = "sock",	  [WALK_EXTERNAL] = "external",
+		[WALK_MAPS] = "maps",	[WALK_STOCK] = "stock",
 	};
 	struct sum total = {0};
 	unsigned i;

@@ -56,6 +56,8 @@ static struct memcg_leftover *line_of(struct memcg_leftovers *left, unsigned kin
 	case PAGE_FILE:
 	case PAGE_SHMEM:
 		return &left->file;
+	case PAGE_NET:
+		return &left->sock;
 	case WALK_EXTERNAL:
 		return &left->external;
 	case WALK_MAPS:
@@ -133,6 +135,7 @@ static void say(const struct memcg_leftovers *left)
 	say_kind(&p, "anon", &left->anon);
 	say_kind(&p, "file", &left->file);
 	say_kind(&p, "swap", &left->swap);
+	say_kind(&p, "sock", &left->sock);
 	log_line("%s was destroyed and leaves %lu bytes in %lu objects%s", left->path,
 		 (unsigned long)left->all.bytes, (unsigned long)left->all.objects, kinds);
 }

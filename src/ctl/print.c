@@ -118,6 +118,18 @@ static void print_unaccounted(struct print *p, const struct recount_result *r)
 		   print_size(r->unaccounted, human), (unsigned long)r->unaccounted_pages);
 }
 
+/* What pools have in memory. */
+static void print_pools(struct print *p, const struct recount_result *r)
+{
+	u64 bytes = (r->net_out + r->net_free) << PAGE_SHIFT;
+	char human[PRINT_SIZE];
+
+	if (bytes)
+		print_text(p, "%-14s %15lu %9s   %lu pages out, %lu free\n", "pools",
+			   (unsigned long)bytes, print_size(bytes, human),
+			   (unsigned long)r->net_out, (unsigned long)r->net_free);
+}
+
 void print_sums(struct print *p, const struct walk *w)
 {
 	const struct recount_result *r = &w->sum;
@@ -128,13 +140,14 @@ void print_sums(struct print *p, const struct walk *w)
 	print_if(p, "  buffers", r->item[STAT_BUFFER]);
 	print_if(p, "  page tables", r->item[STAT_TABLE]);
 	print_if(p, "  stacks", r->item[STAT_STACK]);
-	print_if(p, "  net pages", r->item[STAT_SOCK]);
+	print_if(p, "  sock", r->item[STAT_SOCK]);
 	print_line(p, "cached", r->cached + r->stacked);
 	print_line(p, "metadata", r->metadata);
 	print_line(p, "charged maps", r->item[STAT_MAPS]);
 	print_if(p, "external", r->item[STAT_EXTERNAL]);
 	print_line(p, "stock", r->stock);
 	print_unaccounted(p, r);
+	print_pools(p, r);
 	print_if(p, "balloon", r->balloon);
 	print_if(p, "out of use", r->bad);
 	print_text(p,

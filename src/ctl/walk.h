@@ -69,6 +69,7 @@ struct recount_result {
 	u64 balloon;	       /* free, kept out of use: memory.balloon */
 	u64 cached;	       /* free and resident, hollow slabs with it */
 	u64 stacked;	       /* free network pages that CPUs keep, not within cached */
+	u64 net_out, net_free; /* network pages, in number: somebody's; resident in their pools */
 	u64 metadata;
 	u64 stock;
 	u64 hollow;	   /* own slabs, empty, uncharged, still with their thread */

@@ -52,6 +52,12 @@ static bool is_cached(const struct page *pg)
 	return pg->managed.where == WHERE_RESIDENT && pg->managed.flags & MANAGED_SWAPCACHED;
 }
 
+static void count_net(struct walk *w, const struct page *pg)
+{
+	w->sum.net_out += pg->net.where == WHERE_RESIDENT;
+	w->sum.net_free += !!(pg->net.flags & (NET_PAGE_KEPT | NET_PAGE_STACKED));
+}
+
 /* In its pool, or out and charged to nobody. */
 static void count_nobodys_net(struct walk *w, const struct page *pg)
 {
@@ -70,6 +76,8 @@ static void count_page(struct walk *w, u32 index, const struct page *pg)
 	u32 handle = walk_handle_at(w, owner_address(page_owner_word(pg)));
 	bool known;
 
+	if (pg->kind == PAGE_NET)
+		count_net(w, pg);
 	if (pg->kind == PAGE_NET && !page_owned(pg)) {
 		count_nobodys_net(w, pg);
 		return;

@@ -174,21 +174,35 @@ static bool same_owner(const struct page *a, const struct page *b)
 	       page_ops[a->kind].uncharge == page_ops[b->kind].uncharge;
 }
 
+/* Those of one kind leave together; bytes. *i: the first of another. */
+static u64 leave_run(struct page **pages, size_t end, size_t *i, struct handle *h)
+{
+	unsigned kind = pages[*i]->kind;
+	u64 bytes = 0;
+
+	for (; *i < end && pages[*i]->kind == kind; ++*i) {
+		page_clear_objcg(pages[*i]);
+		bytes += page_bytes(pages[*i]);
+	}
+	page_ops[kind].leave(h, kind, bytes);
+	return bytes;
+}
+
 /* One uncharge for as many pages from the first on as have one owner; how many. */
 static size_t uncharge_run(struct page **pages, size_t n)
 {
 	struct page first = *pages[0];
 	struct handle *h = page_objcg(&first);
+	size_t end = 0, i = 0;
 	u64 bytes = 0;
-	size_t i;
 
-	for (i = 0; i < n && h && same_owner(&first, pages[i]); i++) {
-		bytes += page_bytes(pages[i]);
-		page_leave(pages[i], h);
-	}
+	while (end < n && h && same_owner(&first, pages[end]))
+		end++;
+	while (i < end)
+		bytes += leave_run(pages, end, &i, h);
 	if (h)
 		page_ops[first.kind].uncharge(h, bytes);
-	return MAX(i, 1ul);
+	return MAX(end, 1ul);
 }
 
 /* Those from the first on that go the same way together; how many. */

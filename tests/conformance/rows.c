@@ -7,8 +7,6 @@
 #define KMEM	   "test_kmem.c"
 #define ZSWAP	   "test_zswap.c"
 
-#define PENDING_NET "pending: network pages"
-
 const struct row rows[] = {
 	{"memcg_subtree_control", MEMCONTROL, row_subtree_control, 0},
 	{"memcg_current_peak", MEMCONTROL, row_current_peak, 0},
@@ -26,7 +24,7 @@ const struct row rows[] = {
 	{"memcg_reclaim_pages", MEMCONTROL, row_reclaim_pages, 0},
 	{"memcg_oom_events", MEMCONTROL, row_oom_events, 0},
 	{"memcg_swap_max_peak", MEMCONTROL, row_swap_max_peak, 0},
-	{"memcg_sock", MEMCONTROL, 0, PENDING_NET},
+	{"memcg_sock", MEMCONTROL, row_sock, 0},
 	{"memcg_high_work", MEMCONTROL, row_high_work, 0},
 	{"memcg_high_work_cpu_max", MEMCONTROL, 0,
 	 "not applicable: there is no CPU controller to bill reclaim to"},

@@ -19,6 +19,7 @@ void row_reclaim(void);
 void row_max_pages(void);
 void row_reclaim_pages(void);
 void row_swap_max_peak(void);
+void row_sock(void);
 void row_high_work(void);
 void row_oom_events(void);
 void row_oom_group_leaf(void);

@@ -364,6 +364,50 @@ static void everything_refused(void)
 	CHECK(!memcg_pool_destroy(pool) && !pool_at(1));
 }
 
+/* ---- what is seen of it ---- */
+
+static struct memcg_leftovers left;
+
+static void note(const struct memcg_leftovers *l, void *arg)
+{
+	(void)arg;
+	left = *l;
+}
+
+static void reads(struct memcg *g, const char *file, const char *text)
+{
+	static char buf[8192];
+	ssize_t n = memcg_read(g, file, buf, sizeof(buf) - 1);
+
+	CHECK(n > 0);
+	buf[n] = 0;
+	if (!strstr(buf, text))
+		fprintf(stderr, "%s", buf);
+	CHECK(strstr(buf, text));
+}
+
+static void seen_by_kind(void)
+{
+	struct memcg_frag f[9];
+	struct memcg *gone;
+
+	make_pool(0, 0);
+	CHECK((gone = memcg_create(NULL, "gone")) && !memcg_set_leftovers(note, NULL));
+	CHECK(memcg_pool_alloc(pool, gone, f, 9) == 9);
+	memcg_frags_put(f, 2);
+	memcg_frags_put(f + 2, 1);
+	reads(gone, "memory.owners", "sock objects=6 bytes=24576\n");
+	reads(gone, "memory.stat", "\nsock 24576\n");
+	reads(memcg_root(), "memory.report", "  6 pages out, 3 free\n");
+	CHECK(!memcg_destroy(gone) && left.id == memcg_id(gone));
+	CHECK(left.sock.objects == 6 && left.sock.bytes == 24576 && left.all.objects == 6);
+	closes();
+	memcg_frags_put(f, 9);
+	memcg_put(gone);
+	CHECK(!memcg_pool_destroy(pool));
+	closes();
+}
+
 /* ---- the end ---- */
 
 static void ends_once(void)
@@ -513,6 +557,7 @@ int main(void)
 		PAGE_TEST(punch_refused),
 		PAGE_TEST(punch_refused_of_sent),
 		PAGE_TEST(everything_refused),
+		PAGE_TEST(seen_by_kind),
 		PAGE_TEST(ends_once),
 		PAGE_TEST(death_gives_back),
 		PAGE_TEST(two_hundred_and_fifty_five),
