@@ -272,7 +272,7 @@ static void give_locked(struct memcg_pool *p, struct page *pg, bool resident, u3
 static bool is_over_locked(struct memcg_pool *p, struct list *extents)
 {
 	list_init(extents);
-	if (likely(p->state != POOL_EMPTIED) || p->taken)
+	if (likely(atomic_load(&p->state) != POOL_EMPTIED) || p->taken)
 		return false;
 	atomic_store(&p->state, (u32)POOL_ENDED);
 	list_splice(extents, &p->room);

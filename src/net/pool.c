@@ -52,11 +52,12 @@ struct memcg_pool *pool_live(struct pool_ref ref)
 
 struct memcg_pool *pool_of(const struct page *pg)
 {
+	const u8 *slots = atomic_load_acquire(&extent_pool); /* pairs with shared_up_locked */
 	u32 index = page_to_index(pg);
 
-	if (!extent_pool || index < regn.managed || index - regn.managed >= regn.managed_pages)
+	if (!slots || index < regn.managed || index - regn.managed >= regn.managed_pages)
 		return NULL;
-	return pool_at(atomic_load_acquire(&extent_pool[extent_number(index)]));
+	return pool_at(atomic_load_acquire(&slots[extent_number(index)]));
 }
 
 /* --- coming --------------------------------------------------------------------------------- */
@@ -96,14 +97,15 @@ static int shared_up_locked(void)
 {
 	size_t bytes = ALIGN_UP(regn.managed_pages / EXTENT_PAGES, PAGE_SIZE);
 
-	u8 *slots = extent_pool ? extent_pool : sys_map(bytes);
-	int err;
+	int err = extents_up();
 
-	if (!slots)
-		return ENOMEM;
-	extent_pool = slots;
-	err = extents_up();
-	return err ? err : cache_up();
+	if (!err)
+		err = cache_up();
+	if (err || extent_pool)
+		return err;
+	/* Last, and release: who sees it finds the rest. */
+	atomic_store_release(&extent_pool, (u8 *)sys_map(bytes));
+	return extent_pool ? 0 : ENOMEM;
 }
 
 static int slot_take_locked(struct memcg_pool *p)
@@ -262,13 +264,19 @@ void net_fork_child(void)
 /* --- for the root ------------------------------------------------------------------------------
  */
 
+/* There has been one: what all share stands. */
+static bool any_pool(void)
+{
+	return atomic_load_acquire(&extent_pool);
+}
+
 u64 net_stacked(void)
 {
 	struct rcu_reader *self = self_rcu();
 	u64 n = 0;
 
 	rcu_read_lock(self);
-	for (u32 slot = 1; extent_pool && slot <= POOLS_MAX; slot++) {
+	for (u32 slot = 1; any_pool() && slot <= POOLS_MAX; slot++) {
 		struct memcg_pool *p = pool_at(slot);
 
 		n += p ? cache_pages(p) : 0;
@@ -296,7 +304,7 @@ u64 net_purge(bool all)
 	u64 n = 0;
 
 	rcu_read_lock(self);
-	for (u32 slot = 1; extent_pool && slot <= POOLS_MAX; slot++) {
+	for (u32 slot = 1; any_pool() && slot <= POOLS_MAX; slot++) {
 		struct memcg_pool *p = pool_at(slot);
 
 		if (p)

@@ -278,17 +278,18 @@ static void idle_memory_goes(void)
 static void busy_memory_stays(void)
 {
 	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
-	struct memcg_frag f;
+	struct memcg_frag f[3];
 
 	set_up();
 	c.idle_ms = UINT32_MAX;
-	CHECK((pool = memcg_pool_create(&c)));
-	f = take_one(cg);
-	memset(memcg_page_address(f.page), 1, PAGE_SIZE);
-	memcg_frags_put(&f, 1);
+	CHECK((pool = memcg_pool_create(&c)) && memcg_pool_alloc(pool, cg, f, 3) == 3);
+	for (unsigned i = 0; i < 3; i++)
+		memset(memcg_page_address(f[i].page), 1, PAGE_SIZE);
+	memcg_frags_put(f, 1);
+	memcg_frags_put(f + 1, 2);
 	for (unsigned i = 0; i < 100; i++)
 		CHECK(!net_purge(false));
-	CHECK(managed_resident() == PAGE_SIZE && cache_pages(pool) == 1);
+	CHECK(managed_resident() == 3 * PAGE_SIZE && cache_pages(pool) == 1);
 	CHECK(!memcg_pool_destroy(pool));
 }
 
