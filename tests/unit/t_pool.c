@@ -306,6 +306,7 @@ static void punch_refused(void)
 	sys_fault_arm(SYS_FAULT_PUNCH, 1, 1, 0, 0);
 	memcg_frags_put(f, 40);
 	CHECK(sys_fault_count(SYS_FAULT_PUNCH) && !stat_of(pool).released && !stat_of(pool).out);
+	CHECK(stat_of(pool).bytes == 40 * PAGE_SIZE);
 	closes();
 	memcg_reclaim(memcg_root(), UINT64_MAX); /* comes back though nothing goes */
 	closes();
