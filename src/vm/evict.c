@@ -233,17 +233,20 @@ static void unmap_run(struct window *w, struct page *t, u32 i, u32 n)
 {
 	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
 	u32 slot = i % BLOCK_PAGES;
+	struct mapped_run run;
 
 	dirty_before_cut(w, t, i, n);
 	mech_zap(&span, 1);
+	mapped_run_begin(&run);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
 
 		if (pte_type(pte) != PTE_PRESENT)
 			continue;
 		table_set(t, slot, PTE_NONE);
-		rmap_remove(pte_page(pte));
+		rmap_remove(pte_page(pte), &run);
 	}
+	mapped_run_end(&run);
 }
 
 /* What is not pinned of n pages of one block. */

@@ -41,11 +41,13 @@ static int map_locked(struct window *w, struct page *t, u32 i, u32 n, bool notic
 {
 	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
 	int err = mech_map(w, window_address(w, i), n, noticed);
+	struct mapped_run run;
 
 	if (unlikely(err)) {
 		mech_zap(&span, 1);
 		return err == -ENOENT ? -EFAULT : err;
 	}
+	mapped_run_begin(&run);
 	for (u32 k = i; k < i + n; k++) {
 		struct page *pg = window_page(w, k);
 
@@ -53,8 +55,9 @@ static int map_locked(struct window *w, struct page *t, u32 i, u32 n, bool notic
 			continue; /* zapped by whoever failed above, and touched again */
 		table_set(t, k % BLOCK_PAGES, pte_make(PTE_PRESENT, page_to_index(pg)));
 		page_uncache(pg);
-		rmap_add(pg, w->object, w->offset + k);
+		rmap_add(pg, w->object, w->offset + k, &run);
 	}
+	mapped_run_end(&run);
 	return 0;
 }
 

@@ -178,19 +178,22 @@ static void mark_entries(struct window *w, struct page *t, u32 i, u32 n, struct 
 /* The addresses are gone. How many pages were told, and which. */
 static u32 tell_pages(struct page *t, u32 slot, u32 n, struct page **told)
 {
+	struct mapped_run run;
 	u32 nr = 0;
 
 	table_lock(t);
+	mapped_run_begin(&run);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
 
 		if (pte == pte_make(PTE_HOLE, 0))
 			continue;
 		ASSERT(pte_type(pte) == PTE_HOLE);
-		rmap_remove(pte_page(pte));
+		rmap_remove(pte_page(pte), &run);
 		table_set(t, slot, pte_make(PTE_HOLE, 0));
 		told[nr++] = pte_page(pte);
 	}
+	mapped_run_end(&run);
 	table_unlock(t);
 	return nr;
 }

@@ -7,24 +7,50 @@
 #include "vm/dirty.h"
 #include "vm/mech.h"
 
-/* Anonymous pages are counted by being in memory, those of the network by being out. */
-static void count_mapped(unsigned kind, const struct handle *owner, s64 bytes)
+/* --- counting ------------------------------------------------------------------------ */
+
+static void settle(struct mapped_run *run)
 {
-	if (kind != PAGE_ANON && kind != PAGE_NET)
-		stat_add(owner->index, STAT_FILE_MAPPED, bytes);
+	if (run->bytes)
+		stat_add(run->owner, STAT_FILE_MAPPED, run->bytes);
+	run->bytes = 0;
+}
+
+void mapped_run_begin(struct mapped_run *run)
+{
+	*run = (struct mapped_run){.self = self_rcu()};
+	rcu_read_lock(run->self);
+}
+
+void mapped_run_end(struct mapped_run *run)
+{
+	settle(run);
+	rcu_read_unlock(run->self);
+}
+
+/* Anonymous pages are counted by being in memory, those of the network by being out. */
+static void count_mapped(struct mapped_run *run, unsigned kind, const struct handle *owner,
+			 s64 bytes)
+{
+	if (kind == PAGE_ANON || kind == PAGE_NET)
+		return;
+	if (run->owner != owner->index)
+		settle(run);
+	run->owner = owner->index;
+	run->bytes += bytes;
 }
 
 /*
  * The count of an anonymous page's mappings can only leave 0 here: what the page is of is written
  * down now, whatever way brought it in.
  */
-void rmap_add(struct page *pg, struct object *o, u32 index)
+void rmap_add(struct page *pg, struct object *o, u32 index, struct mapped_run *run)
 {
 	bool first = (u32)atomic_add(&pg->maps, 1ul) == 1;
 
 	ASSERT(page_locked(pg));
 	if (first) {
-		count_mapped(pg->kind, page_objcg(pg), PAGE_SIZE);
+		count_mapped(run, pg->kind, page_objcg(pg), PAGE_SIZE);
 		pg->managed.object = o;
 		pg->managed.index = index;
 	}
@@ -34,24 +60,20 @@ void rmap_add(struct page *pg, struct object *o, u32 index)
 HOOK_DEFINE(owner_read);
 
 /* Pairs with page_moved: a move between the two loads of a round makes the exchange fail. */
-void rmap_remove(struct page *pg)
+void rmap_remove(struct page *pg, struct mapped_run *run)
 {
-	struct rcu_reader *self = self_rcu();
 	/* While it is mapped: when it is not, it may be evicted, and be nothing. */
 	unsigned kind = atomic_load(&pg->kind);
 	const struct handle *owner;
-	u64 maps;
+	u64 maps = atomic_load_acquire(&pg->maps);
 
-	rcu_read_lock(self);
-	maps = atomic_load_acquire(&pg->maps);
 	do {
 		BUG_ON(!(u32)maps);
 		owner = page_objcg_rcu(pg);
 		HOOK(owner_read);
 	} while (!atomic_cas(&pg->maps, &maps, maps - 1));
 	if ((u32)maps == 1)
-		count_mapped(kind, owner, -(s64)PAGE_SIZE);
-	rcu_read_unlock(self);
+		count_mapped(run, kind, owner, -(s64)PAGE_SIZE);
 }
 
 /* --- from a page to its mappings --------------------------------------------------------- */
@@ -64,6 +86,7 @@ void rmap_remove(struct page *pg)
 static bool unmap_in(struct window *w, struct page *pg, uintptr_t *addr)
 {
 	u32 i = pg->managed.index - w->offset, slot = i % BLOCK_PAGES;
+	struct mapped_run run;
 	struct page *t;
 	bool was;
 
@@ -76,7 +99,9 @@ static bool unmap_in(struct window *w, struct page *pg, uintptr_t *addr)
 	if (was) {
 		BUG_ON(!window_tryget(w));
 		table_set(t, slot, pte_make(PTE_SWAPPED, page_to_index(pg)));
-		rmap_remove(pg);
+		mapped_run_begin(&run);
+		rmap_remove(pg, &run);
+		mapped_run_end(&run);
 	}
 	table_unlock(t);
 	return was;

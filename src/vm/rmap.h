@@ -11,6 +11,8 @@
  *    wait. Hence count and number of moves are one word: rmap_remove reads it, then the owner, and
  *    takes a mapping off by compare-and-swap, all in one RCU section, so that the owner it read is
  *    the one of that moment. (models/move.pml, READ_LATE; the discussion left that open.)
+ *    The statistic of a run of pages is corrected at once: it is dearer than all the rest. The
+ *    section ends after that, so the owners are there still.
  * 3. The first mapping of an anonymous page sets its (object, index), on every path.
  */
 #ifndef MEMCG_VM_RMAP_H
@@ -20,8 +22,18 @@
 #include "sys/memfd.h"
 #include "vm/table.h"
 
-__hidden_ void rmap_add(struct page *pg, struct object *o, u32 index);
-__hidden_ void rmap_remove(struct page *pg);
+/* What is owed to the statistics of one owner while a run of pages is mapped or unmapped. */
+struct mapped_run {
+	struct rcu_reader *self;
+	u32 owner; /* handle */
+	s64 bytes;
+};
+
+/* The table lock is held from before the begin until after the end. */
+__hidden_ void mapped_run_begin(struct mapped_run *run);
+__hidden_ void mapped_run_end(struct mapped_run *run);
+__hidden_ void rmap_add(struct page *pg, struct object *o, u32 index, struct mapped_run *run);
+__hidden_ void rmap_remove(struct page *pg, struct mapped_run *run);
 /* The same for a page of the network, which is nobody's by object and index, and counts as `sock`
  * mapped or not. */
 static inline void rmap_add_net(struct page *pg)
