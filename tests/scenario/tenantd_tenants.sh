@@ -70,6 +70,14 @@ assert isinstance(victim("SELECT", "1"), Error)
 victim("SET", "mine", "v"), noisy("SET", "mine", "n")
 assert victim("GET", "mine") == b"v" and noisy("GET", "mine") == b"n"
 
+# What came before the login was paid for by who was nobody yet: a value in it is not kept there.
+early = Client(port)
+assert early("SET", "x", "y" * 200000).startswith("NOAUTH")
+early.send(request("AUTH", "large", "pw-large") + request("SET", "early", "y" * 60000))
+assert early.reply() == "OK" and early.reply() == "OK"
+assert admin.tenant("large")["current"] > 60000, admin.tenant("large")
+assert early("DEL", "early") == 1
+
 # ---- a limit holds, and what is over it is evicted: the tenant's own keys ----
 for size, n in ((64, 5000), (8192, 400)):
     assert fill(victim, n, size) == 0
