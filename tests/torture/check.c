@@ -24,6 +24,7 @@
 #include "lineage.h"
 #include "pages.h"
 #include "pipes.h"
+#include "pools.h"
 #include "shrinkers.h"
 #include "torture.h"
 
@@ -129,7 +130,8 @@ static void is_empty(struct memcg *cg)
 	EXPECT(!memcg_stat(cg, &s, sizeof(s)), "no statistics");
 	EXPECT(s.current == 0, "group %lu has %lu bytes and nothing in it", memcg_id(cg),
 	       s.current);
-	EXPECT(!s.kernel && !s.slab && !s.large && !s.buffer && !s.external && !s.local && !s.stock,
+	EXPECT(!s.kernel && !s.slab && !s.large && !s.buffer && !s.external && !s.sock &&
+		       !s.local && !s.stock,
 	       "group %lu has nothing, and lines that say otherwise", memcg_id(cg));
 }
 
@@ -153,6 +155,7 @@ void check_end(bool child)
 	shrinkers_end();
 	pipes_end();
 	pages_end();
+	pools_end(child);
 	items_end();
 	settle();
 	if (!child)

@@ -17,7 +17,7 @@
 
 #define CACHES 3u
 
-enum way { WAY_OBJECT, WAY_CACHE, WAY_PAGE, WAY_STACK, WAY_CHARGE };
+enum way { WAY_OBJECT, WAY_CACHE, WAY_PAGE, WAY_STACK, WAY_CHARGE, WAY_NET };
 
 struct item {
 	enum way way;
@@ -25,7 +25,7 @@ struct item {
 	void *p;	/* WAY_CHARGE: the charge, which has no bytes */
 	size_t size;	/* of its bytes */
 	u64 salt, payer;
-	struct memcg_page *page; /* WAY_PAGE */
+	struct memcg_page *page; /* WAY_PAGE, WAY_NET */
 };
 
 extern struct memcg_cache *item_cache[CACHES];
@@ -43,6 +43,8 @@ struct item *item_stack(size_t size, struct chance *c);
 struct item *item_charge(size_t size, struct chance *c);
 /* A page that is the caller's and paid for by the active group. */
 struct item *item_of_page(struct memcg_page *page, struct chance *c);
+/* The same of a pool's; others may have it too. Its bytes are not there in the child of a fork. */
+struct item *item_of_net(struct memcg_page *page, struct chance *c);
 struct item *item_any(struct chance *c);
 size_t item_size(struct chance *c); /* mostly small */
 

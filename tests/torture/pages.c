@@ -86,7 +86,7 @@ void pages_batch(struct chance *c)
 	for (unsigned i = 0; i < 4 * BATCH && n < BATCH; i++) {
 		struct item *it = item_take(c);
 
-		if (!it || it->way != WAY_PAGE) {
+		if (!it || (it->way != WAY_PAGE && it->way != WAY_NET)) {
 			item_pass_on(it, c);
 			continue;
 		}

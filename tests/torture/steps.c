@@ -9,6 +9,7 @@
 #include "onlook.h"
 #include "pages.h"
 #include "pipes.h"
+#include "pools.h"
 #include "shrinkers.h"
 #include "torture.h"
 
@@ -103,6 +104,8 @@ static const struct op {
 	{"shared pages", pages_shared, {6, 4, 2}, false},
 	{"replace pages", pages_replace, {4, 2, 1}, false},
 	{"page batch", pages_batch, {4, 2, 1}, false},
+	{"pool pages", pool_pages, {8, 8, 4}, false},
+	{"pool renew", pool_renew, {2, 2, 1}, false},
 	{"pipe write", pipe_write_some, {8, 4, 2}, false},
 	{"pipe read", pipe_read_some, {8, 4, 2}, false},
 	{"pipe wait", pipe_wait, {1, 1, 1}, false},

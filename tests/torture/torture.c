@@ -17,6 +17,7 @@
 #include "item.h"
 #include "life.h"
 #include "pipes.h"
+#include "pools.h"
 #include "shrinkers.h"
 
 #define CALLBACKS                                                                      \
@@ -99,6 +100,11 @@ static void catch_signals(void)
 void deadline(unsigned seconds)
 {
 	alarm(seconds);
+}
+
+bool torture_is_child(void)
+{
+	return child;
 }
 
 void torture_child(void)
@@ -251,6 +257,7 @@ int torture(const struct options *options)
 	pthread_barrier_init(&start, NULL, opt.threads + 1);
 	pthread_barrier_init(&stop, NULL, opt.threads + 1);
 	groups_begin();
+	pools_begin();
 	files = check_files();
 	items_begin();
 	pipes_begin();

@@ -84,6 +84,7 @@ struct chance *callback_chance(void); /* this thread's */
 
 void deadline(unsigned seconds); /* a process that still runs by then hangs; 0: none */
 void torture_child(void);	 /* in the child of a fork: failures are its own */
+bool torture_is_child(void);
 
 int torture(const struct options *options); /* 0; failures do not return */
 
