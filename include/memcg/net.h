@@ -112,12 +112,26 @@ MEMCG_API void memcg_frags_get(const struct memcg_frag *frags, size_t n);
 /** Puts them, one counter update for each run of one owner; pages are NULL after. errno stays. */
 MEMCG_API void memcg_frags_put(struct memcg_frag *frags, size_t n);
 
+enum memcg_send_flags {
+	/**
+	 * Bit of memcg_frags_send's flags, alone: the system sends the pages themselves, by
+	 * sendfile(2) from the pool's memory, and not a copy. For fragments of network pages on a
+	 * stream, which nobody writes to until the peer has them; they may be put at once: a page
+	 * that was sent so gets new memory before it is used again. That costs far more than the
+	 * copy (at any length: 6 us a page against 1), so it is for pages that are kept and sent
+	 * again and again. SIGPIPE is raised; a descriptor that blocks, blocks.
+	 */
+	MEMCG_SEND_UNCOPIED = 1 << 24
+};
+
 /**
  * sendmsg(2) of the fragments, in order; writev(2) where fd is no socket. Bytes, fewer than all
  * where the socket takes no more; -errno. The fragments stay the caller's, and may be put or
- * written to when it returns. Entries without a page are skipped. -EINVAL: one that is not in its
- * page, or MSG_ZEROCOPY; -EMSGSIZE: a message of more than 256 pieces that do not lie side by side;
- * a stream takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2) has it.
+ * written to when it returns. Entries without a page are skipped. flags: as for sendmsg(2), or
+ * MEMCG_SEND_UNCOPIED. -EINVAL: a fragment that is not in its page, MSG_ZEROCOPY, or what
+ * MEMCG_SEND_UNCOPIED is not for; -EMSGSIZE: a message of more than 256 pieces that do not lie side
+ * by side; a stream takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2)
+ * has it.
  */
 MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
 

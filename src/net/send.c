@@ -4,6 +4,10 @@
  * Fragments whose bytes lie side by side are one entry of the vector, so what was received into
  * adjacent pages is sent as one piece. The system copies; when the call is back it reads them
  * no more, and the pages may be put, taken and written to.
+ *
+ * Uncopied (MEMCG_SEND_UNCOPIED) the system has the pages themselves until the peer has read them,
+ * and nobody says when that is. So they are marked NET_SENT, before the call: the pool takes the
+ * memory from under such a page before it is used again (punch.c), and the system keeps the old.
  */
 #include "net/net.h"
 
@@ -63,17 +67,12 @@ static ssize_t call(int fd, struct send *s, int flags)
 	return sent == -ENOTSOCK && !(flags & ~MSG_MORE) ? sys_writev(fd, s->iov, s->runs) : sent;
 }
 
-ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags)
+static ssize_t send_copied(int fd, const struct memcg_frag *frags, size_t n, int flags)
 {
 	struct send s;
 	size_t at = 0, done = 0;
 	ssize_t sent;
 
-	if (!frags || flags & MSG_ZEROCOPY)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		if (frags[i].page && !fits(&frags[i]))
-			return -EINVAL;
 	do {
 		size_t more = gather(&s, frags + at, n - at);
 
@@ -87,4 +86,73 @@ ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int f
 		done += (size_t)sent;
 	} while (at < n && (size_t)sent == s.bytes);
 	return (ssize_t)done;
+}
+
+/* --- uncopied ------------------------------------------------------------------------------- */
+
+static u64 file_offset(const struct memcg_frag *f)
+{
+	return managed_offset(page_to_index((struct page *)f->page)) + f->offset;
+}
+
+/* Bytes that lie side by side in the file, from the first fragment on; *n: in how many. */
+static size_t run_of(const struct memcg_frag *frags, size_t left, size_t *n)
+{
+	size_t bytes = frags[0].length;
+
+	for (*n = 1; *n < left && frags[*n].page; ++*n) {
+		if (file_offset(&frags[*n]) != file_offset(&frags[0]) + bytes)
+			break;
+		bytes += frags[*n].length;
+	}
+	return bytes;
+}
+
+static void mark_sent(const struct memcg_frag *frags, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		atomic_or(&((struct page *)frags[i].page)->net.flags, (u8)NET_SENT);
+}
+
+static bool all_network(const struct memcg_frag *frags, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (frags[i].page && ((struct page *)frags[i].page)->kind != PAGE_NET)
+			return false;
+	return true;
+}
+
+static ssize_t send_uncopied(int fd, const struct memcg_frag *frags, size_t n)
+{
+	size_t done = 0, step, bytes;
+	ssize_t sent;
+
+	if (!all_network(frags, n) || sys_keeps_messages(fd))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i += step) {
+		step = 1;
+		if (!frags[i].page || !frags[i].length)
+			continue;
+		bytes = run_of(frags + i, n - i, &step);
+		mark_sent(frags + i, step);
+		sent = sys_sendfile(fd, managed_fd(), file_offset(&frags[i]), bytes);
+		if (sent < 0)
+			return done ? (ssize_t)done : sent;
+		done += (size_t)sent;
+		if ((size_t)sent < bytes)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags)
+{
+	if (!frags || flags & MSG_ZEROCOPY)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (frags[i].page && !fits(&frags[i]))
+			return -EINVAL;
+	if (!(flags & MEMCG_SEND_UNCOPIED))
+		return send_copied(fd, frags, n, flags);
+	return flags == MEMCG_SEND_UNCOPIED ? send_uncopied(fd, frags, n) : -EINVAL;
 }

@@ -47,6 +47,16 @@ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n)
 	return sys_result(syscall(SYS_writev, fd, iov, n), saved);
 }
 
+ssize_t sys_sendfile(int fd, int from, u64 offset, size_t n)
+{
+	loff_t at = (loff_t)offset;
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_SEND))
+		return -ECONNRESET;
+	return sys_result(syscall(SYS_sendfile, fd, from, &at, n), saved);
+}
+
 long sys_readable(int fd)
 {
 	int saved = errno, n = 0;

@@ -19,6 +19,8 @@ __hidden_ ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
 __hidden_ ssize_t sys_readv(int fd, const struct iovec *iov, unsigned n);
 __hidden_ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 __hidden_ ssize_t sys_writev(int fd, const struct iovec *iov, unsigned n);
+/* From offset on of the file `from`, uncopied where the system can. */
+__hidden_ ssize_t sys_sendfile(int fd, int from, u64 offset, size_t n);
 
 /* Bytes that could be read now, of a stream; of messages those of the first. -errno. */
 __hidden_ long sys_readable(int fd);

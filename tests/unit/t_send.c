@@ -156,13 +156,91 @@ static void many_pieces(void)
 	all_is_back();
 }
 
+/* ---- the pages themselves ---- */
+
+static void payload_pages(struct memcg_frag *f, unsigned n)
+{
+	CHECK(memcg_pool_alloc(pool, cg, f, n) == n);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < 4096; k++)
+			bytes_of(&f[i])[k] = payload(i * 4096 + k);
+}
+
+/* All that the pool has, some of it only when the rest is taken. */
+static void take_all(struct memcg_frag *g, unsigned n)
+{
+	for (unsigned have = 0; have < n;) {
+		ssize_t got = memcg_pool_alloc(pool, other, g + have, n - have);
+
+		CHECK(got > 0);
+		have += (unsigned)got;
+	}
+}
+
+/* Put, taken again and written to before the peer reads: it reads what was sent. */
+static void sent_and_used_again(void)
+{
+	struct memcg_frag f[16], g[32];
+	unsigned char got[16 * 4096];
+
+	open_pool(0, 32 * 4096);
+	open_tcp();
+	payload_pages(f, 16);
+	CHECK(memcg_frags_send(ends[1], f, 16, MEMCG_SEND_UNCOPIED) == 16 * 4096);
+	memcg_frags_put(f, 16);
+	CHECK(!held(cg));
+	for (unsigned i = 0; i < 3; i++) { /* the same pages are among them */
+		take_all(g, 32);
+		for (unsigned k = 0; k < 32; k++)
+			memset(bytes_of(&g[k]), 0xee, 4096);
+		memcg_frags_put(g, 32);
+	}
+	CHECK(read_all((char *)got, sizeof(got)) == sizeof(got));
+	for (u32 i = 0; i < sizeof(got); i++)
+		CHECK(got[i] == payload(i));
+	close_ends();
+	all_is_back();
+}
+
+static void uncopied_pieces(void)
+{
+	struct memcg_frag f[6];
+	char want[6 * 4096], got[6 * 4096];
+	size_t n;
+
+	open_pool(0, 0);
+	open_tcp();
+	payload_pages(f, 6);
+	f[0].offset = 96;
+	f[0].length = 4000;
+	f[2].length = 10;
+	memcg_frags_put(f + 3, 1);
+	f[3] = (struct memcg_frag){f[2].page, 10, 90}; /* goes on in its page */
+	memcg_frags_get(f + 3, 1);
+	f[4].length = 0;
+	n = text_of(f, 6, want);
+	CHECK(memcg_frags_send(ends[1], f, 6, MEMCG_SEND_UNCOPIED) == (ssize_t)n);
+	CHECK(read_all(got, n) == n && !memcmp(want, got, n));
+	CHECK(memcg_frags_send(ends[1], f, 6, MEMCG_SEND_UNCOPIED | MSG_DONTWAIT) == -EINVAL);
+	sys_fault_arm(SYS_FAULT_SEND, 1, 0, 0, 0);
+	CHECK(memcg_frags_send(ends[1], f, 6, MEMCG_SEND_UNCOPIED) == -ECONNRESET);
+	sys_fault_arm(SYS_FAULT_SEND, 2, 0, 0, 0);
+	CHECK(memcg_frags_send(ends[1], f, 6, MEMCG_SEND_UNCOPIED) == 4000 + 4096 + 100);
+	sys_fault_disarm_all();
+	close_ends();
+	open_ends(SOCK_DGRAM);
+	CHECK(memcg_frags_send(ends[1], f, 6, MEMCG_SEND_UNCOPIED) == -EINVAL);
+	memcg_frags_put(f, 6);
+	close_ends();
+	all_is_back();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(pieces_in_order),
-		PAGE_TEST(refused),
-		PAGE_TEST(part_by_part),
-		PAGE_TEST(many_pieces),
+		PAGE_TEST(pieces_in_order),	PAGE_TEST(refused),
+		PAGE_TEST(part_by_part),	PAGE_TEST(many_pieces),
+		PAGE_TEST(sent_and_used_again), PAGE_TEST(uncopied_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
