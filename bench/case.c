@@ -231,7 +231,7 @@ const struct bench_case bench_cases[] = {
 	MANAGED_RECLAIM("2"),
 	{.name = "managed/memory",
 	 .linked = true,
-	 .repeats = 3,
+	 .repeats = 6,
 	 .metric = {PERCENT("in", NULL, .against = AGAINST_TARGET, .target = 2.5, .goal = 1),
 		    PERCENT("out", "out", .against = AGAINST_TARGET, .target = 2.5, .goal = 1)}},
 	NET("page", 20),
