@@ -213,6 +213,8 @@ static const struct counter *stop_at(const struct memcg *cg, const struct memcg 
 	return group_counts_below(cg, top) ? &top->vm->swap : &cg->vm->swap;
 }
 
+HOOK_DEFINE(swap_payer_found);
+
 bool swap_charge_below(struct handle *h, const struct memcg *top, u64 n)
 {
 	struct rcu_reader *self = self_rcu();
@@ -221,6 +223,7 @@ bool swap_charge_below(struct handle *h, const struct memcg *top, u64 n)
 
 	rcu_read_lock(self);
 	cg = handle_group(h);
+	HOOK(swap_payer_found);
 	done = counter_try_charge_below(&cg->vm->swap, stop_at(cg, top), n, NULL);
 	if (done)
 		handle_add(h, n);

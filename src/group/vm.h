@@ -117,6 +117,7 @@ HOOK_DECLARE(lruvec_found); /* it has been looked up and is not locked; an RCU s
 /* n bytes of h's go to swap, and h is held by them. False: over a swap.max; counted as its event.
  */
 __hidden_ bool swap_charge(struct handle *h, u64 n);
+HOOK_DECLARE(swap_payer_found); /* and nothing counted; an RCU section */
 __hidden_ void swap_uncharge(struct handle *h, u64 n);
 /* Of a charge that moves, counted below top alone: group/charge.h. */
 __hidden_ bool swap_charge_below(struct handle *h, const struct memcg *top, u64 n);

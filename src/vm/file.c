@@ -19,6 +19,7 @@ static u32 writers; /* windows of all files that may write; atomic */
 static u32 ends;    /* files that have ended: a futex */
 
 HOOK_DEFINE(file_ending);
+HOOK_DEFINE(file_made);
 HOOK_DEFINE(file_awaited);
 
 /* --- one file ---------------------------------------------------------------------------- */
@@ -37,11 +38,13 @@ static struct object *object_for(u64 size)
 	return o;
 }
 
-static struct inode *file_new(int fd, bool writable, const struct sys_file_info *info)
+/* NULL and *err: -ENOMEM, or no descriptor is left. */
+static struct inode *file_new(int fd, bool writable, const struct sys_file_info *info, int *err)
 {
 	struct inode *f = meta_alloc(sizeof(*f));
 	struct object *o = f ? object_for(info->size) : NULL;
 
+	*err = -ENOMEM;
 	if (!o)
 		goto no_object;
 	*f = (struct inode){.object = o,
@@ -50,8 +53,10 @@ static struct inode *file_new(int fd, bool writable, const struct sys_file_info 
 			    .fd = sys_dup(fd),
 			    .fd_write = -1,
 			    .size = info->size};
-	if (f->fd < 0)
+	if (f->fd < 0) {
+		*err = f->fd;
 		goto no_descriptor;
+	}
 	if (writable)
 		f->fd_write = f->fd;
 	atomic_store(&o->limit, (u32)MIN(DIV_ROUND_UP(info->size, PAGE_SIZE), (u64)o->npages));
@@ -196,10 +201,10 @@ static struct inode *file_get(int fd, bool writable, int *err)
 		return NULL;
 	f = file_find(&info);
 	if (!f) {
-		*err = -ENOMEM;
-		f = file_new(fd, writable, &info);
+		f = file_new(fd, writable, &info, err);
 		if (!f)
 			return NULL;
+		HOOK(file_made);
 		f = file_share(f, &info);
 	}
 	lock_acquire(&files_lock);

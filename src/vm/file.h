@@ -49,7 +49,9 @@ struct memcg_file {
 
 HOOK_DECLARE(file_cut_off); /* file_read.c: what lies behind the end is in no window any more */
 HOOK_DECLARE(
-	file_copies); /* memcg_file_read: a page that lay before the end is about to be locked */
+	file_copies);	 /* memcg_file_read: a page that lay before the end is about to be locked */
+HOOK_DECLARE(file_made); /* nobody had the file open; nobody knows yet that it is now */
+HOOK_DECLARE(file_waits);   /* what lies behind the end is mapped where munmap is at it */
 HOOK_DECLARE(file_ending);  /* nobody has it, nothing of it is written yet */
 HOOK_DECLARE(file_written); /* pages are with the system, and locked still */
 HOOK_DECLARE(file_awaited); /* who opens a file that is ending is about to wait */

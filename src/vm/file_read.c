@@ -152,6 +152,7 @@ static unsigned lock_some(struct object *o, u32 *i, struct page **out)
 }
 
 HOOK_DEFINE(file_cut_off);
+HOOK_DEFINE(file_waits);
 
 /* And unlocks them. False: one is mapped still, where munmap has begun (mm.c) but not ended. */
 static bool take_out(struct page **pages, unsigned n)
@@ -183,6 +184,7 @@ static void drop_behind(struct object *o, u32 from)
 		if (all)
 			continue;
 		i = at; /* a window is being unmapped: it will be, soon */
+		HOOK(file_waits);
 		sys_cpu_yield();
 	}
 	HOOK(file_cut_off);

@@ -3,6 +3,8 @@
 
 #include "alloc/alloc.h"
 
+HOOK_DEFINE(table_made);
+
 struct page *table_need(struct block *b, u32 handle)
 {
 	struct page *t = atomic_load_acquire(&b->table), *none = NULL;
@@ -14,6 +16,7 @@ struct page *table_need(struct block *b, u32 handle)
 		return NULL;
 	lock_init(&t->table.lock, RANK_PT);
 	t->table.used = 0;
+	HOOK(table_made);
 	if (atomic_cas(&b->table, &none, t)) /* release; pairs with the load above */
 		return t;
 	page_put(t);

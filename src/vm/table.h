@@ -13,6 +13,7 @@
 #ifndef MEMCG_VM_TABLE_H
 #define MEMCG_VM_TABLE_H
 
+#include "base/hook.h"
 #include "vm/window.h"
 
 enum pte { PTE_NONE = 0, PTE_PRESENT = 1, PTE_SWAPPED = 2, PTE_HOLE = 3 };
@@ -39,6 +40,7 @@ static inline u64 *table_entries(const struct page *t)
 
 /* The block's table, made if need be and charged to handle; NULL: over max, or no memory. */
 __hidden_ struct page *table_need(struct block *b, u32 handle);
+HOOK_DECLARE(table_made); /* and is nobody's yet */
 
 static inline void table_lock(struct page *t)
 {
