@@ -12,10 +12,8 @@
 
 static void unpin_pages(struct window *w, u32 i, u32 n)
 {
-	u32 run;
-
 	for (u32 k = i; k < i + n; k++)
-		page_put(page_at(window_run(w, k, &run)));
+		page_put(window_any_page(w, k));
 	stuck_over();
 	window_put_many(w, n);
 }

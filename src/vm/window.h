@@ -112,7 +112,17 @@ static inline struct page *window_page(const struct window *w, u32 i)
 	return object_page(w->object, w->offset + i);
 }
 
-/* Of any window: the index of page i, and how many of its pages from there on are adjacent. */
+/* Of any window. */
+static inline struct page *window_any_page(const struct window *w, u32 i)
+{
+	u32 run;
+
+	if (unlikely(w->object->kind == OBJECT_NET))
+		return page_at(view_run(w->object, i, &run));
+	return window_page(w, i);
+}
+
+/* The same: the index of page i, and how many of its pages from there on are adjacent. */
 static inline u32 window_run(const struct window *w, u32 i, u32 *n)
 {
 	*n = w->npages - i;
