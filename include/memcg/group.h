@@ -165,9 +165,10 @@ MEMCG_API int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size);
 MEMCG_API int memcg_reclaim(struct memcg *cg, uint64_t bytes);
 
 /**
- * Serves what this thread owes to memory.high here: gives memory back, and when that was not
- * enough, waits, 2 seconds at most. memcg_leave does the same. Does nothing when nothing is owed.
- * May run the program's shrinkers and handlers.
+ * Serves what this thread owes to memory.high and memory.swap.high here: gives memory back to the
+ * first, and when that was not enough, or too much is in swap, waits, 2 seconds at most. Asks the
+ * OOM handler about a fault that was refused. memcg_leave does the same. Does nothing when nothing
+ * is owed. May run the program's shrinkers and handlers.
  */
 MEMCG_API void memcg_throttle(void);
 
