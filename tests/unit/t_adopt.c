@@ -372,6 +372,17 @@ static void empty(void *beside[BESIDE])
 	}
 }
 
+static void free_what_comes_back(void)
+{
+	for (int i = 0; i < ADOPTERS; i++) {
+		void *p;
+
+		while (!(p = __atomic_exchange_n(&given_back[i], NULL, __ATOMIC_ACQUIRE)))
+			sched_yield();
+		memcg_free(p);
+	}
+}
+
 static void while_the_holder_goes_on(void)
 {
 	pthread_t thread[ADOPTERS];
@@ -385,13 +396,7 @@ static void while_the_holder_goes_on(void)
 		for (int i = 0; i < ADOPTERS; i++)
 			atomic_store_release(&offered[i], bare_object(1800));
 		churn(beside, &seed);
-		for (int i = 0; i < ADOPTERS; i++) {
-			void *p;
-
-			while (!(p = __atomic_exchange_n(&given_back[i], NULL, __ATOMIC_ACQUIRE)))
-				sched_yield();
-			memcg_free(p);
-		}
+		free_what_comes_back();
 		if (round % 4 == 0)
 			empty(beside); /* so that the next slab is bare again */
 		if (round % 256 == 0)
@@ -423,13 +428,7 @@ static void while_accounting_is_off(void)
 			memcg_free(beside[n % BESIDE]);
 			CHECK((beside[n % BESIDE] = memcg_malloc(1800)));
 		}
-		for (int i = 0; i < ADOPTERS; i++) {
-			void *p;
-
-			while (!(p = __atomic_exchange_n(&given_back[i], NULL, __ATOMIC_ACQUIRE)))
-				sched_yield();
-			memcg_free(p);
-		}
+		free_what_comes_back();
 		if (round % 4 == 0)
 			empty(beside);
 	}

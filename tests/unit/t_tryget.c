@@ -266,7 +266,7 @@ static void pages_come_and_go(void)
 	for (int i = 0; i < 2; i++)
 		CHECK(!pthread_create(&thread[i], NULL, look_for_pages, &rounds_of[i]));
 	wait_for_both();
-	for (u32 round = 0; round < effort(15000); round++) {
+	for (u32 round = 0; round < effort(TSAN_LOOKS ? 5000 : 15000); round++) {
 		for (int i = 0; i < 16; i++)
 			change_place(next_random(&seed) % PLACES, next_random(&seed));
 		slabs_come_and_go(object, next_random(&seed));
