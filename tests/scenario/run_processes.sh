@@ -91,7 +91,8 @@ sleeps() { # RUN - has it a child that is executing sleep?
 	[ "$(cat "/proc/${child%% *}/comm" 2>/dev/null)" = sleep ]
 }
 for signal in TERM:143 HUP:129 USR1:138; do
-	"$memcg" run --quiet --report report -- sleep 100 &
+	# Who was started by nohup ignores one of them, and so would the program.
+	env --default-signal "$memcg" run --quiet --report report -- sleep 100 &
 	run=$!
 	eventually sleeps $run || fail "SIG${signal%:*}: the program does not come to run"
 	kill -s "${signal%:*}" $run
