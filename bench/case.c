@@ -176,6 +176,14 @@ const struct allocator allocators[ALLOCATORS] = {
 /* Beside it, in the output of one run: the block alone, a copy of the page. */
 #define NET(name_, ns_) LINKED_CASE("net/" name_, 8, TARGET(ns_))
 
+/* Beside it a buffer and a copy. */
+#define RECEIVE(name_)                                                                        \
+	{                                                                                     \
+		.name = "net/receive/" name_, .linked = true, .repeats = 5, .metric = {       \
+			{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "copy"}, \
+		}                                                                             \
+	}
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -237,6 +245,12 @@ const struct bench_case bench_cases[] = {
 	NET("page", 20),
 	NET("run", 20),
 	NET("hand-over", 50),
+	RECEIVE("4/1"),
+	RECEIVE("64/1"),
+	RECEIVE("1024/1"),
+	RECEIVE("4/4"),
+	RECEIVE("64/4"),
+	RECEIVE("1024/4"),
 	MOVE("present"),
 	MOVE("shared"),
 	MOVE("compressed"),

@@ -84,6 +84,10 @@ void measure_net(const struct bench_time *t, const char *arg)
 {
 	static struct net net;
 
+	if (!strncmp(arg, "receive/", 8)) {
+		measure_receive(t, arg + 8);
+		return;
+	}
 	memcg_enter(group_make(group_make(NULL, "net", 0), "tenant", 0));
 	net.pool = bench_need(memcg_pool_create(NULL));
 	if (!strcmp(arg, "page")) {
