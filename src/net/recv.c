@@ -5,10 +5,10 @@
  *    nobody else's. One recvmsg fills them, adjacent ones as one entry of its vector. Those
  *    with payload are published, the rest goes back with its charge. A call that fails has
  *    changed nothing.
- * 2. Bytes of a stream go on in the page where the group's last ones ended (fill.h). And they are
- *    counted first (FIONREAD): that is cheaper than pages that come and go, and a small read needs
- *    none at all. Messages begin a page, and as many are offered as the call may use: who comes
- *    second must not find his cut.
+ * 2. Bytes of a stream go on in the page where the group's last ones ended (fill.h). What there is
+ * to be read is asked for first (FIONREAD) where that may spare many pages, or every one: a small
+ *    read that fits in what is left charges nothing. Messages begin a page, and as many pages are
+ *    offered as the call may use: who comes second must not find his cut.
  * 3. The filling call never waits (MSG_DONTWAIT). Where the program may wait, everything goes back
  *    first, and the thread sleeps in a recvmsg that peeks at one byte: the socket's own
  *    time-outs and interruptions, and nobody is charged for a thread that has nothing. What
@@ -34,6 +34,8 @@
 #define FLAGS_BYTES   (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL)
 #define FLAGS_MESSAGE (FLAGS_BYTES | MSG_TRUNC | MSG_ERRQUEUE | MSG_CMSG_CLOEXEC)
 #define FLAGS_IN_HAND (MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE) /* slept for with the pages */
+
+#define UNCOUNTED 4u /* pages: they come and go cheaper than FIONREAD is asked */
 
 struct receive {
 	struct pool_ref ref;
@@ -133,7 +135,7 @@ static u32 pages_wanted(const struct receive *r)
 	u64 room = fill_room(&r->fill);
 	long bytes;
 
-	if (most <= least || r->msg || in_hand(r))
+	if (most <= (least ? UNCOUNTED : 0) || r->msg || in_hand(r))
 		return most;
 	bytes = sys_readable(r->fd);
 	if (bytes < 0)

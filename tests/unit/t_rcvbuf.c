@@ -79,6 +79,7 @@ static void a_page_at_a_time(void)
 {
 	struct memcg_frag f[4];
 	struct task *self;
+	u64 owed;
 
 	begin();
 	put_bytes(20000);
@@ -87,9 +88,11 @@ static void a_page_at_a_time(void)
 	self->owed = 0;
 	self->high_bytes = 0;
 	CHECK(read_once(f, 4) == 4096 && f[0].page && !f[1].page && throttled(cg) == 1);
-	CHECK(self->owed & OWED_HIGH && self->high_bytes == 4096);
+	/* More where the CPU charges ahead: that is paid for once. */
+	CHECK(self->owed & OWED_HIGH && self->high_bytes >= 4096);
 	memcg_frags_put(f, 4);
-	CHECK(read_once(f, 4) == 4096 && throttled(cg) == 2 && self->high_bytes == 2 * 4096);
+	owed = self->high_bytes;
+	CHECK(read_once(f, 4) == 4096 && throttled(cg) == 2 && self->high_bytes > owed);
 	memcg_frags_put(f, 4);
 	CHECK(memcg_pool_recv(pool, ends[1], cg, f, 4, MSG_DONTWAIT) == -EAGAIN);
 	CHECK(throttled(cg) == 2); /* nothing was there to be held back */
