@@ -244,16 +244,21 @@ void memcg_frags_put(struct memcg_frag *frags, size_t n)
 	struct page *batch[NET_BATCH];
 	int saved = errno;
 
+	if (n == 1 && frags->page) { /* mostly */
+		struct page *pg = (struct page *)frags->page;
+
+		frags->page = NULL;
+		page_put(pg);
+		errno = saved;
+		return;
+	}
 	for (size_t i = 0, step; i < n; i += step) {
 		step = MIN(n - i, NET_BATCH);
 		for (size_t k = 0; k < step; k++) {
 			batch[k] = (struct page *)frags[i + k].page;
 			frags[i + k].page = NULL;
 		}
-		if (step == 1 && batch[0])
-			page_put(batch[0]);
-		else
-			pages_release(batch, step);
+		pages_release(batch, step);
 	}
 	errno = saved;
 }
