@@ -27,7 +27,7 @@ struct memcg_pool_config {
 	size_t size;	  /**< of this struct */
 	unsigned flags;	  /**< enum memcg_pool_flags */
 	unsigned idle_ms; /**< free pages unused for so long go back to the system; 0: 1000 */
-	uint64_t bytes;	  /**< most memory it ever holds, free and out; 0: as much as there is */
+	uint64_t bytes;	  /**< most memory it holds, free and out, 4096 at least; 0: no limit */
 	const char *name; /**< in reports, up to 31 bytes are kept; NULL: "pool" */
 };
 #define MEMCG_POOL_CONFIG_INIT                                  \
@@ -37,7 +37,8 @@ struct memcg_pool_config {
 
 /**
  * NULL: defaults. NULL and errno: EINVAL (size, unknown flags), E2BIG, ENOMEM, ENOSPC (255 pools
- * are alive), ENOSYS where the system has no file in memory. Not for the child of a fork.
+ * are alive), ENOSYS where the system has no file in memory. The child of a fork may make
+ * its own: of its parent's nothing can be taken there, and pages it puts go nowhere.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_pool *
 memcg_pool_create(const struct memcg_pool_config *config);
