@@ -1,9 +1,9 @@
 /*
  * t_torture_vm.c - managed memory with everything at once: ranges, private, shared and of files,
  * mapped, written, unmapped and mapped again, two windows of one object, pages evicted, files
- * synced, groups destroyed, address spaces moved from group to group, by as many threads. Every
- * word that is read is checked. After every round all threads rest, every page is read, and the
- * recount must close.
+ * synced, views of network pages, groups destroyed, address spaces moved from group to group, by
+ * as many threads. Every word that is read is checked. After every round all threads rest, every
+ * page is read, and the recount must close.
  *
  * Usage: t_torture_vm [SECONDS [SEED]]. The seed is printed.
  */
@@ -12,11 +12,14 @@
 #define GROUPS	7
 #include "vm_torture_fixture.h"
 
+#include <memcg/net.h>
+
 #include "vm/mech.h"
 
 #define SLOTS 14
 #define PAGES 620 /* of a slot, at most: more than a block */
 #define STEPS 120 /* of a thread in a round */
+#define VIEWS 6
 
 /* A range, and what is in each page. The lock is for the range's life and its contents; eviction,
  * moves and the ends of groups go on without it. */
@@ -30,7 +33,7 @@ static struct slot {
 	u64 version[PAGES]; /* 0: never written */
 } slots[SLOTS];
 
-static u64 moves, moved, synced, elsewhere, busy, not_ours, refused, died, evicted, mapped;
+static u64 views, moves, moved, synced, elsewhere, busy, not_ours, refused, died, evicted, mapped;
 
 /* --- groups -------------------------------------------------------------------------------- */
 
@@ -227,6 +230,100 @@ static void slot_use(u64 *seed)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* --- views ----------------------------------------------------------------------------------- */
+
+/* Network pages in a view, or none. The lock is for its life and its words. */
+static struct view_slot {
+	pthread_mutex_t lock;
+	char *at; /* NULL: none */
+	unsigned space, pages;
+	u64 version;
+	struct memcg_frag
+		frags[2 * VIEWS]; /* pages NULL: put, the view's are the only references */
+} view_slots[VIEWS];
+
+static struct memcg_pool *pool;
+
+/* Through the view and, where they are held, as fragments. */
+static void view_check(const struct view_slot *v)
+{
+	for (unsigned i = 0; i < v->pages; i++) {
+		const u64 *word = (const u64 *)(v->at + ((size_t)i << PAGE_SHIFT)) + i;
+
+		CHECK(*word == v->version + i);
+		if (v->frags[i].page)
+			CHECK(((u64 *)memcg_page_address(v->frags[i].page))[i] == v->version + i);
+	}
+}
+
+static void view_write(struct view_slot *v)
+{
+	v->version += 1000;
+	for (unsigned i = 0; i < v->pages; i++)
+		((u64 *)(v->at + ((size_t)i << PAGE_SHIFT)))[i] = v->version + i;
+}
+
+/* A group's that may have no room for them, nor the space's for a table. */
+static void view_make(struct view_slot *v, u64 *seed)
+{
+	struct memcg *g = some_group(seed);
+	ssize_t got = memcg_pool_alloc(pool, g, v->frags, 1 + next_random(seed) % (2 * VIEWS));
+
+	memcg_put(g);
+	CHECK(got > 0 || got == -ENOBUFS);
+	if (got < 0)
+		return;
+	v->pages = (unsigned)got;
+	v->space = next_random(seed) % SPACES;
+	v->at = memcg_frags_map(spaces[v->space], v->frags, v->pages);
+	CHECK(v->at || errno == ENOMEM);
+	if (v->at)
+		view_write(v);
+	if (!v->at || next_random(seed) % 2)
+		memcg_frags_put(v->frags, v->pages);
+	atomic_add_relaxed(&views, 1ul);
+}
+
+/* All of it, or its last pages. */
+static void view_cut(struct view_slot *v, u64 *seed)
+{
+	unsigned left = next_random(seed) % 2 ? 0 : next_random(seed) % v->pages;
+
+	CHECK(!memcg_munmap(spaces[v->space], v->at + ((size_t)left << PAGE_SHIFT),
+			    (size_t)(v->pages - left) << PAGE_SHIFT));
+	memcg_frags_put(v->frags + left, v->pages - left);
+	v->pages = left;
+	if (!left)
+		v->at = NULL;
+}
+
+/* It is in a view: who has a fragment of it has it not alone. */
+static void view_recharge(struct view_slot *v, u64 *seed)
+{
+	struct memcg *g = some_group(seed);
+
+	if (v->frags[0].page)
+		CHECK(memcg_frag_recharge(&v->frags[0], g) == -EBUSY);
+	memcg_put(g);
+}
+
+static void view_use(u64 *seed)
+{
+	struct view_slot *v = &view_slots[next_random(seed) % VIEWS];
+
+	pthread_mutex_lock(&v->lock);
+	if (!v->at) {
+		view_make(v, seed);
+	} else {
+		view_check(v);
+		view_write(v);
+		view_recharge(v, seed);
+		if (next_random(seed) % 3 == 0)
+			view_cut(v, seed);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* --- moves ------------------------------------------------------------------------------------ */
 
 static void space_move(u64 *seed)
@@ -270,6 +367,8 @@ static void *work(void *arg)
 			kill_group(&seed);
 		else if (what < 5)
 			space_move(&seed);
+		else if (what < 8)
+			view_use(&seed);
 		else
 			slot_use(&seed);
 	}
@@ -285,6 +384,9 @@ static void all_is_there(void)
 	for (unsigned k = 0; k < SLOTS; k++)
 		for (unsigned i = 0; i < slots[k].pages; i++)
 			page_check(&slots[k], i, slots[k].at[1] ? i % 2 : 0);
+	for (unsigned k = 0; k < VIEWS; k++)
+		if (view_slots[k].at)
+			view_check(&view_slots[k]);
 }
 
 static void one_round(u64 *seed)
@@ -298,6 +400,9 @@ static void one_round(u64 *seed)
 static void begin(u64 *seed)
 {
 	world_begin(furnish);
+	CHECK((pool = memcg_pool_create(NULL)));
+	for (unsigned i = 0; i < VIEWS; i++)
+		pthread_mutex_init(&view_slots[i].lock, NULL);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		pthread_mutex_init(&slots[i].lock, NULL);
 		slot_map(&slots[i], seed);
@@ -307,6 +412,9 @@ static void begin(u64 *seed)
 static void end(void)
 {
 	spaces_end();
+	for (unsigned i = 0; i < VIEWS; i++)
+		memcg_frags_put(view_slots[i].frags, ARRAY_SIZE(view_slots[i].frags));
+	CHECK(!memcg_pool_destroy(pool) && !page_bad_count);
 	for (unsigned i = 0; i < SLOTS; i++)
 		memcg_file_close(slots[i].file);
 	world_end();
@@ -314,9 +422,9 @@ static void end(void)
 
 static void tell(void)
 {
-	printf("# %lu ranges, %lu syncs, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
+	printf("# %lu ranges, %lu views, %lu syncs, %lu moves (%lu refused), pages moved %lu, elsewhere %lu, busy %lu, "
 	       "not ours %lu; %lu groups died\n",
-	       mapped, synced, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
+	       mapped, views, synced, moves, refused, moved >> PAGE_SHIFT, elsewhere >> PAGE_SHIFT,
 	       busy >> PAGE_SHIFT, not_ours >> PAGE_SHIFT, died);
 }
 
