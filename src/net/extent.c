@@ -16,7 +16,7 @@
 #include "base/runmap.h"
 #include "sys/map.h"
 
-#define LOOKED_AT 16u /* extents, for a run */
+#define LOOKED_AT 4u /* extents, for a run */
 
 static struct extent **table; /* by number; an entry is its pool's lock's, or its maker's */
 
