@@ -65,9 +65,9 @@ static bool in_hand(const struct receive *r)
 
 static void run_add(struct receive *r, char *at, size_t len)
 {
-	struct iovec *last = &r->iov[r->runs - 1];
+	struct iovec *last = r->runs ? &r->iov[r->runs - 1] : NULL;
 
-	if (r->runs && (char *)last->iov_base + last->iov_len == at)
+	if (last && (char *)last->iov_base + last->iov_len == at)
 		last->iov_len += len;
 	else
 		r->iov[r->runs++] = (struct iovec){at, len};
