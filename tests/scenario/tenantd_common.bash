@@ -18,7 +18,7 @@ work=$(mktemp -d)
 cd "$work" || exit 1
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$REPO/tests/scenario
 children=()
-trap '[ ${#children[@]} -eq 0 ] || kill -9 "${children[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ ${#children[@]} -eq 0 ] || { kill -9 "${children[@]}"; wait; } 2>/dev/null; rm -rf "$work"' EXIT
 
 fail() {
 	echo "$scenario: $*" >&2
