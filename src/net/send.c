@@ -34,7 +34,7 @@ static bool fits(const struct memcg_frag *f)
 static bool add(struct send *s, const struct memcg_frag *f)
 {
 	char *at = (char *)page_address((struct page *)f->page) + f->offset;
-	struct iovec *last = &s->iov[s->runs - 1];
+	struct iovec *last = &s->iov[s->runs ? s->runs - 1 : 0];
 
 	if (s->runs && (char *)last->iov_base + last->iov_len == at)
 		last->iov_len += f->length;
