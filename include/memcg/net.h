@@ -158,8 +158,9 @@ MEMCG_API int memcg_frag_recharge(struct memcg_frag *frag, struct memcg *to);
  * MEMCG_MOVE_ANON moves those that mm's group pays for. The view itself costs that group its tables
  * and nothing else; advice does nothing in it, and it cannot be mapped again (memcg_mmap_same).
  * NULL and errno: EINVAL (also: not a network page that somebody has), E2BIG (more than 16
- * runs of adjacent pages), ENOMEM. Costs a system call for each run, and a quarter of a microsecond
- * for each page. May sleep, and run the program's inline shrinkers.
+ * runs of adjacent pages), ENOMEM. Costs some ten microseconds, five for each further run and a
+ * quarter for each page; ending it a tenth for each page, and three. Not for the child of a fork
+ * (EINVAL). May sleep, and run the program's inline shrinkers.
  */
 MEMCG_API void *memcg_frags_map(struct memcg_mm *mm, const struct memcg_frag *frags, size_t n);
 

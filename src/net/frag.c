@@ -11,9 +11,12 @@
 #include "net/net.h"
 #include "vm/view.h"
 
+/* And its memory is here: in the child of a fork it is not. */
 static bool is_out(const struct page *pg)
 {
-	return pool_of(pg) && atomic_load(&pg->net.flags) & NET_OUT;
+	const struct memcg_pool *p = pool_of(pg);
+
+	return p && atomic_load(&p->state) != POOL_FORKED && atomic_load(&pg->net.flags) & NET_OUT;
 }
 
 static bool frag_fits(const struct memcg_frag *f)

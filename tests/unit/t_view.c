@@ -4,6 +4,8 @@
  */
 #include "mm_fixture.h"
 
+#include <sys/wait.h>
+
 #include <memcg.h>
 
 #include "net/pool.h"
@@ -484,6 +486,36 @@ static void strict_shows_nothing_old(void)
 	view_tear_down();
 }
 
+/* --- fork ------------------------------------------------------------------------------- */
+
+/* The child has neither the pages nor the view, whatever it makes for itself; the parent both. */
+static void not_in_the_child(void)
+{
+	int status;
+	pid_t child;
+	char *p;
+
+	view_set_up(0);
+	take(cg, 2);
+	p = memcg_frags_map(mm, f, 2);
+	CHECK(p);
+	write_page(p, 1, 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		struct memcg_mm *own = memcg_mm_create(NULL);
+
+		CHECK(own);
+		refused(EINVAL, own, f, 2);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	check_page(at_of(0), 1, 0);
+	check_page(p, 1, 0);
+	memcg_frags_put(f, 2);
+	view_tear_down();
+}
+
 /* --- without userfaultfd ---------------------------------------------------------------- */
 
 static void by_protection(void)
@@ -532,6 +564,7 @@ int main(void)
 		FAULTS_TEST(zapped_by_others),
 		FAULTS_TEST(pinned),
 		FAULTS_TEST(strict_shows_nothing_old),
+		FAULTS_TEST(not_in_the_child),
 		PAGE_TEST(by_protection),
 	};
 
