@@ -126,6 +126,7 @@ u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 			got++;
 	if (likely(got == n))
 		return n;
+	page_tick(); /* a program may have no other memory of ours that comes and goes */
 	more = extents_take(p, out + got, n - got);
 	atomic_add_relaxed(&p->slow, (u64)more);
 	return got + more;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include <memcg.h>
 
@@ -273,6 +274,28 @@ static void idle_memory_goes(void)
 	CHECK(stat_of(pool).released == 256 && !stat_of(pool).bytes && !cache_pages(pool));
 	closes();
 	CHECK(!memcg_pool_destroy(pool));
+}
+
+/* Driven by the slow path of any pool. */
+static void use_drives_it(void)
+{
+	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
+	struct memcg_pool *idle;
+	struct memcg_frag f[2];
+	time_t began = time(NULL);
+
+	make_pool(0, 2 * PAGE_SIZE);
+	c.idle_ms = page_purge_ms = 1;
+	CHECK((idle = memcg_pool_create(&c)) && memcg_pool_alloc(idle, cg, f, 2) == 2);
+	memset(memcg_page_address(f[0].page), 1, PAGE_SIZE);
+	memcg_frags_put(f, 2);
+	while (!stat_of(idle).released) {
+		CHECK(time(NULL) - began < 60); /* else nothing drives it */
+		CHECK(memcg_pool_alloc(pool, cg, f, 2) == 2);
+		memcg_frags_put(f, 2);
+	}
+	CHECK(!managed_resident() && !memcg_pool_destroy(idle) && !memcg_pool_destroy(pool));
+	closes();
 }
 
 static void busy_memory_stays(void)
@@ -554,6 +577,7 @@ int main(void)
 		PAGE_TEST(bad_calls),
 		PAGE_TEST(free_pages_are_cached),
 		PAGE_TEST(idle_memory_goes),
+		PAGE_TEST(use_drives_it),
 		PAGE_TEST(busy_memory_stays),
 		PAGE_TEST(strict_forgets),
 		PAGE_TEST(punch_refused),
