@@ -191,15 +191,16 @@ static void test_ignored_with_flags(void)
 	rules_end();
 }
 
-/* Somebody's own signal, with an address where the range has ended and its block has not. */
+/* Somebody's own signal, with an address where the range has ended and its pages have not. */
 static void test_behind_the_range(void)
 {
-	char *p;
+	char *all, *p;
 
 	catch_bus();
 	rules_set_up();
-	p = memcg_mmap(mm, 4 * PAGE_SIZE, RW, MEMCG_MAP_SHARED, NULL, 0);
-	CHECK(p);
+	all = memcg_mmap(mm, 8 * PAGE_SIZE, RW, MEMCG_MAP_SHARED, NULL, 0);
+	p = memcg_mmap_same(mm, all, 4 * PAGE_SIZE, RW, 0);
+	CHECK(all && p);
 	p[0] = 1;
 	bus_comes(BUS_ADRERR, p + 4 * PAGE_SIZE);
 	CHECK(got == SIGBUS && got_at == p + 4 * PAGE_SIZE && managed_resident() == PAGE_SIZE);
