@@ -11,8 +11,8 @@
  *    page is handed out (net_publish), and nobody ever looks for a 1. Nobody has a reference that
  *    is not counted, the pool neither.
  * 3. Taking: this CPU's stack for up to four pages, else the extents' bits, the longest adjacent
- * run; else a new extent. Coming home: one page to the stack, when that is full half of it to the
- * bits; several that died together (pages_release) to the bits, so that neighbours stay neighbours.
+ *    run; else a new extent. Coming home: one page to the stack, when that is full half of it to
+ *    the bits; several that died together (pages_release) to the bits: neighbours stay neighbours.
  * 4. The last put (page/put.c) finds the kind after the count is zero, uncharges by the mark, and
  *    calls net_release here. Pushes, and pops, are in RCU sections that have seen the pool LIVE;
  *    memcg_pool_destroy makes it DYING, waits a grace period, and then empties all stacks: nobody
