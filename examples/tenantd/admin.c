@@ -242,9 +242,10 @@ void command_info(struct request *r)
 		"# Stats\r\ntotal_commands_processed:%lu\r\nexpired_keys:%lu\r\nevicted_keys:%lu\r\n"
 		"keyspace_hits:%lu\r\nkeyspace_misses:%lu\r\n\r\n# Keyspace\r\n",
 		memcg_version(), (int)getpid(), server.port,
-		(long long)(wall_ms - server.started) / 1000, server.clients, t->name,
-		memcg_current(t->cg), memcg_peak(t->cg), max_of(t->cg), server_commands(),
-		t->store.expired, t->store.evicted, t->store.hits, t->store.misses);
+		(long long)(wall_ms - server.started) / 1000,
+		__atomic_load_n(&server.clients, __ATOMIC_RELAXED), t->name, memcg_current(t->cg),
+		memcg_peak(t->cg), max_of(t->cg), server_commands(), t->store.expired,
+		t->store.evicted, t->store.hits, t->store.misses);
 	if (t->store.keys)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 			      "%s:keys=%lu,expires=%lu,avg_ttl=0\r\n", t->user ? "db0" : t->name,

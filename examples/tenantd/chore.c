@@ -86,7 +86,8 @@ static bool move_step(struct chore *c)
 	struct tenant *t = c->tenant;
 
 	tenant_lock(t);
-	if (!t->dropped && (c->cursor = store_scan(&t->store, c->cursor, STEP, visit, t))) {
+	if (!tenant_is_dropped(t) &&
+	    (c->cursor = store_scan(&t->store, c->cursor, STEP, visit, t))) {
 		tenant_unlock(t);
 		return true;
 	}

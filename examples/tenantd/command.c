@@ -601,7 +601,7 @@ static const char *forbidden(const struct command *command, const struct tenant 
 static void run_locked(const struct command *command, struct request *r)
 {
 	tenant_lock(r->t);
-	if (r->t->dropped) {
+	if (tenant_is_dropped(r->t)) {
 		reply_error(r->out, "ERR the tenant was dropped");
 		r->c->closing = true;
 	} else {

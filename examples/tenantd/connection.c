@@ -85,7 +85,7 @@ static void serve(struct worker *w, struct connection *c)
 	while (may_go_on(c, &w->reply) && (result = resp_next(&c->resp, &c->in)) == RESP_REQUEST) {
 		command_run(c, &w->reply);
 		resp_end(&c->resp);
-		w->commands++;
+		__atomic_store_n(&w->commands, w->commands + 1, __ATOMIC_RELAXED);
 	}
 	if (result == RESP_ERROR) {
 		reply_error(&w->reply, "ERR %s", c->resp.error);

@@ -82,7 +82,8 @@ static void accept_some(void)
 static void expire(struct tenant *t, void *arg)
 {
 	(void)arg;
-	if (!t->store.expiring) /* without the lock: next time, then */
+	/* Without the lock: what is missed is found the next time. */
+	if (!__atomic_load_n(&t->store.expiring, __ATOMIC_RELAXED))
 		return;
 	tenant_lock(t);
 	store_expire_some(&t->store);

@@ -38,8 +38,9 @@ struct table {
 struct store {
 	struct table *table, *old;
 	size_t moved; /* buckets of old that are empty now */
-	uint64_t keys, expiring;
-	uint64_t bytes; /* of entries and what they keep */
+	uint64_t keys;
+	uint64_t expiring; /* read without the lock, too, as is the next */
+	uint64_t bytes;	   /* of entries and what they keep */
 	uint64_t evicted, expired, hits, misses;
 	uint64_t random;
 	bool open; /* entries may go: the thread with the lock is in store_alloc */

@@ -318,7 +318,7 @@ static const char *begin_move(struct tenant *t, const char *plan)
 	struct memcg_shrinker *shrinker;
 	struct memcg *to;
 
-	if (t->dropped || t->from)
+	if (tenant_is_dropped(t) || t->from)
 		return t->from ? "the tenant is being moved" : "the tenant was dropped";
 	to = group_new(t, plan, &shrinker);
 	if (!to)

@@ -58,6 +58,11 @@ const char *tenant_move(struct tenant *t, const char *plan); /* NULL, or why not
 void tenants_trim(void);
 void tenants_each(void (*visit)(struct tenant *t, void *arg), void *arg);
 
+static inline bool tenant_is_dropped(const struct tenant *t)
+{
+	return __atomic_load_n(&t->dropped, __ATOMIC_ACQUIRE);
+}
+
 /* Whether *cg, a reference of the caller's or NULL, is the group that pays now; if not it becomes
  * it. */
 void tenant_group(struct tenant *t, struct memcg **cg);
