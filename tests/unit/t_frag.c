@@ -66,13 +66,11 @@ static void to_another_group(void)
 	at = memcg_page_address(f[0].page);
 	CHECK(!memcg_frag_recharge(&f[0], other) && pays(cg, 1) && pays(other, 1));
 	CHECK(memcg_owner_id(at) == memcg_id(other) && page_count((struct page *)f[0].page) == 1);
-	closes();
 	CHECK(!memcg_page_recharge(f[0].page, cg) && pays(cg, 2) && pays(other, 0));
 	CHECK(!memcg_recharge(at, other) && pays(cg, 1) && pays(other, 1));
 	CHECK(memcg_recharge((char *)at + 1, cg) == -EINVAL);
 	CHECK(!memcg_frag_recharge(&f[0], NULL) && pays(other, 0));
 	CHECK(STAT(memcg_root(), sock) == 2 * PAGE_SIZE);
-	closes();
 	memcg_frags_put(f, 2);
 	frag_tear_down();
 }
@@ -100,14 +98,13 @@ static void somebody_else_has_it(void)
 	memcg_frags_put(f, 1);
 	CHECK(memcg_frag_recharge(&half, cg) == -EBUSY); /* the one there is, is the view's */
 	CHECK(page_count((struct page *)half.page) == 1 && STAT(other, sock) == PAGE_SIZE);
-	closes();
 	memcg_mm_destroy(mm);
 	frag_tear_down();
 }
 
 static void over_its_max(void)
 {
-	struct memcg_events e;
+	struct memcg_events e = {0};
 
 	frag_set_up(0);
 	take(cg, 2);
@@ -118,7 +115,6 @@ static void over_its_max(void)
 	CHECK(!memcg_event_read(other, &e, sizeof(e)) && e.max);
 	CHECK(!memcg_frag_recharge(&f[0], other)); /* it pays: nothing is charged */
 	CHECK(pays(other, 1));
-	closes();
 	memcg_frags_put(f, 2);
 	frag_tear_down();
 }
@@ -150,7 +146,6 @@ static void nobodys(void)
 	atomic_store(&accounting_off, 0u);
 	CHECK(pays(cg, 0));
 	CHECK(!memcg_frag_recharge(&f[0], other) && pays(other, 1));
-	closes();
 	memcg_frags_put(f, 1);
 	frag_tear_down();
 }
@@ -168,7 +163,6 @@ static void groups_go(void)
 	CHECK(!memcg_frag_recharge(&f[0], b) && pays(cg, 0));
 	CHECK(!memcg_destroy(b) && pays(other, 1));
 	CHECK(!memcg_frag_recharge(&f[0], other) && pays(other, 1)); /* by another handle */
-	closes();
 	memcg_frags_put(f, 1);
 	frag_tear_down();
 }
@@ -269,7 +263,6 @@ static void stolen(void)
 	CHECK(memcg_pipe_steal(p, &page, &offset) == (ssize_t)PAGE_SIZE && page == f[0].page);
 	CHECK(pays(cg, 1) && pays(other, 1) && page_count((struct page *)page) == 1);
 	CHECK(memcg_owner_id(memcg_page_address(page)) == memcg_id(other));
-	closes();
 	CHECK(!memcg_set_limit(other, MEMCG_MAX, PAGE_SIZE));
 	write_frag(p, &f[1]);
 	memcg_page_put(f[1].page);
@@ -301,7 +294,6 @@ static void teed(void)
 	CHECK(memcg_pipe_tee(p, q, 3 * PAGE_SIZE) == 3 * (ssize_t)PAGE_SIZE && pays(cg, 3));
 	memcg_pipe_destroy(p);
 	CHECK(pays(cg, 3) && memcg_pipe_read(q, &byte, 1) == 1);
-	closes();
 	memcg_pipe_destroy(q);
 	frag_tear_down();
 }
@@ -382,7 +374,6 @@ static void taken_meanwhile(void)
 	hook_recharge_charged = get_it;
 	CHECK(memcg_frag_recharge(&f[0], other) == -EBUSY && pays(cg, 1) && pays(other, 0));
 	memcg_page_put(between);
-	closes();
 	memcg_frags_put(f, 1);
 	frag_tear_down();
 }
@@ -429,7 +420,6 @@ static void recharged_while_tried(void)
 		CHECK(!pthread_join(t[i], NULL));
 	CHECK(done && held(cg) + held(other) == PAGE_SIZE);
 	CHECK(STAT(cg, sock) + STAT(other, sock) == PAGE_SIZE);
-	closes();
 	memcg_frags_put(f, 1);
 	frag_tear_down();
 }
