@@ -311,15 +311,39 @@ static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
 	return true;
 }
 
-/* A locked run, all new or all in memory: brought in, mapped, on its list. -EAGAIN: page by page.
- */
-static int run_locked(struct window *w, struct page *t, u32 i, u32 n, u32 payer, unsigned flags)
+static void unlock_run(struct window *w, u32 i, u32 n)
 {
-	bool fresh = run_is(w, i, n, WHERE_NONE);
+	for (u32 k = i; k < i + n; k++)
+		page_unlock(window_page(w, k));
+}
 
-	if (!fresh && !run_is(w, i, n, WHERE_RESIDENT))
+/*
+ * As many of *n new pages as fit, by halves; those behind are unlocked. 1: it has not been tried,
+ * because a page alone is reclaimed for.
+ */
+static void bring_fitting(struct window *w, u32 i, u32 *n, u32 payer)
+{
+	for (u32 fits; *n > 1 && pages_bring_new(w->object, w->offset + i, *n, payer); *n = fits) {
+		fits = *n / 2;
+		unlock_run(w, i + fits, *n - fits);
+	}
+}
+
+/*
+ * A locked run, all new or all in memory: brought in, mapped, on its list, as far as it fits.
+ * -EAGAIN: page by page.
+ */
+static int run_locked(struct window *w, struct page *t, u32 i, u32 *len, u32 payer, unsigned flags)
+{
+	bool fresh = run_is(w, i, *len, WHERE_NONE);
+	u32 n;
+
+	if (!fresh && !run_is(w, i, *len, WHERE_RESIDENT))
 		return -EAGAIN;
-	if (fresh && pages_bring_new(w->object, w->offset + i, n, payer))
+	if (fresh)
+		bring_fitting(w, i, len, payer);
+	n = *len;
+	if (n == 1)
 		return -EAGAIN;
 	if (fresh)
 		pages_enlist(w->object, w->offset + i, n);
@@ -344,9 +368,8 @@ static int fault_run(struct window *w, struct page *t, u32 i, u32 n, u32 payer, 
 	int err;
 
 	n = lock_run(w, i, i + n, atomic_load(&window_page(w, i)->managed.where));
-	err = n > 1 ? run_locked(w, t, i, n, payer, flags) : -EAGAIN;
-	for (u32 k = i; k < i + n; k++)
-		page_unlock(window_page(w, k));
+	err = n > 1 ? run_locked(w, t, i, &n, payer, flags) : -EAGAIN;
+	unlock_run(w, i, n);
 	if (err && n > 1)
 		drop_in_holes(w, t, i, n);
 	return err ? err : (int)n;

@@ -49,12 +49,12 @@ void page_tally_whole(const struct page *pg, s64 bytes)
 /* --- charges ------------------------------------------------------------------------------ */
 
 /* As the loop of every allocation, save that nothing of the program's runs. */
-static bool charge_fault(u32 handle, u64 bytes)
+bool page_charge(u32 handle)
 {
 	struct retry r = RETRY(MEMCG_RESERVE | CHARGE_OWN);
 	unsigned flags = 0;
 
-	while (!charge_pages(handle, bytes, flags)) {
+	while (!charge_pages(handle, PAGE_SIZE, flags)) {
 		if (!charge_again(&r))
 			return false;
 		flags = r.flags & CHARGE_FORCE;
@@ -93,11 +93,6 @@ static void unsettle(struct page *pg)
 	uncharge_pages(page_objcg(pg)->index, PAGE_SIZE);
 }
 
-bool page_charge(u32 handle)
-{
-	return charge_fault(handle, PAGE_SIZE);
-}
-
 void page_settle(struct object *o, u32 index, u32 handle)
 {
 	struct page *pg = object_page(o, index);
@@ -117,7 +112,7 @@ static int bring_back(struct object *o, u32 index)
 	u32 payer = page_objcg(pg)->index;
 	int err = 0;
 
-	if (!charge_fault(payer, PAGE_SIZE))
+	if (!page_charge(payer))
 		return -ENOMEM;
 	/* Either fills the alias, which brings the memory. */
 	if (pg->managed.where == WHERE_SWAP && pages_read_ahead(o, index))
@@ -246,14 +241,23 @@ int page_bring(struct object *o, u32 index, u32 handle, bool *major)
 	}
 }
 
+/* One page is needed. Several may come one by one: nothing is reclaimed for all, nor refused. */
+static bool charge_new(u32 handle, u32 n)
+{
+	if (n == 1)
+		return page_charge(handle);
+	if (charge_pages(handle, (u64)n << PAGE_SHIFT, MEMCG_NOWAIT | CHARGE_ONCE))
+		return true;
+	charge_forgive();
+	return false;
+}
+
 int pages_bring_new(struct object *o, u32 index, u32 n, u32 handle)
 {
-	u64 bytes = (u64)n << PAGE_SHIFT;
-
-	if (!charge_fault(handle, bytes))
+	if (!charge_new(handle, n))
 		return -ENOMEM;
 	if (managed_fill(o->first + index, n)) {
-		uncharge_pages(handle, bytes);
+		uncharge_pages(handle, (u64)n << PAGE_SHIFT);
 		return -ENOMEM;
 	}
 	for (u32 i = index; i < index + n; i++)

@@ -17,8 +17,11 @@
  * -EIO; -ENXIO: the file ends before it. handle is pinned by the caller.
  */
 __hidden_ int page_bring(struct object *o, u32 index, u32 handle, bool *major);
-/* n pages that never had content, all locked: as page_bring for each, with one call for the memory.
- * -ENOMEM: none of them. */
+/*
+ * n pages that never had content, all locked: as page_bring for each, with one call for the memory.
+ * -ENOMEM: none of them. One is reclaimed for; of more none comes unless all fit as it is, and that
+ * is no event: the caller does with fewer.
+ */
 __hidden_ int pages_bring_new(struct object *o, u32 index, u32 n, u32 handle);
 
 /*
