@@ -144,6 +144,15 @@ void group_vm_event(struct memcg *cg, enum vm_event event, u64 n)
 		atomic_add_relaxed(&cg->vm->event[event], n);
 }
 
+void handle_vm_event(const struct handle *h, enum vm_event event, u64 n)
+{
+	struct rcu_reader *self = self_rcu();
+
+	rcu_read_lock(self);
+	group_vm_event(handle_group(h), event, n);
+	rcu_read_unlock(self);
+}
+
 void page_vm_event(const struct page *pg, enum vm_event event)
 {
 	struct rcu_reader *self = self_rcu();

@@ -87,6 +87,8 @@ __hidden_ void group_swap_limits(struct memcg *cg);
 __hidden_ void group_vm_offline(struct memcg *cg);
 __hidden_ void group_vm_sink(struct memcg *cg, const s64 delta[STAT_NR]);
 __hidden_ void group_vm_event(struct memcg *cg, enum vm_event event, u64 n);
+/* The same at the group of a handle that the caller pins, whose charges are managed memory's. */
+__hidden_ void handle_vm_event(const struct handle *h, enum vm_event event, u64 n);
 /* The same at the group that pays for the page now; the caller holds the page. */
 __hidden_ void page_vm_event(const struct page *pg, enum vm_event event);
 /* Whether cg, or a group above it, has more in swap than its swap.high. A load without managed

@@ -191,11 +191,12 @@ static int map_around(struct window *w, struct page *t, u32 i)
 
 /* --- one page ------------------------------------------------------------------------------ */
 
-static void count_fault(struct page *pg, bool major)
+/* At who faults, as the kernel does: the page may be another group's. */
+static void count_faults(u32 payer, u32 n, bool major)
 {
-	page_vm_event(pg, VM_FAULT);
+	handle_vm_event(handle_of(payer), VM_FAULT, n);
 	if (major)
-		page_vm_event(pg, VM_MAJFAULT);
+		handle_vm_event(handle_of(payer), VM_MAJFAULT, n);
 }
 
 /* The first use of a page of a file says nothing: much is read once. */
@@ -249,7 +250,7 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 		return err;
 	note_write(w, pg, flags);
 	page_used(pg);
-	count_fault(pg, major);
+	count_faults(payer, 1, major);
 	return 0;
 }
 
@@ -311,6 +312,16 @@ static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
 	return true;
 }
 
+/* Those that nobody has to fault. */
+static u32 mapped_of(struct page *t, u32 i, u32 n)
+{
+	u32 got = 0;
+
+	for (u32 k = i; k < i + n; k++)
+		got += pte_type(atomic_load(&table_entries(t)[k % BLOCK_PAGES])) == PTE_PRESENT;
+	return got;
+}
+
 static void unlock_run(struct window *w, u32 i, u32 n)
 {
 	for (u32 k = i; k < i + n; k++)
@@ -336,7 +347,7 @@ static void bring_fitting(struct window *w, u32 i, u32 *n, u32 payer)
 static int run_locked(struct window *w, struct page *t, u32 i, u32 *len, u32 payer, unsigned flags)
 {
 	bool fresh = run_is(w, i, *len, WHERE_NONE);
-	u32 n;
+	u32 n, faults;
 
 	if (!fresh && !run_is(w, i, *len, WHERE_RESIDENT))
 		return -EAGAIN;
@@ -347,8 +358,10 @@ static int run_locked(struct window *w, struct page *t, u32 i, u32 *len, u32 pay
 		return -EAGAIN;
 	if (fresh)
 		pages_enlist(w->object, w->offset + i, n);
+	faults = n - mapped_of(t, i, n);
 	if (map_for(w, t, i, n, w->object->kind == OBJECT_FILE, flags))
 		return -EAGAIN;
+	count_faults(payer, faults, false);
 	for (u32 k = i; k < i + n; k++)
 		window_page(w, k)->managed.flags |= MG_REFERENCED;
 	return 0;

@@ -44,6 +44,48 @@ static void test_refused_once(void)
 	mm_tear_down();
 }
 
+/* Each page of a run is one fault, unless it is mapped already. */
+static void test_faults_of_a_run(void)
+{
+	char *p;
+
+	mm_set_up();
+	p = prefaulted(300, 0);
+	CHECK(p && STAT(cg, pgfault) == 300 && STAT(cg, pgmajfault) == 0);
+	CHECK(!memcg_pin(p, 300 << PAGE_SHIFT) && STAT(cg, pgfault) == 300);
+	memcg_unpin(p, 300 << PAGE_SHIFT);
+	page_out(p, 8); /* they come back one by one */
+	CHECK(!memcg_madvise(mm, p, 8 << PAGE_SHIFT, MEMCG_WILLNEED));
+	CHECK(STAT(cg, pgfault) == 308 && STAT(cg, pgmajfault) == 8);
+	mm_tear_down();
+}
+
+/* A page's payer has nothing to do with who faults on it later: alone or by a run. */
+static void test_faults_are_the_mms(void)
+{
+	struct memcg_mm *second;
+	volatile char *p, *q;
+
+	mm_set_up();
+	CHECK((second = memcg_mm_create(other)));
+	p = memcg_mmap(mm, 200 << PAGE_SHIFT, RW, MEMCG_MAP_SHARED, NULL, 0);
+	q = memcg_mmap_same(second, (void *)p, 200 << PAGE_SHIFT, RW, 0);
+	CHECK(p && q);
+	write_pages((char *)p, 3, 200);
+	CHECK(STAT(cg, pgfault) == 200);
+	q[0] = 1;
+	CHECK(STAT(other, pgfault) == 1 && STAT(cg, pgfault) == 200);
+	CHECK(!memcg_madvise(second, (char *)q + (100 << PAGE_SHIFT), 100 << PAGE_SHIFT,
+			     MEMCG_WILLNEED));
+	CHECK(STAT(other, pgfault) == 101 && STAT(cg, pgfault) == 200);
+	page_out((char *)p, 16);
+	check_page((char *)q, 3, 4);
+	CHECK(STAT(other, pgfault) == 102 && STAT(other, pgmajfault) == 1);
+	CHECK(STAT(cg, pgfault) == 200 && STAT(cg, pgmajfault) == 0 && !STAT(other, file));
+	memcg_mm_destroy(second);
+	mm_tear_down();
+}
+
 #ifdef MEMCG_DEBUG
 static unsigned begun;
 
@@ -78,8 +120,8 @@ static void test_by_halves(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAULTS_TEST(test_past_the_max),
-		FAULTS_TEST(test_refused_once),
+		FAULTS_TEST(test_past_the_max),	   FAULTS_TEST(test_refused_once),
+		FAULTS_TEST(test_faults_of_a_run), FAULTS_TEST(test_faults_are_the_mms),
 		FAULTS_TEST(test_by_halves),
 	};
 
