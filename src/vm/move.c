@@ -97,17 +97,32 @@ static void mm_becomes(struct move *m)
 	handle_sub(before, HANDLE_PIN);
 }
 
-/* What refuses now may reclaim when it comes to it: said, and no failure. */
+static u64 room_in(const struct counter *c)
+{
+	u64 max = atomic_load(&c->max), usage = counter_read(c);
+
+	return max - MIN(max, usage);
+}
+
+/* Without managed memory nothing is in its swap; the move gives it some first. */
+static u64 swap_room(const struct memcg *cg)
+{
+	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
+
+	return vm ? room_in(&vm->swap) : atomic_load(&cg->swap_max);
+}
+
+/*
+ * What refuses now may reclaim when it comes to it: said, and no failure. What costs nothing is
+ * refused by no limit, be it exceeded.
+ */
 static void look_ahead(struct move *m, struct move_cost cost)
 {
-	u64 room = MEMCG_UNLIMITED;
+	bool fits = true;
 
-	for (const struct memcg *cg = m->to; cg != m->top; cg = cg->parent) {
-		u64 max = atomic_load(&cg->counter.max), usage = counter_read(&cg->counter);
-
-		room = MIN(room, max - MIN(max, usage));
-	}
-	if (cost.mem > room)
+	for (const struct memcg *cg = m->to; cg != m->top; cg = cg->parent)
+		fits = fits && cost.mem <= room_in(&cg->counter) && cost.swap <= swap_room(cg);
+	if (!fits)
 		m->out.refused = cost.mem + cost.swap;
 	m->out.nsec = estimate(m);
 }

@@ -99,12 +99,36 @@ static void copies_cost_what_they_are(void)
 	mm_tear_down();
 }
 
+/* All of the private part is in swap, and so it asks for swap. The target has no managed memory. */
+static void swap_max_is_looked_at(void)
+{
+	const u64 swap = PAGES * PAGE_SIZE;
+	struct memcg *third = memcg_create(NULL, "third"), *below = memcg_create(third, "below");
+	u64 all;
+
+	mm_set_up();
+	CHECK(third && below);
+	advise(mm, anon, PAGES, MEMCG_PAGEOUT);
+	all = held(cg) + swap;
+	CHECK(swap_of(cg) == swap && !third->vm);
+	CHECK(!memcg_set_limit(third, MEMCG_SWAP_MAX, swap - PAGE_SIZE)); /* above the target */
+	CHECK(refused(below, MOVE_ALL) == all && !below->vm);
+	CHECK(move_to(below, MOVE_ALL, -ENOMEM).refused == all && below->vm);
+	CHECK(refused(below, MOVE_ALL) == all && !refused(below, MEMCG_MOVE_FILE));
+	CHECK(!memcg_set_limit(third, MEMCG_SWAP_MAX, swap));
+	CHECK(!refused(below, MOVE_ALL));
+	CHECK(!move_to(below, MOVE_ALL, 0).refused && swap_of(below) == swap);
+	mm_tear_down();
+	CHECK(!memcg_destroy(below) && !memcg_destroy(third));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAULTS_TEST(it_costs_what_it_has),
 		FAULTS_TEST(what_is_not_ours_costs_nothing),
 		FAULTS_TEST(copies_cost_what_they_are),
+		FAULTS_TEST(swap_max_is_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
