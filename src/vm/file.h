@@ -11,7 +11,10 @@
  *    read and mapping. When it shrank, object->limit comes down first, so that nothing is mapped or
  *    brought in behind it any more; then the pages behind it leave their windows and go, whether
  *    dirty or not, and the rest of the last page is cleared. When it grew, what is new in the
- *    page that was last is read. Between two looks the cache may show what is no longer there.
+ *    page that was last is read where the page is zero: it may have been written to through a
+ *    window since the file grew, and that stays. What was written there before, behind the end, is
+ *    cleared when the page is written back, and until then is taken for the same. Between two
+ *    looks the cache may show what is no longer there.
  * 4. The cache does not see writes to the file by other means, and they do not see what is dirty.
  * 5. Nothing is written past the end of the file. An error of writing leaves the page dirty and in
  *    memory, and is noted: `error` is errno, and a number that rises. Each handle reports it

@@ -191,23 +191,58 @@ static void drop_behind(struct object *o, u32 from)
 	object_drop(o, from, o->npages - from);
 }
 
-/* [from, to) of the file's last page, which is in memory, is zero or what the file has there. */
-static void refresh_tail(struct inode *f, u64 from, u64 to)
+/*
+ * What is zero in the page takes what the file has there. What is not was written through a window,
+ * and stays: the page may be mapped, and be written to this moment, hence the exchange.
+ */
+static void fill_zeros(char *p, const char *file, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char zero = 0;
+
+		if (file[i])
+			(void)atomic_cas(p + i, &zero, file[i]);
+	}
+}
+
+/* Piece by piece: a fault may be served on a small stack. */
+static int read_into_zeros(struct inode *f, char *p, size_t len, u64 from)
+{
+	char buf[512];
+	ssize_t got = 1;
+
+	for (size_t at = 0; at < len && got > 0; at += (size_t)got) {
+		got = sys_pread_full(f->fd, buf, MIN(len - at, sizeof(buf)), from + at);
+		if (got > 0)
+			fill_zeros(p + at, buf, (size_t)got);
+	}
+	return got < 0 ? -EIO : 0;
+}
+
+/* In memory, locked. It was cut off at `from`, or has grown from there to `to`. */
+static int tail_locked(struct inode *f, char *page, u64 from, u64 to)
+{
+	size_t at = from % PAGE_SIZE, len = (size_t)MIN(to - from, PAGE_SIZE - at);
+
+	if (to > from)
+		return read_into_zeros(f, page + at, len, from);
+	__builtin_memset(page + at, 0, PAGE_SIZE - at);
+	return 0;
+}
+
+/* The page that is the last, or was. -EIO: what it has got in the file could not be read. */
+static int refresh_tail(struct inode *f, u64 from, u64 to)
 {
 	struct page *pg = object_page(f->object, (u32)(from >> PAGE_SHIFT));
-	size_t at = from % PAGE_SIZE, len = (size_t)MIN(to - from, PAGE_SIZE - at);
+	int err = 0;
 
 	task_busy_begin(); /* as in file_write_all */
 	page_lock(pg);
-	if (pg->managed.where == WHERE_RESIDENT && !(pg->managed.flags & MG_DROPPED)) {
-		char *p = (char *)page_address(pg) + at;
-
-		__builtin_memset(p, 0, PAGE_SIZE - at);
-		if (to > from)
-			(void)sys_pread_full(f->fd, p, len, from);
-	}
+	if (pg->managed.where == WHERE_RESIDENT && !(pg->managed.flags & MG_DROPPED))
+		err = tail_locked(f, (char *)page_address(pg), from, to);
 	page_unlock(pg);
 	task_busy_end();
+	return err;
 }
 
 /* A full barrier: a fault locks its page, then reads the limit; we look at locks after this. */
@@ -216,19 +251,24 @@ static void set_limit(struct object *o, u64 size)
 	atomic_xchg(&o->limit, (u32)MIN(DIV_ROUND_UP(size, PAGE_SIZE), (u64)o->npages));
 }
 
-static void resize(struct inode *f, u64 size)
+/* The size last: an error leaves it, and who looks next tries again. */
+static int resize(struct inode *f, u64 size)
 {
-	u64 was = f->size;
-	u32 end = (u32)MIN(DIV_ROUND_UP(MIN(size, was), PAGE_SIZE), (u64)f->object->npages);
+	u64 was = f->size, least = MIN(size, was);
+	u32 end = (u32)MIN(DIV_ROUND_UP(least, PAGE_SIZE), (u64)f->object->npages);
+	int err = 0;
 
-	atomic_store(&f->size, size);
 	if (size < was) {
 		set_limit(f->object, size);
 		drop_behind(f->object, end);
 	}
-	if (MIN(size, was) % PAGE_SIZE && MIN(size, was) >> PAGE_SHIFT < f->object->npages)
-		refresh_tail(f, MIN(size, was), size);
+	if (least % PAGE_SIZE && least >> PAGE_SHIFT < f->object->npages)
+		err = refresh_tail(f, least, size);
+	if (err)
+		return err;
 	set_limit(f->object, size);
+	atomic_store(&f->size, size);
+	return 0;
 }
 
 /* Somebody else who is at it has seen the same, or sees it the next time. */
@@ -243,7 +283,7 @@ int file_look(struct inode *f)
 	if (likely(info.size == atomic_load(&f->size)) || !atomic_cas(&f->resizing, &idle, 1u))
 		return 0;
 	if (info.size != f->size)
-		resize(f, info.size);
+		err = resize(f, info.size);
 	atomic_store_release(&f->resizing, 0u);
-	return 0;
+	return err;
 }

@@ -31,20 +31,35 @@ static void count_writeback(struct page *const *pages, unsigned n, s64 bytes)
 }
 
 /*
+ * Behind the end nothing is kept: a clean page is what the file will have when it grows. One that
+ * may be written to meanwhile stays dirty, and as it is.
+ */
+static void clear_behind(struct page *const *pages, unsigned n, u64 size)
+{
+	u64 k = (size >> PAGE_SHIFT) - pages[0]->managed.index; /* wraps where the end is before */
+
+	if (k < n && !page_pinned(pages[k]) && !page_mapped(pages[k]))
+		__builtin_memset((char *)page_address(pages[k]) + size % PAGE_SIZE, 0,
+				 PAGE_SIZE - size % PAGE_SIZE);
+}
+
+/*
  * As far as the file goes now: what lies behind its end is nobody's. Between look and write another
  * process may make it shorter, and would find it as long again: that is tolerated.
  */
-static int write_bytes(struct inode *f, const struct page *first, u64 from, u64 len)
+static int write_bytes(struct inode *f, struct page *const *pages, unsigned n)
 {
+	u64 from = (u64)pages[0]->managed.index << PAGE_SHIFT, len = (u64)n << PAGE_SHIFT;
 	struct sys_file_info info;
 	int err = sys_file_info(f->fd, &info);
 
 	if (err)
 		return err;
+	clear_behind(pages, n, info.size);
 	len = from < info.size ? MIN(len, info.size - from) : 0;
 	if (from + len > sys_file_size_limit())
 		return -EFBIG; /* the system would send a signal besides */
-	return len ? sys_pwrite_full(f->fd_write, page_address(first), len, from) : 0;
+	return len ? sys_pwrite_full(f->fd_write, page_address(pages[0]), len, from) : 0;
 }
 
 HOOK_DEFINE(file_written);
@@ -63,12 +78,11 @@ static void clean_unused(struct page *const *pages, unsigned n)
 static int write_run(struct page **pages, unsigned n)
 {
 	struct inode *f = pages[0]->managed.object->file;
-	u64 from = (u64)pages[0]->managed.index << PAGE_SHIFT;
 	int err;
 
 	clean_unused(pages, n);
 	count_writeback(pages, n, PAGE_SIZE);
-	err = write_bytes(f, pages[0], from, (u64)n << PAGE_SHIFT);
+	err = write_bytes(f, pages, n);
 	HOOK(file_written);
 	count_writeback(pages, n, -(s64)PAGE_SIZE);
 	if (err)
