@@ -48,6 +48,8 @@ struct task {
 	u32 stalls;	/* depth of psi_begin; read by others */
 	u32 paging; /* depth of what holds locks of managed pages: a fault of a signal handler then
 		     * is not served, it would wait for its own thread */
+	u32 resizing; /* follows up the length of a file: a fault of a signal handler does not wait
+		       * for who is at another one, who may be waiting for this thread */
 	struct refusal refused;
 	u64 high_bytes; /* charged to groups over their high since that was served */
 	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */

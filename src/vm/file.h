@@ -14,7 +14,8 @@
  *    page that was last is read where the page is zero: it may have been written to through a
  *    window since the file grew, and that stays. What was written there before, behind the end, is
  *    cleared when the page is written back, and until then is taken for the same. Between two
- *    looks the cache may show what is no longer there.
+ *    looks the cache may show what is no longer there. Who finds the length changed and somebody
+ *    at it already waits until he is through: `size` is stored when all the rest is done.
  * 4. The cache does not see writes to the file by other means, and they do not see what is dirty.
  * 5. Nothing is written past the end of the file. An error of writing leaves the page dirty and in
  *    memory, and is noted: `error` is errno, and a number that rises. Each handle reports it
@@ -36,8 +37,9 @@ struct inode {
 	u64 device, inode;     /* constant */
 	int fd;		       /* constant: to read */
 	int fd_write;	       /* -1, then constant; files_lock, read atomically */
-	u64 size;	       /* as last seen; by who has `resizing` */
-	u32 resizing;	       /* somebody is at 3 */
+	u64 size;	       /* as last seen; by who has `resizing`, read atomically */
+	u32 resizing;	       /* somebody is at 3; atomic */
+	u32 resized;	       /* how often somebody was: a futex */
 	u32 writers;	       /* windows that may write; atomic */
 	u64 error;	       /* number << 32 | errno; atomic */
 	u32 next, ahead;       /* where a sequential reader would go on, and pages to read then;
@@ -50,6 +52,8 @@ struct memcg_file {
 	u64 seen;	    /* the error that was reported last; atomic */
 };
 
+HOOK_DECLARE(file_grows);	   /* file_read.c: its length is known, its limit not yet raised */
+HOOK_DECLARE(file_resize_awaited); /* file_read.c: somebody else is at 3, this thread is to wait */
 HOOK_DECLARE(file_cut_off); /* file_read.c: what lies behind the end is in no window any more */
 HOOK_DECLARE(
 	file_copies);	 /* memcg_file_read: a page that lay before the end is about to be locked */

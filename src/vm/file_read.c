@@ -12,6 +12,7 @@
 #include "group/task.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
+#include "sys/futex.h"
 #include "sys/io.h"
 #include "vm/file.h"
 #include "vm/lists.h"
@@ -251,7 +252,12 @@ static void set_limit(struct object *o, u64 size)
 	atomic_xchg(&o->limit, (u32)MIN(DIV_ROUND_UP(size, PAGE_SIZE), (u64)o->npages));
 }
 
-/* The size last: an error leaves it, and who looks next tries again. */
+HOOK_DEFINE(file_grows);
+
+/*
+ * The size last: who finds it as it is need not wait. An error leaves it, and who looks next tries
+ * again.
+ */
 static int resize(struct inode *f, u64 size)
 {
 	u64 was = f->size, least = MIN(size, was);
@@ -266,24 +272,60 @@ static int resize(struct inode *f, u64 size)
 		err = refresh_tail(f, least, size);
 	if (err)
 		return err;
+	HOOK(file_grows);
 	set_limit(f->object, size);
-	atomic_store(&f->size, size);
+	atomic_store_release(&f->size, size); /* pairs with file_look */
 	return 0;
 }
 
-/* Somebody else who is at it has seen the same, or sees it the next time. */
+HOOK_DEFINE(file_resize_awaited);
+
+/*
+ * Waits for who is at it: no lock is held, and he needs nothing of who faults. False: this thread
+ * is at a file itself, and has been interrupted by a signal handler, which finds things as they
+ * are. A thread without a record is in a fault, where no signal interrupts.
+ */
+static bool resize_begin(struct inode *f)
+{
+	u32 seen, idle;
+
+	if (task_self() && memcg__self->resizing)
+		return false;
+	for (;;) {
+		seen = atomic_load_acquire(&f->resized); /* changes after `resizing` is 0 */
+		idle = 0;
+		if (atomic_cas(&f->resizing, &idle, 1u))
+			break;
+		HOOK(file_resize_awaited);
+		sys_futex_wait(&f->resized, seen, 0);
+	}
+	if (task_self())
+		memcg__self->resizing++;
+	return true;
+}
+
+static void resize_end(struct inode *f)
+{
+	if (task_self() && memcg__self->resizing) /* 0: the record was made in between */
+		memcg__self->resizing--;
+	atomic_store_release(&f->resizing, 0u);
+	atomic_add(&f->resized, 1u);
+	sys_futex_wake(&f->resized, INT32_MAX);
+}
+
+/* Acquire: who sees a new size sees the limit that goes with it (resize). */
 int file_look(struct inode *f)
 {
 	struct sys_file_info info;
-	u32 idle = 0;
 	int err = sys_file_info(f->fd, &info);
 
 	if (err)
 		return err;
-	if (likely(info.size == atomic_load(&f->size)) || !atomic_cas(&f->resizing, &idle, 1u))
+	if (likely(info.size == atomic_load_acquire(&f->size)) || !resize_begin(f))
 		return 0;
-	if (info.size != f->size)
+	err = sys_file_info(f->fd, &info); /* what was seen may be old by now */
+	if (!err && info.size != f->size)
 		err = resize(f, info.size);
-	atomic_store_release(&f->resizing, 0u);
+	resize_end(f);
 	return err;
 }

@@ -87,6 +87,74 @@ static void test_not_readable_where_it_grew(void)
 	file_tear_down();
 }
 
+#ifdef MEMCG_DEBUG
+/* --- between two steps: hook points -------------------------------------------------------- */
+
+static u32 awaited, done; /* atomic */
+static pthread_t toucher;
+
+static void it_waits(void)
+{
+	atomic_store(&awaited, 1u);
+}
+
+static void *touch_new(void *arg)
+{
+	*(int *)arg = touch_is(p + PAGE_SIZE);
+	atomic_store(&done, 1u);
+	return NULL;
+}
+
+static int felt;
+
+/* Until it waits, or is through without waiting. */
+static void somebody_touches(void)
+{
+	hook_file_grows = NULL;
+	CHECK(!pthread_create(&toucher, NULL, touch_new, &felt));
+	while (!atomic_load(&awaited) && !atomic_load(&done))
+		sched_yield();
+}
+
+/* It has grown, and who comes second finds the first one at it: he waits, and has the page. */
+static void test_touched_while_it_grows(void)
+{
+	catch (SIGBUS);
+	(void)file_set_up(100, true);
+	p = map_file(mm, the_file, 2 * PAGE_SIZE, true);
+	CHECK(shows(p, 0, 100));
+	resize_to(2 * PAGE_SIZE);
+	awaited = done = 0;
+	felt = -1;
+	hook_file_resize_awaited = it_waits;
+	hook_file_grows = somebody_touches;
+	CHECK(memcg_file_sync(the_file) == 0 && !hook_file_grows);
+	CHECK(!pthread_join(toucher, NULL));
+	hook_file_resize_awaited = NULL;
+	CHECK(atomic_load(&awaited) && felt == 0);
+	file_tear_down();
+}
+
+static void touch_it(void)
+{
+	hook_file_grows = NULL;
+	felt = touch_is(p + PAGE_SIZE);
+}
+
+/* As a signal handler of the thread that is at it: it does not wait for itself. */
+static void test_touched_by_who_is_at_it(void)
+{
+	catch (SIGBUS);
+	(void)file_set_up(100, true);
+	p = map_file(mm, the_file, 2 * PAGE_SIZE, true);
+	resize_to(2 * PAGE_SIZE);
+	hook_file_grows = touch_it;
+	CHECK(memcg_file_sync(the_file) == 0 && !hook_file_grows && felt == SIGBUS);
+	CHECK(!touch_is(p + PAGE_SIZE));
+	file_tear_down();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +162,10 @@ int main(void)
 		FAULTS_TEST(test_seen_by_a_fault),
 		FAULTS_TEST(test_written_behind_the_end),
 		FAULTS_TEST(test_not_readable_where_it_grew),
+#ifdef MEMCG_DEBUG
+		FAULTS_TEST(test_touched_while_it_grows),
+		FAULTS_TEST(test_touched_by_who_is_at_it),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
