@@ -11,6 +11,15 @@
 
 #define atomic_load(p)	       __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+/*
+ * The same for __racy_ functions: ThreadSanitizer looks at atomics there too, and would report the
+ * other side's plain store. It runs on x86-64 here, where every load is an acquire.
+ */
+#ifdef MEMCG_TSAN
+#define racy_load_acquire(p) (*(const volatile __typeof__(*(p)) *)(p))
+#else
+#define racy_load_acquire(p) atomic_load_acquire(p)
+#endif
 /* For "write mine, then look at theirs" on both sides: not before an RMW of this thread's. */
 #define atomic_load_seq(p)	   __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define atomic_store(p, v)	   __atomic_store_n((p), (v), __ATOMIC_RELAXED)

@@ -41,7 +41,7 @@ struct seen {
  */
 static __racy_ struct seen see(const struct page *pg)
 {
-	struct seen s = {.flags = atomic_load_acquire(&pg->managed.flags)};
+	struct seen s = {.flags = racy_load_acquire(&pg->managed.flags)};
 
 	s.where = pg->managed.where;
 	s.entry = pg->managed.entry;
