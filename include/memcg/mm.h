@@ -90,7 +90,11 @@ enum memcg_advice {
 	/** private: the content goes, it reads as zero; else only unmapped. What is pinned stays */
 	MEMCG_DONTNEED = 4
 };
-/** As madvise(2), for pages of this mm. 0; -EINVAL. WILLNEED, if not all came in: as memcg_pin. */
+/**
+ * As madvise(2), for pages of this mm; also when they are locked (mlock), which holds back the
+ * system, not this. 0; -EINVAL. WILLNEED, if not all came in: as memcg_pin. DONTNEED: -EBUSY, some
+ * stay because the system keeps them mapped (locked ones before Linux 5.18).
+ */
 MEMCG_API int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice);
 
 /**

@@ -55,6 +55,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_RECV] = "recv",
 	[SYS_FAULT_SEND] = "send",
 	[SYS_FAULT_SOCKOPT] = "sockopt",
+	[SYS_FAULT_DONTNEED] = "dontneed",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -53,6 +53,7 @@ enum sys_call {
 	SYS_FAULT_RECV = 31,	  /* ECONNRESET from a socket, EIO from what is none */
 	SYS_FAULT_SEND = 32,	  /* the same */
 	SYS_FAULT_SOCKOPT = 33,	  /* ENOMEM from setting it */
+	SYS_FAULT_DONTNEED = 34, /* EINVAL from a zap one by one, as of locked memory before 5.18 */
 	SYS_FAULT_CALLS
 };
 

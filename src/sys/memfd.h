@@ -29,7 +29,9 @@ struct span {
 };
 /*
  * The pages leave the mappings, not the file; when it returns no thread of the process reaches them
- * through these addresses any more. One call for all where the system can. n <= SYS_ZAP_MAX.
+ * through these addresses any more, whether the program has locked them (mlock) or not. One call
+ * for all where the system can. n <= SYS_ZAP_MAX. -errno: some are as they were; which is told by
+ * doing it again, one by one. Before Linux 5.18 those are the locked ones.
  */
 #define SYS_ZAP_MAX 1024u
 __hidden_ int sys_zap(const struct span *spans, unsigned n);

@@ -33,7 +33,7 @@ void page_clean(struct page *pg)
 	count(pg, -(s64)PAGE_SIZE);
 }
 
-/* Acquire: pairs with dirty_before_cut, which writes it before the mapping's count falls. */
+/* Acquire: pairs with note_written, which writes it before the mapping's count falls. */
 bool page_is_dirty(struct page *pg)
 {
 	(void)atomic_load_acquire(&pg->mapcount);
@@ -86,19 +86,36 @@ void dirty_after_zap(struct window *w, uintptr_t addr, size_t len)
  * Not the page lock: its holder may be waiting for the table. The store comes before the count of
  * mappings falls (rmap_remove, an atomic exchange); pairs with page_is_dirty.
  */
-void dirty_before_cut(struct window *w, struct page *t, u32 i, u32 n)
+static void note_written(struct window *w, struct page *t, u32 i, u32 n, const struct look *l)
 {
-	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
+	for (u32 k = 0; k < n; k++)
+		if (is_mapped(w, t, i + k) && was_written(l, k))
+			atomic_store(&window_page(w, i + k)->managed.written, (u8)1);
+}
+
+void dirty_when_zapped(struct window *w, struct page *t, u32 i, u32 n)
+{
 	struct look l;
 
 	ASSERT(n <= BLOCK_PAGES);
 	if (!window_dirties(w))
 		return;
-	mech_zap(&span, 1);
 	look_at(&l, window_address(w, i), n);
-	for (u32 k = 0; k < n; k++)
-		if (is_mapped(w, t, i + k) && was_written(&l, k))
-			atomic_store(&window_page(w, i + k)->managed.written, (u8)1);
+	note_written(w, t, i, n, &l);
+}
+
+/* Not zapped they can be written to until the addresses are gone: that counts, done or not. */
+void dirty_before_cut(struct window *w, struct page *t, u32 i, u32 n)
+{
+	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
+	const struct look all = {{0}};
+
+	if (!window_dirties(w))
+		return;
+	if (likely(!mech_zap(&span, 1)))
+		dirty_when_zapped(w, t, i, n);
+	else
+		note_written(w, t, i, n, &all);
 }
 
 static bool is_here(const struct page *pg)

@@ -8,7 +8,7 @@
  *	eviction, sync		after the zap, which leaves a mark where nothing was written, with
  *				the page lock held: rmap.c calls dirty_after_zap
  *	munmap, DONTNEED	have no page locks. Under the table lock they zap, look, and note it
- *				in `written`, before the entry goes (dirty_before_cut); whoever
+ *				in `written`, before the entry goes (dirty_when_zapped); whoever
  *				has the page lock next makes it MG_DIRTY
  *    and reads of statistics, moves and sync look at all (dirty_look).
  * 2. A page becomes clean when it is written to its file: page lock held, mapped nowhere and not
@@ -34,10 +34,16 @@ static inline bool window_dirties(const struct window *w)
 	return w->object->kind == OBJECT_FILE && w->writable;
 }
 
-/* [addr, addr + len) of w has just been zapped; the pages there are locked, not mapped by w. */
+/*
+ * [addr, addr + len) of w has just been zapped; the pages there are locked, not mapped by w. Or
+ * that was refused, and they are: what was written so far is dirty, and the system notices the
+ * rest.
+ */
 __hidden_ void dirty_after_zap(struct window *w, uintptr_t addr, size_t len);
 /* The table's lock is held: pages [i, i + n) of its block will be cut from it. Zaps them. */
 __hidden_ void dirty_before_cut(struct window *w, struct page *t, u32 i, u32 n);
+/* The same, of pages that have just been zapped. */
+__hidden_ void dirty_when_zapped(struct window *w, struct page *t, u32 i, u32 n);
 /* After that, without locks: what was written counts. */
 __hidden_ void dirty_after_cut(struct window *w, u32 i, u32 n);
 /* Page i, locked, is present in w's table and touched all the same: before it is mapped again. */

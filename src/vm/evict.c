@@ -227,16 +227,18 @@ static bool stays_mapped(const struct page *t, u32 i)
 
 /*
  * Without page locks, so the system's mapping goes first, in the section of the table lock: who
- * finds the page unmapped, under its lock, may rely on it.
+ * finds the page unmapped, under its lock, may rely on it. What the system keeps, stays.
  */
-static void unmap_run(struct window *w, struct page *t, u32 i, u32 n)
+static int unmap_run(struct window *w, struct page *t, u32 i, u32 n)
 {
 	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
 	u32 slot = i % BLOCK_PAGES;
 	struct mapped_run run;
+	int err = mech_zap(&span, 1);
 
-	dirty_before_cut(w, t, i, n);
-	mech_zap(&span, 1);
+	if (unlikely(err))
+		return err;
+	dirty_when_zapped(w, t, i, n);
 	mapped_run_begin(&run);
 	for (u32 end = slot + n; slot < end; slot++) {
 		u64 pte = table_entries(t)[slot];
@@ -247,30 +249,37 @@ static void unmap_run(struct window *w, struct page *t, u32 i, u32 n)
 		rmap_remove(pte_page(pte), &run);
 	}
 	mapped_run_end(&run);
+	return 0;
 }
 
 /* What is not pinned of n pages of one block. */
-static void unmap_block(struct window *w, u32 i, u32 n)
+static int unmap_block(struct window *w, u32 i, u32 n)
 {
 	struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
+	int err = 0, one;
 
 	if (!t)
-		return;
+		return 0;
 	table_lock(t);
 	for (u32 end = i + n, k = i; i < end; i = ++k) {
 		while (k < end && !stays_mapped(t, k))
 			k++;
-		if (k > i)
-			unmap_run(w, t, i, k - i);
+		one = k > i ? unmap_run(w, t, i, k - i) : 0;
+		err = err ? err : one;
 	}
 	table_unlock(t);
+	return err;
 }
 
-void pages_unmap(struct window *w, u32 i, u32 n)
+int pages_unmap(struct window *w, u32 i, u32 n)
 {
+	int err = 0, one;
+
 	for (u32 end = i + n, step; i < end; i += step) {
 		step = block_step(i, end);
-		unmap_block(w, i, step);
+		one = unmap_block(w, i, step);
+		err = err ? err : one;
 		dirty_after_cut(w, i, step);
 	}
+	return err;
 }

@@ -266,12 +266,14 @@ static int advise_willneed(struct part *p)
 
 static int advise_dontneed(struct part *p)
 {
+	int err;
+
 	if (is_view(p))
 		return 0;
-	pages_unmap(p->w, p->i, p->n);
+	err = pages_unmap(p->w, p->i, p->n);
 	if (p->w->object->kind == OBJECT_ANON)
 		object_drop_unheld(p->w->object, p->w->offset + p->i, p->n);
-	return 0;
+	return err ? -EBUSY : 0;
 }
 
 int memcg_madvise(struct memcg_mm *mm, void *addr, size_t length, unsigned advice)

@@ -95,12 +95,22 @@ int mech_map(struct window *w, uintptr_t addr, u32 n, bool write_noticed)
 	return sys_uffd_continue(uffd_of(w), (void *)addr, len, write_noticed && noticing != plain);
 }
 
+/* The protection is what keeps the program out; the memory leaves the mapping with it, or later. */
+static int close_spans(const struct span *spans, unsigned n)
+{
+	int err = 0, one;
+
+	for (unsigned i = 0; i < n; i++) {
+		one = sys_guard_protect(spans[i].at, spans[i].len, true);
+		err = err ? err : one;
+	}
+	(void)sys_zap(spans, n);
+	return err;
+}
+
 int mech_zap(const struct span *spans, unsigned n)
 {
-	if (mech == MECH_PINS)
-		for (unsigned i = 0; i < n; i++)
-			sys_guard_protect(spans[i].at, spans[i].len, true);
-	return sys_zap(spans, n);
+	return mech == MECH_PINS ? close_spans(spans, n) : sys_zap(spans, n);
 }
 
 /* An error leaves bits unset: then the pages count as written. */

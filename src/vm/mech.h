@@ -27,7 +27,10 @@ __hidden_ int mech_open(struct window *w);
 __hidden_ void mech_close(uintptr_t addr, size_t len);
 /* n pages that have memory appear at once. write_noticed: the first write to each is. -errno. */
 __hidden_ int mech_map(struct window *w, uintptr_t addr, u32 n, bool write_noticed);
-/* They disappear; when it returns nobody reaches them through these addresses any more. */
+/*
+ * They disappear; when it returns 0 nobody reaches them through these addresses any more. -errno:
+ * some may be reached still, which is told by doing it again, one span at a time.
+ */
 __hidden_ int mech_zap(const struct span *spans, unsigned n);
 /*
  * Sets bit i, of bits that are zero, when page i from addr on has not been written to since it was

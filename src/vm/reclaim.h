@@ -17,13 +17,13 @@ extern __hidden_ const struct reclaim_source managed_pages;
 #define EVICT_MAX 128u
 __hidden_ u64 evict_pages(struct page **pages, unsigned n);
 
-/* Out of every window, with one zap for many. */
+/* Out of every window, with one zap for many; page_mapped: the system keeps it in one (rmap.h). */
 __hidden_ void pages_take_out(struct page **pages, unsigned n);
 
 /* Of a range of a window, for advice: page by page where a page is in use, they are left. */
 __hidden_ void pages_deactivate(struct window *w, u32 i, u32 n);
 __hidden_ void pages_evict(struct window *w, u32 i, u32 n);
-/* Not mapped in this window any more; what is pinned stays so. */
-__hidden_ void pages_unmap(struct window *w, u32 i, u32 n);
+/* Not mapped in this window any more; what is pinned stays so. -errno: some the system keeps. */
+__hidden_ int pages_unmap(struct window *w, u32 i, u32 n);
 
 #endif

@@ -152,6 +152,48 @@ bool rmap_unmap(struct page *pg, struct zap *z)
 	return !zap_full(z) || !page_mapped(pg);
 }
 
+/* What is behind the end of a file is mapped nowhere again: its memory is punched next. */
+static bool may_be_mapped(const struct window *w, u32 i)
+{
+	return w->offset + i < atomic_load_seq(&w->object->limit);
+}
+
+/*
+ * Page i, locked, was to be taken out of the window and was not. The entry says so again; but not
+ * where somebody has made it a hole meanwhile, whose addresses go (mm.c).
+ */
+static void stays_in(struct window *w, u32 i)
+{
+	struct page *t = atomic_load_acquire(&block_at(window_address(w, i))->table);
+	struct page *pg = window_page(w, i);
+	u32 slot = i % BLOCK_PAGES, page = page_to_index(pg);
+	struct mapped_run run;
+
+	table_lock(t);
+	if (table_entries(t)[slot] == pte_make(PTE_SWAPPED, page) && may_be_mapped(w, i)) {
+		table_set(t, slot, pte_make(PTE_PRESENT, page));
+		mapped_run_begin(&run);
+		rmap_add(pg, w->object, w->offset + i, &run);
+		mapped_run_end(&run);
+	}
+	table_unlock(t);
+}
+
+/* Something was refused: what, is told one by one. */
+static void zap_each(struct zap *z)
+{
+	for (unsigned k = 0; k < z->n; k++) {
+		struct window *w = z->window[k];
+		u32 i = window_index(w, (uintptr_t)z->span[k].at);
+		u32 end = i + (u32)(z->span[k].len >> PAGE_SHIFT);
+
+		if (!mech_zap(&z->span[k], 1))
+			continue;
+		for (; i < end; i++)
+			stays_in(w, i);
+	}
+}
+
 HOOK_DEFINE(zap_pending);
 
 void zap_flush(struct zap *z)
@@ -159,7 +201,8 @@ void zap_flush(struct zap *z)
 	if (!z->n)
 		return;
 	HOOK(zap_pending);
-	mech_zap(z->span, z->n);
+	if (unlikely(mech_zap(z->span, z->n)))
+		zap_each(z);
 	for (unsigned i = 0; i < z->n; i++) {
 		dirty_after_zap(z->window[i], (uintptr_t)z->span[i].at, z->span[i].len);
 		window_put_later(z->window[i]);

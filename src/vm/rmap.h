@@ -74,7 +74,8 @@ static inline bool zap_full(const struct zap *z)
  */
 __hidden_ bool rmap_unmap(struct page *pg, struct zap *z);
 /*
- * When it returns, nobody reaches the pages through the addresses gathered. z is empty. Those that
+ * When it returns, nobody reaches the pages through the addresses gathered, but for those that the
+ * system does not let go of: they are mapped again, page_mapped says so. z is empty. Those that
  * were written to are dirty. The caller calls windows_reap when the pages are unlocked.
  */
 __hidden_ void zap_flush(struct zap *z);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@
 #include "sys/file.h"
 #include "sys/memfd.h"
 
-#define PAGES (2 * SYS_ZAP_MAX)
+#define PAGES  (2 * SYS_ZAP_MAX)
+#define LOCKED 8 /* pages: little enough for whom little is allowed */
 
 static int fd;
 static char *at;
@@ -90,6 +92,50 @@ static void test_many(void **state)
 	zap_odd();
 }
 
+/* What the program has locked: by each way that the system has. */
+static void zap_locked(void)
+{
+	struct span spans[SYS_ZAP_MAX];
+
+	if (mlock(at, LOCKED * PAGE_SIZE))
+		skip(); /* so little is refused where nothing may be locked */
+	zap_odd();
+	odd_pages(spans);
+	assert_int_equal(sys_zap(spans, 1), 0); /* not of many: one call of the plain kind */
+}
+
+static void test_locked(void **state)
+{
+	u64 plain;
+
+	(void)state;
+	sys_fault_arm(SYS_FAULT_DONTNEED, 0, 0, 0, 0); /* counts */
+	zap_odd();
+	plain = sys_fault_seen(SYS_FAULT_DONTNEED); /* 0, where the system does many at once */
+	zap_locked();
+	zap_odd();
+	/* Locked memory is no reason to do it one by one. */
+	assert_int_equal(sys_fault_seen(SYS_FAULT_DONTNEED), 3 * plain + 1);
+}
+
+static void test_locked_one_by_one(void **state)
+{
+	(void)state;
+	zap_locked();
+}
+
+/* Before Linux 5.18. */
+static void test_refused(void **state)
+{
+	struct span one = {at, PAGE_SIZE};
+
+	(void)state;
+	at[0] = 1;
+	sys_fault_arm(SYS_FAULT_DONTNEED, 1, 0, 0, 0);
+	assert_int_equal(sys_zap(&one, 1), -EINVAL);
+	assert_int_equal(sys_zap(&one, 1), 0);
+}
+
 static void test_by_descriptor(void **state)
 {
 	(void)state;
@@ -112,8 +158,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_by_descriptor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_locked_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
