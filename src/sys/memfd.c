@@ -60,6 +60,10 @@ static void advise(void *at, size_t len)
 	errno = saved;
 }
 
+/*
+ * Accessible only when it stands: after mlockall(MCL_FUTURE) the system brings in all of a mapping
+ * that may be accessed, which is the whole file. What becomes accessible later it leaves as it is.
+ */
 int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset)
 {
 	int saved = errno;
@@ -67,13 +71,18 @@ int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset)
 
 	if (sys_fault(SYS_FAULT_WINDOW))
 		return -ENOMEM;
-	r = sys_result(syscall(SYS_mmap, at, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
-			       offset),
+	r = sys_result(syscall(SYS_mmap, at, len, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+			       fd, offset),
 		       saved);
 	if (r < 0 && r > -4096)
 		return (int)r;
 	advise(at, len);
-	return 0;
+	if (prot == PROT_NONE)
+		return 0;
+	r = sys_result(syscall(SYS_mprotect, at, len, prot), saved);
+	if (r < 0)
+		sys_unreserve_shared(at, len);
+	return (int)r;
 }
 
 int sys_unreserve_shared(void *at, size_t len)

@@ -12,7 +12,7 @@ __hidden_ int sys_memfd(u64 size); /* descriptor of a file of so many bytes that
 
 /*
  * Maps [offset, offset + len) of the file at the very address `at`, over whatever is there. Shared;
- * not inherited by fork; left out of dumps.
+ * not inherited by fork; left out of dumps; nothing comes in by it, whatever mlockall has said.
  */
 __hidden_ int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset);
 /* Addresses without memory again, reserved. */

@@ -154,6 +154,24 @@ static void test_one_by_one(void **state)
 	zap_odd();
 }
 
+/* Who locks all that he maps from now on does not get all of a file that is to be sparse. */
+static void test_mapped_by_who_locks_all(void **state)
+{
+	int err;
+
+	(void)state;
+	if (mlockall(MCL_FUTURE))
+		skip();
+	err = sys_map_shared(at, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, fd, 0);
+	munlockall();
+	if (err == -EAGAIN)
+		skip(); /* may not lock so much, so he cannot map it */
+	assert_int_equal(err, 0);
+	assert_int_equal(sys_file_memory(fd), 0);
+	at[PAGE_SIZE] = 1;
+	assert_int_equal(sys_file_memory(fd), PAGE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_by_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_locked_one_by_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mapped_by_who_locks_all, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
