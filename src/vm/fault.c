@@ -33,32 +33,54 @@ HOOK_DEFINE(fault_installs);
 
 /* --- mapping ---------------------------------------------------------------------------- */
 
+static bool is_present(const struct page *t, u32 i)
+{
+	return pte_type(table_entries(t)[i % BLOCK_PAGES]) == PTE_PRESENT;
+}
+
+/* Of [i, i + n), mapped in part, what has no entry; the rest may be pinned, and stays. -errno. */
+static int unmap_absent(struct window *w, const struct page *t, u32 i, u32 n)
+{
+	int err = 0, one;
+
+	for (u32 end = i + n, k = i; i < end; i = ++k) {
+		struct span span = {(void *)window_address(w, i), 0};
+
+		while (k < end && !is_present(t, k))
+			k++;
+		span.len = (size_t)(k - i) << PAGE_SHIFT;
+		one = span.len ? mech_zap(&span, 1) : 0;
+		err = err ? err : one;
+	}
+	return err;
+}
+
 /*
  * Maps n locked pages that have memory, then writes their entries. Table lock held. The other way
- * round a failure would have to be taken back page by page; this way one zap does it.
+ * round a failure would have to be taken back page by page; this way zaps do it. When the system
+ * refuses those the entries are written all the same: what is mapped must have one.
  */
 static int map_locked(struct window *w, struct page *t, u32 i, u32 n, bool noticed)
 {
-	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
 	int err = mech_map(w, window_address(w, i), n, noticed);
 	struct mapped_run run;
 
-	if (unlikely(err)) {
-		mech_zap(&span, 1);
-		return err == -ENOENT ? -EFAULT : err;
-	}
+	if (err == -ENOENT)
+		err = -EFAULT;
+	if (unlikely(err) && !unmap_absent(w, t, i, n))
+		return err;
 	mapped_run_begin(&run);
 	for (u32 k = i; k < i + n; k++) {
 		struct page *pg = window_page(w, k);
 
-		if (pte_type(table_entries(t)[k % BLOCK_PAGES]) == PTE_PRESENT)
-			continue; /* zapped by whoever failed above, and touched again */
+		if (is_present(t, k))
+			continue; /* the system took it away by itself, or has it still */
 		table_set(t, k % BLOCK_PAGES, pte_make(PTE_PRESENT, page_to_index(pg)));
 		page_uncache(pg);
 		rmap_add(pg, w->object, w->offset + k, &run);
 	}
 	mapped_run_end(&run);
-	return 0;
+	return err;
 }
 
 /* Of a moment. */

@@ -261,6 +261,53 @@ static void test_kept_truncated(void)
 	file_tear_down();
 }
 
+/* --- who locks all that is mapped from now on ----------------------------------------------------
+ */
+
+/* A small region: what goes wrong here has all of it. */
+static void test_locks_all(void)
+{
+	char *p;
+
+	CHECK(!setenv("MEMCG_REGION", "64M", 1));
+	set_up();
+	CHECK(regn.managed_pages <= 64 * MIB >> PAGE_SHIFT);
+	if (mlockall(MCL_FUTURE))
+		return; /* nor may he */
+	mm = memcg_mm_create(cg);
+	if (!mm)
+		return; /* he may lock less than the region */
+	p = map_anon();
+	CHECK(managed_resident() == 0);
+	fill(p, 1);
+	memory_fits();
+	CHECK(!memcg_madvise(mm, p, SIZE, MEMCG_PAGEOUT) && STAT(cg, anon) == 0);
+	memory_fits();
+	CHECK(filled(p, 1));
+	memcg_mm_destroy(mm);
+	CHECK(held(cg) == 0 && managed_resident() == 0);
+}
+
+/* --- a run that fails in the middle ------------------------------------------------------------
+ */
+
+/* What somebody has pinned among its pages is mapped as before. */
+static void test_run_fails(void)
+{
+	char *p;
+
+	mm_set_up();
+	p = map_anon();
+	fill(p, 1);
+	CHECK(!memcg_madvise(mm, p, SIZE, MEMCG_COLD));
+	CHECK(!memcg_pin(p + 2 * PAGE_SIZE, PAGE_SIZE) && mapped(p, N) == 1);
+	CHECK(!managed_punch(page_to_index(page_of(p + 8 * PAGE_SIZE)), 1));
+	CHECK(memcg_madvise(mm, p + PAGE_SIZE, SIZE - PAGE_SIZE, MEMCG_WILLNEED));
+	CHECK(mapped(p + 2 * PAGE_SIZE, 1) == 1);
+	memcg_unpin(p + 2 * PAGE_SIZE, PAGE_SIZE);
+	mm_tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +322,8 @@ int main(void)
 		FAULTS_TEST(test_kept_sync),
 		FAULTS_TEST(test_kept_munmap),
 		FAULTS_TEST(test_kept_truncated),
+		FAULTS_TEST(test_locks_all),
+		FAULTS_TEST(test_run_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
