@@ -81,10 +81,13 @@ int window_up(void)
 	return err;
 }
 
-/* Whoever had the lock is not here; at worst some addresses are lost. */
+static struct window *ended; /* wait for windows_reap; by compare-and-swap, taken all at once */
+
+/* Whoever had the lock is not here; at worst some addresses are lost. Nor is any window to end. */
 void windows_fork_child(void)
 {
 	lock_init(&zone_lock, RANK_EXTENT);
+	atomic_store(&ended, (struct window *)NULL);
 	/* What the system maps for the child where the parent has a window is no window. */
 	if (zone.block && sys_purge(zone.block, array_bytes()))
 		memset(zone.block, 0, array_bytes());
@@ -216,8 +219,6 @@ void window_put(struct window *w)
 }
 
 /* --- ends that have to wait ------------------------------------------------------------- */
-
-static struct window *ended; /* by compare-and-swap, taken all at once */
 
 void window_put_later(struct window *w)
 {

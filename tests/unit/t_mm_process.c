@@ -163,6 +163,42 @@ static void test_fork(void)
 	mm_tear_down();
 }
 
+/* With a window that was to end when the process forked: it is the parent's to end. */
+static int reaps_none(const char *parents)
+{
+	struct memcg_mm *mine = memcg_mm_create(cg);
+	char *q;
+
+	windows_reap();
+	q = mine ? memcg_mmap(mine, PAGE_SIZE, RW, 0, NULL, 0) : NULL;
+	return !q ||
+	       q == parents; /* where the parent's window ended here, its addresses are free */
+}
+
+static void test_fork_before_a_window_ends(void)
+{
+	struct window *w;
+	int status;
+	pid_t pid;
+	char *p;
+
+	mm_set_up();
+	p = map_pages(1);
+	p[0] = 1;
+	w = window_find((uintptr_t)p);
+	CHECK(w && !memcg_munmap(mm, p, PAGE_SIZE));
+	window_put_later(w); /* as who evicts does, with pages locked: the last reference */
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(reaps_none(p));
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(map_pages(1) != p);
+	windows_reap();
+	CHECK(map_pages(1) == p);
+	mm_tear_down();
+}
+
 /* The child is at its limit for what the parent has on its lists: there is nothing to be had of it.
  */
 static void test_fork_at_the_limit(void)
@@ -200,6 +236,7 @@ int main(void)
 		FAULTS_TEST(test_a_handler_in_between),
 #endif
 		FAULTS_TEST(test_fork),
+		FAULTS_TEST(test_fork_before_a_window_ends),
 		FAULTS_TEST(test_fork_at_the_limit),
 	};
 
