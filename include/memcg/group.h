@@ -154,6 +154,8 @@ struct memcg_stat {
 /**
  * Fills *out (as far as `size` goes; the rest of a larger one is zeroed). Folds
  * first: exact when nothing is in motion. 0, -EINVAL for a NULL out or size 0.
+ * Microseconds; if pages of files are mapped that the group or one below pays for, and files may be
+ * written through windows, some 30 ns more for each page of a file in any such window.
  */
 MEMCG_API int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size);
 

@@ -145,10 +145,12 @@ int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size)
 
 	if (!out || !size)
 		return -EINVAL;
+	if (!cg)
+		cg = group_active();
 	if (group_vm_look)
-		group_vm_look();
+		group_vm_look(cg);
 	stat_fold_all();
-	stat_fill(cg ? cg : group_active(), &s);
+	stat_fill(cg, &s);
 	memcpy(out, &s, n);
 	memset((char *)out + n, 0, size - n);
 	return 0;

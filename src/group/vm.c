@@ -111,7 +111,7 @@ struct memcg *group_vm_resume(struct memcg *top)
 	return at.id ? group_ref_get(at) : NULL;
 }
 
-void (*group_vm_look)(void);
+void (*group_vm_look)(const struct memcg *cg);
 
 void group_vm_fork_child(struct memcg *cg)
 {

@@ -103,8 +103,8 @@ static inline unsigned lru_stat(enum lru_list list)
 }
 _Static_assert(STAT_LISTS + LRU_COPIES - 1 == STAT_NR, "an item for each list of pages in memory");
 
-/* Filled in by who knows of windows: dirty pages are looked for before their number is read. */
-extern __hidden_ void (*group_vm_look)(void);
+/* Filled in by who knows of windows: dirty pages are looked for before cg's number is read. */
+extern __hidden_ void (*group_vm_look)(const struct memcg *cg);
 
 /* An item of memory.stat, as far as CPUs have told; 0 without managed memory. */
 __hidden_ u64 group_vm_stat(const struct memcg *cg, unsigned item);

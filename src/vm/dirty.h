@@ -10,7 +10,7 @@
  *	munmap, DONTNEED	have no page locks. Under the table lock they zap, look, and note it
  *				in `written`, before the entry goes (dirty_when_zapped); whoever
  *				has the page lock next makes it MG_DIRTY
- *    and reads of statistics, moves and sync look at all (dirty_look).
+ *    and moves, sync, and reads of the statistics of who maps files look at all (dirty_look).
  * 2. A page becomes clean when it is written to its file: page lock held, mapped nowhere and not
  *    pinned before that begins, so that nobody writes to it meanwhile and the next one to do so
  *    is noticed. A pinned page cannot be unmapped: it is written, and stays dirty.

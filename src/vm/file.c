@@ -5,6 +5,8 @@
 #include <fcntl.h>
 
 #include "alloc/thread.h"
+#include "count/stat.h"
+#include "group/vm.h"
 #include "sys/file.h"
 #include "sys/futex.h"
 #include "sys/io.h"
@@ -326,9 +328,17 @@ static struct inode *next_file(struct inode *f)
 	return at == &files ? NULL : list_entry(at, struct inode, all);
 }
 
-void files_look(void)
+/* What is mapped no more has told all it knew (dirty.h 1). Shared memory counts as files, too. */
+static bool maps_files(const struct memcg *cg)
 {
-	if (!atomic_load(&writers))
+	stat_fold_all();
+	return group_vm_stat(cg, STAT_FILE_MAPPED) &&
+	       group_vm_stat(cg, STAT_FILE) > group_vm_stat(cg, STAT_SHMEM);
+}
+
+void files_look(const struct memcg *cg)
+{
+	if (!atomic_load(&writers) || !maps_files(cg))
 		return;
 	for (struct inode *f = next_file(NULL); f; f = next_file(f))
 		if (atomic_load(&f->writers))

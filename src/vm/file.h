@@ -94,8 +94,12 @@ __hidden_ void file_forget(struct inode *f);
 
 /* Windows that may write come and go. */
 __hidden_ void file_writers_add(struct inode *f, int n);
-/* Statistics are about to be read. Free of charge while nothing of a file can be written. */
-__hidden_ void files_look(void);
+/*
+ * Statistics of cg and all below it are about to be read. Free of charge while nothing of a file
+ * can be written, and while none of theirs is mapped; else all of every file that can be is looked
+ * at: some 30 ns a page that is mapped.
+ */
+__hidden_ void files_look(const struct memcg *cg);
 __hidden_ void files_fork_child(void);
 
 #endif
