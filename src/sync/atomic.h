@@ -11,15 +11,6 @@
 
 #define atomic_load(p)	       __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-/*
- * The same for __racy_ functions: ThreadSanitizer looks at atomics there too, and would report the
- * other side's plain store. It runs on x86-64 here, where every load is an acquire.
- */
-#ifdef MEMCG_TSAN
-#define racy_load_acquire(p) (*(const volatile __typeof__(*(p)) *)(p))
-#else
-#define racy_load_acquire(p) atomic_load_acquire(p)
-#endif
 /* For "write mine, then look at theirs" on both sides: not before an RMW of this thread's. */
 #define atomic_load_seq(p)	   __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define atomic_store(p, v)	   __atomic_store_n((p), (v), __ATOMIC_RELAXED)
@@ -50,6 +41,16 @@ static inline void cpu_relax(void)
 #if __has_feature(thread_sanitizer)
 #define MEMCG_TSAN 1
 #endif
+#endif
+
+/*
+ * atomic_load_acquire for __racy_ functions: ThreadSanitizer looks at atomics there too, and would
+ * report the other side's plain store. It runs on x86-64 here, where every load is an acquire.
+ */
+#ifdef MEMCG_TSAN
+#define racy_load_acquire(p) (*(const volatile __typeof__(*(p)) *)(p))
+#else
+#define racy_load_acquire(p) atomic_load_acquire(p)
 #endif
 
 /* Full barrier; the partner is named where it is used. Only for sync/. */
