@@ -52,7 +52,7 @@ static int copy_page(struct object *o, u64 offset, char *to, size_t n, u32 payer
 	return 0;
 }
 
-/* -ENXIO: it has become shorter, what is there was read. */
+/* -ENXIO: it has become shorter, what is there was read. Any other error is no end of the file. */
 static ssize_t copy(struct object *o, u64 offset, char *to, size_t n, u32 payer)
 {
 	size_t done = 0, step;
@@ -62,7 +62,7 @@ static ssize_t copy(struct object *o, u64 offset, char *to, size_t n, u32 payer)
 		step = MIN(n - done, PAGE_SIZE - (offset + done) % PAGE_SIZE);
 		err = copy_page(o, offset + done, to + done, step, payer);
 	}
-	return done || !err || err == -ENXIO ? (ssize_t)done : err;
+	return !err || err == -ENXIO ? (ssize_t)done : err;
 }
 
 static ssize_t read_from(struct inode *f, char *to, size_t n, u64 offset, struct handle *payer)

@@ -167,13 +167,21 @@ static bool maps(struct memcg_file *f, size_t n, int prot, u64 offset, int err)
 	return !memcg_mmap(mm, n, prot, 0, f, offset) && errno == err;
 }
 
+static bool prefaults(struct memcg_file *f, size_t npages, int err)
+{
+	errno = 0;
+	return !memcg_mmap(mm, npages * PAGE_SIZE, PROT_READ, MEMCG_MAP_PREFAULT, f, 0) == !!err &&
+	       errno == err;
+}
+
 static void test_bad_arguments(void)
 {
 	int fd = temp_file(8 * PAGE_SIZE), ro = reopen(fd, O_RDONLY), ends[2];
-	struct memcg_file *f, *g;
+	struct memcg_file *f, *g, *h;
 	char *p;
 
 	mm_set_up();
+	h = memcg_file_open(temp_file(PAGE_SIZE), 0);
 	CHECK(!pipe(ends));
 	CHECK(opens(-1, 0, EBADF) && opens(ends[0], 0, EINVAL) && opens(fd, 1, EINVAL));
 	CHECK(opens(reopen(fd, O_WRONLY), 0, EACCES));
@@ -189,6 +197,11 @@ static void test_bad_arguments(void)
 	CHECK(maps(g, PAGE_SIZE, PROT_READ, 100, EINVAL) && maps(g, 0, PROT_READ, 0, EINVAL));
 	CHECK(maps(g, PAGE_SIZE, PROT_READ, UINT64_MAX - PAGE_SIZE + 1, EOVERFLOW));
 	CHECK(maps(g, PAGE_SIZE, PROT_READ, 1ull << 40, EFBIG));
+	CHECK(prefaults(g, 9, ENXIO) && prefaults(g, 8, 0));
+	sys_fault_arm(SYS_FAULT_READ, 0, 1, 0, 0);
+	CHECK(prefaults(h, 1, EIO));
+	sys_fault_disarm_all();
+	memcg_file_close(h);
 	CHECK(memcg_file_sync(NULL) == -EINVAL && memcg_file_sync(f) == 0);
 	memcg_file_close(NULL);
 	p = memcg_mmap(mm, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, g, 5 * PAGE_SIZE);
@@ -233,6 +246,23 @@ static void test_read(void)
 	memory_fits();
 	memcg_file_close(f);
 	mm_tear_down();
+}
+
+/* Fewer than asked for means the end, so what fails after the first page is told. */
+static void test_read_fails_in_the_middle(void)
+{
+	char buf[4 * PAGE_SIZE];
+
+	(void)file_set_up(4 * PAGE_SIZE, false);
+	CHECK(memcg_file_read(the_file, buf, 1, 0) == 1);
+	all_out(mm, map_file(mm, the_file, 4 * PAGE_SIZE, false) + PAGE_SIZE, 3 * PAGE_SIZE);
+	CHECK(memcg_file_read(the_file, buf, PAGE_SIZE, 0) == PAGE_SIZE);
+	sys_fault_arm(SYS_FAULT_READ, 0, 1, 0, 0);
+	CHECK(memcg_file_read(the_file, buf, sizeof(buf), 0) == -EIO);
+	sys_fault_disarm_all();
+	CHECK(memcg_file_read(the_file, buf, sizeof(buf), 0) == sizeof(buf));
+	CHECK(shows(buf, 0, sizeof(buf)));
+	file_tear_down();
 }
 
 /* What only the system has noticed goes with a sync, whether anybody has looked before or not. */
@@ -469,6 +499,7 @@ int main(void)
 		FAULTS_TEST(test_shrinks_pinned),
 		FAULTS_TEST(test_bad_arguments),
 		FAULTS_TEST(test_read),
+		FAULTS_TEST(test_read_fails_in_the_middle),
 		FAULTS_TEST(test_sync_looks),
 		FAULTS_TEST(test_mapping_lost),
 #ifdef MEMCG_DEBUG
