@@ -26,6 +26,21 @@ HOOK_DEFINE(file_awaited);
 
 /* --- one file ---------------------------------------------------------------------------- */
 
+int file_info(struct inode *f, int fd, struct sys_file_info *info)
+{
+	int err = sys_file_info(fd, info);
+
+	if (!err && info->device == f->device && info->inode == f->inode)
+		return 0;
+	if (err && err != -EBADF)
+		return err;
+	if (!atomic_xchg(&f->lost, 1u))
+		log_line("a file (device %lu, inode %lu): the program closed the library's "
+			 "descriptor %d of it: it is neither read nor written any more",
+			 (unsigned long)f->device, (unsigned long)f->inode, fd);
+	return -EIO;
+}
+
 /* With room to grow when there is, else as it is. NULL: no memory, or larger than can be managed.
  */
 static struct object *object_for(u64 size)
@@ -72,11 +87,20 @@ no_object:
 	return NULL;
 }
 
+/* A number that the program has closed is its own by now. */
+static void close_descriptors(struct inode *f)
+{
+	struct sys_file_info info;
+
+	if (f->fd_write >= 0 && f->fd_write != f->fd && !file_info(f, f->fd_write, &info))
+		sys_close(f->fd_write);
+	if (!file_info(f, f->fd, &info))
+		sys_close(f->fd);
+}
+
 static void file_free(struct inode *f)
 {
-	if (f->fd_write >= 0 && f->fd_write != f->fd)
-		sys_close(f->fd_write);
-	sys_close(f->fd);
+	close_descriptors(f);
 	meta_free(f, sizeof(*f));
 }
 
@@ -353,11 +377,7 @@ void files_fork_child(void)
 	lock_init(&files_lock, RANK_EXTENT);
 	list_for_each_safe(at, next, &files)
 	{
-		struct inode *f = list_entry(at, struct inode, all);
-
-		if (f->fd_write >= 0 && f->fd_write != f->fd)
-			sys_close(f->fd_write);
-		sys_close(f->fd);
+		close_descriptors(list_entry(at, struct inode, all));
 	}
 	list_init(&files);
 	writers = 0;

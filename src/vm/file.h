@@ -17,10 +17,15 @@
  *    looks the cache may show what is no longer there. Who finds the length changed and somebody
  *    at it already waits until he is through: `size` is stored when all the rest is done.
  * 4. The cache does not see writes to the file by other means, and they do not see what is dirty.
+ *    Nor does it see that the file was emptied and is as long again at the next look.
  * 5. Nothing is written past the end of the file. An error of writing leaves the page dirty and in
  *    memory, and is noted: `error` is errno, and a number that rises. Each handle reports it
  *    once, at its next sync; one opened later does not hear of it.
- * 6. Locks: the list of all files under files_lock (RANK_EXTENT, a leaf). Reading and writing are
+ * 6. The descriptors are copies of the program's. It may close their numbers and open others there:
+ *    device and inode are compared before each use (file_info), so that no other file is read,
+ *    written or closed; between that and the use the race is tolerated. And it may set flags of
+ *    the open file, which are shared: with O_APPEND nothing is written.
+ * 7. Locks: the list of all files under files_lock (RANK_EXTENT, a leaf). Reading and writing are
  *    done with page locks and nothing else; outside a fault, which no
  *    signal interrupts, the thread is busy as long as it has them.
  */
@@ -29,6 +34,7 @@
 
 #include <memcg/mm.h>
 
+#include "sys/io.h"
 #include "vm/object.h"
 
 struct inode {
@@ -40,6 +46,7 @@ struct inode {
 	u64 size;	       /* as last seen; by who has `resizing`, read atomically */
 	u32 resizing;	       /* somebody is at 3; atomic */
 	u32 resized;	       /* how often somebody was: a futex */
+	u32 lost;	       /* a descriptor is another file's: it has been said; atomic */
 	u32 writers;	       /* windows that may write; atomic */
 	u64 error;	       /* number << 32 | errno; atomic */
 	u32 next, ahead;       /* where a sequential reader would go on, and pages to read then;
@@ -63,6 +70,11 @@ HOOK_DECLARE(file_ending);  /* nobody has it, nothing of it is written yet */
 HOOK_DECLARE(file_written); /* pages are with the system, and locked still */
 HOOK_DECLARE(file_awaited); /* who opens a file that is ending is about to wait */
 
+/*
+ * What the system says of a descriptor of ours. -EIO: the program has closed it, and it is nothing
+ * or another file's by now, which must not be read or written: one log line a file says so.
+ */
+__hidden_ int file_info(struct inode *f, int fd, struct sys_file_info *info);
 /* How long is it? Follows up what has changed. 0; -EIO. No lock is held. May sleep. */
 __hidden_ int file_look(struct inode *f);
 

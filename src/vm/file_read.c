@@ -33,9 +33,13 @@ static u64 offset_of(u32 index)
 /* Pages that have content now, from the first on; the rest of the last one is zero. -errno. */
 static int read_run(struct object *o, u32 index, u32 n)
 {
-	ssize_t got = sys_pread_full(o->file->fd, page_address(object_page(o, index)),
-				     (size_t)n << PAGE_SHIFT, offset_of(index));
+	struct inode *f = o->file;
+	struct sys_file_info info;
+	ssize_t got = file_info(f, f->fd, &info);
 
+	if (!got)
+		got = sys_pread_full(f->fd, page_address(object_page(o, index)),
+				     (size_t)n << PAGE_SHIFT, offset_of(index));
 	if (got > 0)
 		return (int)DIV_ROUND_UP((size_t)got, PAGE_SIZE);
 	managed_punch(o->first + index, n); /* an error may have left some */
@@ -317,13 +321,13 @@ static void resize_end(struct inode *f)
 int file_look(struct inode *f)
 {
 	struct sys_file_info info;
-	int err = sys_file_info(f->fd, &info);
+	int err = file_info(f, f->fd, &info);
 
 	if (err)
 		return err;
 	if (likely(info.size == atomic_load_acquire(&f->size)) || !resize_begin(f))
 		return 0;
-	err = sys_file_info(f->fd, &info); /* what was seen may be old by now */
+	err = file_info(f, f->fd, &info); /* what was seen may be old by now */
 	if (!err && info.size != f->size)
 		err = resize(f, info.size);
 	resize_end(f);

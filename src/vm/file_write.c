@@ -1,5 +1,6 @@
 /* file_write.c - dirty pages go to their file. Theory in file.h, dirty.h. */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "count/stat.h"
 #include "group/handle.h"
@@ -43,6 +44,16 @@ static void clear_behind(struct page *const *pages, unsigned n, u64 size)
 				 PAGE_SIZE - size % PAGE_SIZE);
 }
 
+/* Its flags are shared with the descriptor that the program has: they may have changed. */
+static int may_write(int fd)
+{
+	int flags = sys_open_flags(fd);
+
+	if (flags < 0)
+		return flags;
+	return flags & O_APPEND ? -EINVAL : 0; /* would write behind the end, not where asked */
+}
+
 /*
  * As far as the file goes now: what lies behind its end is nobody's. Between look and write another
  * process may make it shorter, and would find it as long again: that is tolerated.
@@ -51,8 +62,10 @@ static int write_bytes(struct inode *f, struct page *const *pages, unsigned n)
 {
 	u64 from = (u64)pages[0]->managed.index << PAGE_SHIFT, len = (u64)n << PAGE_SHIFT;
 	struct sys_file_info info;
-	int err = sys_file_info(f->fd, &info);
+	int err = file_info(f, f->fd_write, &info);
 
+	if (!err)
+		err = may_write(f->fd_write);
 	if (err)
 		return err;
 	clear_behind(pages, n, info.size);
