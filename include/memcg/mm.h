@@ -38,9 +38,10 @@ enum memcg_map_flags {
  * A range of length bytes, rounded up to pages, at addresses of the library's choice, multiples of
  * 2 MiB. prot: PROT_READ, with PROT_WRITE or without. file NULL: anonymous, zero, private to the
  * range unless MEMCG_MAP_SHARED; offset is then 0. NULL and errno: EINVAL (length 0, offset
- * not of a page, unknown prot or flags), EOVERFLOW, ENOMEM. Not inherited by fork: the child
- * must not use it. A system call on a page that is not in memory gives EFAULT: pin it.
- * Touching it after memcg_munmap is SIGSEGV.
+ * not of a page, unknown prot or flags), EOVERFLOW, ENOMEM; of a file EACCES and EFBIG as with
+ * memcg_file_open, and with MEMCG_MAP_PREFAULT or _LOCKED ENXIO (behind its end) and EIO (it cannot
+ * be read). Not inherited by fork: the child must not use it. A system call on a page that is not
+ * in memory gives EFAULT: pin it. Touching it after memcg_munmap is SIGSEGV.
  */
 MEMCG_API void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigned flags,
 			   struct memcg_file *file, uint64_t offset);
@@ -56,21 +57,26 @@ MEMCG_API void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t le
  * memcg_mmap: what is written there is the file's after memcg_file_sync, or when the page is
  * reclaimed. Flags: 0. NULL and errno: EBADF; EINVAL (not a regular file, O_APPEND or O_DIRECT,
  * flags); EACCES (not open for reading); ENOMEM, EMFILE. Writes to the file by other means than its
- * windows are not seen as long as the pages are cached. Mapping it fails with EACCES (PROT_WRITE
- * and fd is for reading), EFBIG (it has grown by more than half, and 16 MiB, since it was first
- * opened). Touching a page behind its end, or one that cannot be read, is a SIGBUS for the program.
+ * windows are not seen as long as the pages are cached, nor that it was made shorter and as long
+ * again in between; that it is longer or shorter than before is. Mapping it fails with EACCES
+ * (PROT_WRITE and fd is for reading), EFBIG (it has grown by more than half, and 16 MiB, since it
+ * was first opened). Touching a page behind its end, or one that cannot be read, is a SIGBUS for
+ * the program.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_file *memcg_file_open(int fd, unsigned flags);
 /**
  * Everything written through windows of the file before the call is on its device: 0. Else an error
  * of writing it back, now or since the last sync of this handle (EIO, ENOSPC, EFBIG): what could
- * not be written stays in memory and is tried again. Each handle gets an error once. -EINVAL: NULL.
+ * not be written stays in memory and is tried again. Each handle gets an error once. -EINVAL: NULL,
+ * or nothing could be written because fd's file has been given O_APPEND since (fcntl). EIO also
+ * when the program has closed the library's own descriptor.
  */
 MEMCG_API int memcg_file_sync(struct memcg_file *file);
 /**
  * Copies from the file's pages, brought in and paid for by the active group where they are not yet;
  * with what was written through windows. Bytes, fewer than n only at the end; 0 there. -EINVAL,
- * -ENOMEM, -EIO, and -EFBIG as for mapping; the buffer may be managed memory.
+ * -ENOMEM, -EIO, and -EFBIG as for mapping: then it may have filled a part of buf, which may be
+ * managed memory.
  */
 MEMCG_API ssize_t memcg_file_read(struct memcg_file *file, void *buf, size_t n, uint64_t offset);
 /**
