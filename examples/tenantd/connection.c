@@ -49,7 +49,7 @@ static void wait_for_tick(struct worker *w, struct connection *c)
 	c->since = wall_ms;
 }
 
-static void destroy(struct worker *w, struct connection *c)
+void connection_end(struct worker *w, struct connection *c)
 {
 	wait_not(w, c);
 	close(c->fd);
@@ -71,6 +71,16 @@ void connection_switch(struct connection *c, struct tenant *t)
 }
 
 /* ---- requests ---- */
+
+/* Who is dropped has no limit any more, so nothing more is taken from its clients. */
+static bool is_gone(struct worker *w, struct connection *c)
+{
+	if (!tenant_is_dropped(c->tenant))
+		return false;
+	reply_error(&w->reply, "ERR the tenant was dropped");
+	c->closing = true;
+	return true;
+}
 
 static bool may_go_on(const struct connection *c, const struct reply *reply)
 {
@@ -135,8 +145,11 @@ static void out_of_memory(struct worker *w, struct connection *c)
 /* Bytes; 0: there is nothing to read, or nothing that this client may have read now. */
 static size_t read_once(struct worker *w, struct connection *c, unsigned pages)
 {
-	ssize_t n = receive(c, pages);
+	ssize_t n;
 
+	if (is_gone(w, c))
+		return 0;
+	n = receive(c, pages);
 	if (n > 0) {
 		c->refused = 0;
 		return (size_t)n;
@@ -189,8 +202,13 @@ static void read_and_serve(struct worker *w, struct connection *c)
 
 static void turn_in_group(struct worker *w, struct connection *c, uint32_t events)
 {
-	int sent = c->backlog.first ? backlog_send(&c->backlog, c->fd) : 1;
+	int sent;
 
+	if (is_gone(w, c)) {
+		reply_send(&w->reply);
+		return;
+	}
+	sent = c->backlog.first ? backlog_send(&c->backlog, c->fd) : 1;
 	if (events & EPOLLOUT)
 		c->since = wall_ms; /* it has taken something */
 	w->reply.broken = sent < 0;
@@ -225,8 +243,8 @@ void connection_turn(struct worker *w, struct connection *c, uint32_t events)
 {
 	struct memcg *before;
 
-	if (events & (EPOLLERR | EPOLLHUP)) {
-		destroy(w, c);
+	if (events & (EPOLLERR | EPOLLHUP) || (c->backlog.first && tenant_is_dropped(c->tenant))) {
+		connection_end(w, c);
 		return;
 	}
 	tenant_group(c->tenant, &c->cg);
@@ -235,7 +253,7 @@ void connection_turn(struct worker *w, struct connection *c, uint32_t events)
 	turn_in_group(w, c, events);
 	memcg_leave(before);
 	if (w->reply.broken || (c->closing && !c->backlog.first))
-		destroy(w, c);
+		connection_end(w, c);
 	else
 		watch(w, c);
 }
@@ -245,7 +263,7 @@ void connection_tick(struct worker *w, struct connection *c)
 	if (c->paused) {
 		c->paused = false;
 		connection_turn(w, c, EPOLLIN);
-	} else if (wall_ms - c->since > server.timeout_ms) {
-		destroy(w, c);
+	} else if (wall_ms - c->since > server.timeout_ms || tenant_is_dropped(c->tenant)) {
+		connection_end(w, c);
 	}
 }

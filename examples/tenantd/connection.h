@@ -5,7 +5,8 @@
  * It waits on the list of its thread while it has a backlog (nothing is read from it, and after a
  * time it is closed), or when its tenant had no memory for what it sent: it is tried again at each
  * tick, and closed when that has not helped for two seconds, or when it is itself what fills its
- * tenant.
+ * tenant. When its tenant is dropped it is told so and closed, in the middle of a request, too: no
+ * limit holds for it any more.
  */
 #ifndef TENANTD_CONNECTION_H
 #define TENANTD_CONNECTION_H
@@ -36,6 +37,8 @@ struct connection {
 struct connection *connection_new(int fd);
 /* What epoll says of it. It may be gone when that returns. */
 void connection_turn(struct worker *w, struct connection *c, uint32_t events);
+/* Closes it, and frees what it has. */
+void connection_end(struct worker *w, struct connection *c);
 /* For one that waits. */
 void connection_tick(struct worker *w, struct connection *c);
 /* In the middle of a turn: the next request is another's. Takes the reference. */

@@ -150,6 +150,18 @@ answer = large("GET", "key:1")
 assert isinstance(answer, Error) and "dropped" in answer, answer
 assert large.is_closed()
 assert Client(port)("AUTH", "large", "pw-large").startswith("WRONGPASS")
+# One in the middle of a request is closed as well, however much that still announces.
+halfway = login("victim")
+halfway.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000000\r\n" + b"x" * 100000)
+eventually(lambda: admin.tenant("victim")["sock"] > 90000)
+ask("DROP", "victim")
+try:
+    for i in range(100):
+        halfway.send(b"x" * MIB)
+    assert False, "a client of a dropped tenant has sent 100M"
+except ConnectionError:
+    pass
+ask("CREATE", "victim", "pw-victim")
 ask("CREATE", "large", "pw-large")
 large = login("large")
 assert large("DBSIZE") == 0 and large("SET", "a", "b") == "OK"
