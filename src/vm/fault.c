@@ -213,6 +213,16 @@ static int map_around(struct window *w, struct page *t, u32 i)
 
 /* --- one page ------------------------------------------------------------------------------ */
 
+/* Those that nobody has to fault. */
+static u32 mapped_of(struct page *t, u32 i, u32 n)
+{
+	u32 got = 0;
+
+	for (u32 k = i; k < i + n; k++)
+		got += pte_type(atomic_load(&table_entries(t)[k % BLOCK_PAGES])) == PTE_PRESENT;
+	return got;
+}
+
 /* At who faults, as the kernel does: the page may be another group's. */
 static void count_faults(u32 payer, u32 n, bool major)
 {
@@ -257,6 +267,7 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 	struct page *pg = window_page(w, i);
 	int err = is_lost(w, t, i); /* first: see page_clear */
 	bool was_in = pg->managed.where == WHERE_RESIDENT, major;
+	bool faults = !(flags & FAULT_ASKED) || !mapped_of(t, i, 1);
 
 	if (!err)
 		err = page_bring(w->object, w->offset + i, payer, &major);
@@ -272,7 +283,8 @@ static int fault_locked(struct window *w, struct page *t, u32 i, u32 payer, unsi
 		return err;
 	note_write(w, pg, flags);
 	page_used(pg);
-	count_faults(payer, 1, major);
+	if (faults)
+		count_faults(payer, 1, major);
 	return 0;
 }
 
@@ -332,16 +344,6 @@ static bool run_is(struct window *w, u32 i, u32 n, enum page_where where)
 		    window_page(w, k)->managed.where != where)
 			return false;
 	return true;
-}
-
-/* Those that nobody has to fault. */
-static u32 mapped_of(struct page *t, u32 i, u32 n)
-{
-	u32 got = 0;
-
-	for (u32 k = i; k < i + n; k++)
-		got += pte_type(atomic_load(&table_entries(t)[k % BLOCK_PAGES])) == PTE_PRESENT;
-	return got;
 }
 
 static void unlock_run(struct window *w, u32 i, u32 n)
@@ -425,7 +427,7 @@ static int fault_some(struct window *w, u32 i, u32 n, u32 payer, unsigned flags)
 		got = fault_run(w, t, i, n, payer, flags);
 	if (got != -EAGAIN)
 		return got;
-	err = fault_page(w, i, flags);
+	err = fault_page(w, i, flags | FAULT_ASKED);
 	return err ? err : 1;
 }
 

@@ -13,7 +13,8 @@ __hidden_ void fault_up(void);
 
 enum fault_flags {
 	FAULT_WRITE = 1u << 0,
-	FAULT_PIN = 1u << 1, /* the page gets a reference */
+	FAULT_PIN = 1u << 1,   /* the page gets a reference */
+	FAULT_ASKED = 1u << 2, /* nobody has touched it: what is mapped counts as no fault */
 };
 
 /*

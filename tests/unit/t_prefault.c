@@ -53,6 +53,8 @@ static void test_faults_of_a_run(void)
 	p = prefaulted(300, 0);
 	CHECK(p && STAT(cg, pgfault) == 300 && STAT(cg, pgmajfault) == 0);
 	CHECK(!memcg_pin(p, 300 << PAGE_SHIFT) && STAT(cg, pgfault) == 300);
+	CHECK(!memcg_pin(p + PAGE_SIZE, 1) && STAT(cg, pgfault) == 300);
+	memcg_unpin(p + PAGE_SIZE, 1);
 	memcg_unpin(p, 300 << PAGE_SHIFT);
 	page_out(p, 8); /* they come back one by one */
 	CHECK(!memcg_madvise(mm, p, 8 << PAGE_SHIFT, MEMCG_WILLNEED));
