@@ -342,6 +342,8 @@ static void run_flushdb(struct request *r)
 
 /* ---- SCAN ---- */
 
+#define SCAN_MOST 4096 /* keys of one SCAN, whatever it asks for: its neighbours wait */
+
 struct scan {
 	struct request *r;
 	const struct slice *match;
@@ -376,6 +378,8 @@ static bool scan_options(struct request *r, struct scan *s, long long *count, bo
 		else if (*count < 1)
 			return no_syntax(r), false;
 	}
+	if (*count > SCAN_MOST)
+		*count = SCAN_MOST;
 	return true;
 }
 

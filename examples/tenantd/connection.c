@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -11,6 +12,7 @@
 
 #define READS	 4u	     /* in one turn, so that the others have theirs */
 #define PATIENCE 20u	     /* ticks without memory */
+#define TURN_NS	 1000000ul   /* of requests, in one turn */
 #define ROOM	 (64u << 10) /* evicted for a read that was refused */
 
 struct connection *connection_new(int fd)
@@ -84,10 +86,10 @@ static bool is_gone(struct worker *w, struct connection *c)
 
 static bool may_go_on(const struct connection *c, const struct reply *reply)
 {
-	return !c->closing && !c->backlog.first && !reply->broken;
+	return !c->closing && !c->late && !c->backlog.first && !reply->broken;
 }
 
-/* Those that are there, while the client takes the replies. */
+/* Those that are there, while the client takes the replies and its turn is not over. */
 static void serve(struct worker *w, struct connection *c)
 {
 	enum resp_result result = RESP_REQUEST;
@@ -95,6 +97,7 @@ static void serve(struct worker *w, struct connection *c)
 	while (may_go_on(c, &w->reply) && (result = resp_next(&c->resp, &c->in)) == RESP_REQUEST) {
 		command_run(c, &w->reply);
 		resp_end(&c->resp);
+		c->late = mono_ns() > w->deadline;
 		__atomic_store_n(&w->commands, w->commands + 1, __ATOMIC_RELAXED);
 	}
 	if (result == RESP_ERROR) {
@@ -212,6 +215,8 @@ static void turn_in_group(struct worker *w, struct connection *c, uint32_t event
 	if (events & EPOLLOUT)
 		c->since = wall_ms; /* it has taken something */
 	w->reply.broken = sent < 0;
+	c->late = false;
+	w->deadline = mono_ns() + TURN_NS;
 	if (sent > 0 && c->in.count)
 		serve(w, c); /* what was left when the client took no more, or when there was no
 				memory */
@@ -222,14 +227,14 @@ static void turn_in_group(struct worker *w, struct connection *c, uint32_t event
 
 static uint32_t events_for(const struct connection *c)
 {
-	return c->backlog.first ? EPOLLOUT : c->paused ? 0 : EPOLLIN;
+	return c->backlog.first || c->late ? EPOLLOUT : c->paused ? 0 : EPOLLIN;
 }
 
 static void watch(struct worker *w, struct connection *c)
 {
 	struct epoll_event event = {.events = events_for(c), .data.ptr = c};
 
-	if (c->backlog.first)
+	if (c->backlog.first || c->late)
 		wait_for_tick(w, c);
 	else if (!c->paused)
 		wait_not(w, c);

@@ -17,6 +17,7 @@ struct worker {
 	pthread_t thread;
 	int epoll;
 	int64_t ticked;	   /* ms, of the clock on the wall */
+	uint64_t deadline; /* of this connection's turn: ns of the monotonic clock */
 	uint64_t commands; /* written by the thread, read by any */
 	TAILQ_HEAD(, connection) waiting;
 	struct reply reply;

@@ -8,7 +8,8 @@
 
 #define FEWEST_BITS 4u
 #define SAMPLES	    8
-#define STEP	    4 /* buckets of the old table that a write moves */
+#define STEP	    4  /* buckets of the old table that a write moves */
+#define SPARSE	    10 /* buckets for each key that a scan is to find */
 
 _Thread_local int64_t wall_ms;
 uint64_t hash_secret[2];
@@ -344,12 +345,12 @@ static struct entry **oldest(struct store *s)
 	return best;
 }
 
-static bool is_late(uint64_t deadline_ns)
+uint64_t mono_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec > deadline_ns;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns)
@@ -357,7 +358,7 @@ uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns)
 	uint64_t had = s->bytes;
 
 	for (unsigned n = 1; s->keys && had - s->bytes < bytes; n++) {
-		if (n % 64 == 0 && is_late(deadline_ns))
+		if (n % 64 == 0 && mono_ns() > deadline_ns)
 			break;
 		unlink_entry(s, oldest(s));
 		s->evicted++;
@@ -381,7 +382,7 @@ void store_expire_some(struct store *s)
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
 		    void (*visit)(struct entry *e, void *arg), void *arg)
 {
-	size_t seen = 0;
+	size_t seen = 0, left = n * SPARSE;
 	unsigned shift;
 
 	if (!s->table)
@@ -394,7 +395,7 @@ uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
 				seen++;
 			}
 		cursor = ((cursor >> shift) + 1) << shift; /* 0 behind the last */
-	} while (cursor && seen < n);
+	} while (cursor && seen < n && --left);
 	return cursor;
 }
 

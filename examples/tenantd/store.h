@@ -83,8 +83,8 @@ void store_set_expiry(struct store *s, struct entry *e, int64_t expires);
 uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns);
 /* Looks at some keys that expire, and drops those whose time is over. */
 void store_expire_some(struct store *s);
-/* Calls for each of a bucket or more, until there were n; returns the cursor to go on from, 0 at
- * the end. visit may not allocate from the tenant. */
+/* Calls for each of a bucket or more, until there were n, or many more buckets than that had none;
+ * returns the cursor to go on from, 0 at the end. visit may not allocate from the tenant. */
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
 		    void (*visit)(struct entry *e, void *arg), void *arg);
 /* Everything in *s goes to *gone, to be freed by store_free_some; s is empty. */
@@ -94,5 +94,7 @@ bool store_free_some(struct store *s, size_t n);
 
 /* Milliseconds: what the entries' times are compared with. Set by each thread, once a turn. */
 extern _Thread_local int64_t wall_ms;
+/* Nanoseconds: what deadlines are compared with. */
+uint64_t mono_ns(void);
 
 #endif

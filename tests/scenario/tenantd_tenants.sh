@@ -172,4 +172,52 @@ END
 stop
 # Keys of dropped tenants were the root's, then nobody's: none is left.
 awk '$1 == "/" && $NF > 4194304 { exit 1 }' tenantd.log || fail "dropped tenants' memory is still there"
+
+# One thread, and a client with much to do: the other has its turns in between. It may be the test that
+# does not run meanwhile, so it is tried again.
+start --threads 1
+/usr/bin/python3 - "$port" <<'END' || fail "see above"
+import sys
+from resp import Client, request
+
+KEYS, MANY = 20000, 1500
+busy, other = Client(sys.argv[1]), Client(sys.argv[1])
+for i in range(0, KEYS, 1000):
+    busy.send(b"".join(request("SET", j, "v") for j in range(i, i + 1000)))
+    assert all(busy.reply() == "OK" for _ in range(1000))
+
+cursor, found = busy("SCAN", 0, "COUNT", 10**12)
+assert int(cursor) and len(found) < KEYS, "one SCAN looks at any number of keys"
+while int(cursor):
+    cursor, some = busy("SCAN", cursor, "COUNT", 10**12)
+    found += some
+assert len(set(found)) == KEYS
+
+
+def commands():
+    words = other("INFO").split(b"total_commands_processed:")
+    return int(words[1].split()[0])
+
+
+def turns():
+    """How often the other had an answer while the first one's requests were carried out."""
+    begin = commands()
+    busy.send(request("SCAN", 0, "MATCH", "none", "COUNT", 10**12) * MANY)
+    n = 0
+    while commands() - begin - n - 1 < MANY:
+        n += 1
+    for _ in range(MANY):
+        assert busy.reply()[1] == []
+    return n
+
+
+most = 0
+for attempt in range(20):
+    most = max(most, turns())
+    if most >= 40:
+        break
+print("a client beside %d long requests had %d turns" % (MANY, most))
+assert most >= 40, "a client's requests are carried out in one go"
+END
+stop
 exit 0
