@@ -285,14 +285,31 @@ u64 net_stacked(void)
 	return n << PAGE_SHIFT;
 }
 
-static u64 purge(struct memcg_pool *p, bool all)
+static void flush(struct memcg_pool *p, bool all)
 {
-	if (atomic_load(&p->state) == POOL_FORKED)
-		return 0;
 	if (all)
 		cache_flush_all(p);
 	else
 		cache_flush_old(p);
+}
+
+HOOK_DEFINE(purge_found);
+
+/*
+ * Stacks are found by slot: one that is emptied may end meanwhile, and they are the next pool's.
+ * Seen alive in this section it has them until the section ends: pairs with the grace period in
+ * memcg_pool_destroy, after which it empties them itself.
+ */
+static u64 purge(struct memcg_pool *p, bool all)
+{
+	u32 state;
+
+	HOOK(purge_found);
+	state = atomic_load(&p->state);
+	if (state == POOL_FORKED)
+		return 0;
+	if (state == POOL_LIVE)
+		flush(p, all);
 	punch_flush(p);
 	return punch_old(p, all ? 0 : p->idle_ms);
 }

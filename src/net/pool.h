@@ -17,7 +17,8 @@
  *    calls net_release here. Pushes, and pops, are in RCU sections that have seen the pool LIVE;
  *    memcg_pool_destroy makes it DYING, waits a grace period, and then empties all stacks: nobody
  *    is at them any more. Pages that are out then come home to the bits, and the last one takes
- *    extents, slot and pool with it (pool_end), once it is EMPTIED.
+ *    extents, slot and pool with it (pool_end), once it is EMPTIED. The stacks are the slot's: only
+ *    who has seen the pool LIVE in its section, or its destroy, may empty them.
  * 5. Who has the pool by its slot, or by a page that it put, is in an RCU section until done with
  *    it: whatever page comes home next may be the last.
  * 6. What free pages are resident counts as the root's `cached`: those of the bits in page_cached,
@@ -157,6 +158,7 @@ __hidden_ u64 punch_old(struct memcg_pool *p, u32 min_age_ms);
 
 HOOK_DECLARE(cache_looked); /* a pop knows what is on top */
 HOOK_DECLARE(untake_live);  /* a page goes to the stack of a pool that lives */
+HOOK_DECLARE(purge_found);  /* a purge has the pool by its slot */
 HOOK_DECLARE(purge_taken);  /* pages are taken for their memory */
 HOOK_DECLARE(pool_dying);   /* nobody may begin to take, and somebody may be at a stack */
 

@@ -406,6 +406,33 @@ static void purge_against_the_end(void)
 	CHECK(!hook_purge_taken && !pool_at(1) && !managed_resident() && !held(cg));
 	closes();
 }
+
+/* The pool that the purge has found ends, and another has its slot and pages on the stack. */
+static struct memcg_pool *next;
+
+static void another_has_the_slot(void)
+{
+	struct memcg_frag f;
+
+	hook_purge_found = NULL;
+	page_put(victim);
+	CHECK(!pool_at(1) && (next = memcg_pool_create(NULL)) && pool_at(1) == next);
+	CHECK(memcg_pool_alloc(next, cg, &f, 1) == 1);
+	memcg_frags_put(&f, 1);
+	CHECK(cache_pages(next) == 1);
+}
+
+static void purge_against_the_next(void)
+{
+	make_pool(0);
+	victim = take_one();
+	CHECK(!memcg_pool_destroy(pool) && pool_at(1) == pool);
+	hook_purge_found = another_has_the_slot;
+	net_purge(true);
+	CHECK(!hook_purge_found && cache_pages(next) == 1);
+	CHECK(!memcg_pool_destroy(next) && !pool_at(1) && !managed_resident());
+	closes();
+}
 #endif
 
 /* ---- by chance: finders of addresses against holders, purges and ends of pools ---- */
@@ -504,6 +531,7 @@ int main(void)
 		PAGE_TEST(another_cpus_stack),
 		PAGE_TEST(destroy_against_a_put),
 		PAGE_TEST(purge_against_the_end),
+		PAGE_TEST(purge_against_the_next),
 #endif
 		PAGE_TEST(found_by_chance),
 	};
