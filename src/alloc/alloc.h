@@ -34,6 +34,7 @@ __hidden_ u32 payer_of(const void *p);
 HOOK_DECLARE(owner_loaded);	/* owner.c: a slab's owner word has been loaded */
 HOOK_DECLARE(free_claimed);	/* free.c: a sparse own orphan is this thread's to convert */
 HOOK_DECLARE(recharge_charged); /* recharge.c: a page's taker is charged, its mark is as it was */
+HOOK_DECLARE(recharge_frozen);	/* recharge.c: nobody gets a reference on the page */
 HOOK_DECLARE(owner_group);	/* its group has been found, and nothing is held of it */
 HOOK_DECLARE(free_taken);	/* a remote free has its payer, and has not pushed the slot */
 HOOK_DECLARE(steal_found);	/* pipe.c: a page to steal, its count and payer not looked at */

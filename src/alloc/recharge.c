@@ -147,12 +147,24 @@ void frozen_take_over(struct page *pg, u32 to)
 	stat_add(to, kind_stat(pg->kind), (s64)page_bytes(pg));
 }
 
-/* The caller's reference is the only one, and no view's: then the page is frozen. */
+HOOK_DEFINE(recharge_frozen);
+
+static bool in_view(const struct page *pg)
+{
+	return atomic_load(&pg->mapcount);
+}
+
+/*
+ * The caller's reference is the only one, and no view's: then the page is frozen. Looked at before:
+ * who pins through a view relies on the view's reference, which is never to be away. And after: a
+ * holder may have made a view meanwhile and put its own, if the caller has none.
+ */
 static bool freeze_own(struct page *pg)
 {
-	if (!page_freeze(pg))
+	if (in_view(pg) || !page_freeze(pg))
 		return false;
-	if (likely(!atomic_load(&pg->mapcount)))
+	HOOK(recharge_frozen);
+	if (likely(!in_view(pg)))
 		return true;
 	page_thaw(pg);
 	return false;

@@ -378,6 +378,41 @@ static void taken_meanwhile(void)
 	frag_tear_down();
 }
 
+static void *seen_at;
+static unsigned frozen;
+
+/* As another thread may at any time. */
+static void pin_through_the_view(void)
+{
+	frozen++;
+	if (seen_at && !memcg_pin(seen_at, PAGE_SIZE))
+		memcg_unpin(seen_at, PAGE_SIZE);
+}
+
+/* The view's reference is never away: what it holds can be pinned. */
+static void pinned_meanwhile(void)
+{
+	struct memcg_frag g;
+	struct memcg_mm *mm;
+
+	frag_set_up(0);
+	take(cg, 1);
+	frozen = 0;
+	hook_recharge_frozen = pin_through_the_view;
+	CHECK(!memcg_frag_recharge(&f[0], other) && frozen == 2);
+	mm = memcg_mm_create(cg);
+	CHECK(mm && (seen_at = memcg_frags_map(mm, f, 1)));
+	g = f[0];
+	memcg_frags_put(f, 1);
+	CHECK(memcg_frag_recharge(&g, cg) == -EBUSY && frozen == 2);
+	pin_through_the_view();
+	CHECK(page_count((struct page *)g.page) == 1 && STAT(other, sock) == PAGE_SIZE);
+	hook_recharge_frozen = NULL;
+	seen_at = NULL;
+	memcg_mm_destroy(mm);
+	frag_tear_down();
+}
+
 #endif
 
 /* --- at once ---------------------------------------------------------------------------------- */
@@ -442,6 +477,7 @@ int main(void)
 		PAGE_TEST(recharged_while_tried),
 #ifdef MEMCG_DEBUG
 		PAGE_TEST(taken_meanwhile),
+		PAGE_TEST(pinned_meanwhile),
 #endif
 	};
 
