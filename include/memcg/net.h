@@ -18,7 +18,8 @@ struct msghdr;
 enum memcg_pool_flags {
 	/**
 	 * What a page held is gone when it has come back: whoever gets it next reads zeroes where
-	 * nothing was received. Costs a system call for every run of pages that come back.
+	 * nothing was received. Costs a system call for every run of pages that come back, also of
+	 * those that a read was offered and has not used.
 	 */
 	MEMCG_POOL_STRICT = 1u << 0
 };
@@ -54,7 +55,7 @@ MEMCG_API int memcg_pool_destroy(struct memcg_pool *pool);
 struct memcg_pool_stat {
 	uint64_t bytes;	   /**< memory it has: pages out and free ones */
 	uint64_t out;	   /**< pages that somebody has */
-	uint64_t peak;	   /**< the most pages that were out at once */
+	uint64_t peak;	   /**< the most at once that were out or kept by a CPU to itself */
 	uint64_t fast;	   /**< taken from what a CPU keeps to itself */
 	uint64_t slow;	   /**< taken otherwise */
 	uint64_t recycled; /**< come back, to be taken again */
@@ -85,10 +86,10 @@ struct memcg_frag {
  * flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL (for as many pages as fit), MSG_OOB, MSG_NOSIGNAL;
  * others are -EINVAL. A datagram that does not fit is lost, and -EMSGSIZE: memcg_pool_recvmsg.
  * A small read goes on in the page where the group's last one ended, behind it, at the next
- * multiple of 16: the page is shared with the group's other fragments there. While cg or a group
- * above it is over its memory.high one page is read at a time, which is owed for as every charge
- * is, the socket's SO_RCVBUF is lowered until the first call through fd that finds cg under it, and
- * sock_throttled counts each read.
+ * multiple of 16: the page is shared with the group's other fragments there; a datagram begins a
+ * page of its own. While cg or a group above it is over its memory.high one page is read at a time,
+ * which is owed for as every charge is, the socket's SO_RCVBUF is lowered until the first call
+ * through fd that finds cg under it, and sock_throttled counts each read.
  * n: from 1 on; no more than 256 are used. A thread that sleeps for a socket has no page and
  * no charge meanwhile, but with MSG_WAITALL; for other files it has. Where the descriptor does not
  * block, MSG_DONTWAIT saves a system call. Not a cancellation point. May run the program's inline
@@ -145,6 +146,8 @@ MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_
  * The page of the fragment, paid for by `to` (NULL: the root) from now on. 0; -EBUSY: somebody has
  * another reference on the page, another fragment of it or a view for instance; -ENOMEM: over a
  * max, after reclaim; -EINVAL: no network page. Nothing changed then. Reclaims as an allocation.
+ * The caller must have a reference of its own: without one it may find the page while its last view
+ * is ended, and take the view's reference for its own.
  */
 MEMCG_API int memcg_frag_recharge(struct memcg_frag *frag, struct memcg *to);
 

@@ -178,7 +178,8 @@ int net_refused(struct memcg_pool *p, struct memcg *cg)
 }
 
 /* Charged first: that may take its time, and the pool end meanwhile. */
-int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out, u32 n)
+int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out, u32 n,
+		 bool counted)
 {
 	struct rcu_reader *self = self_rcu();
 	u32 fit = net_charge(handle, cg, n), took = 0;
@@ -189,7 +190,9 @@ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page 
 	p = pool_live(ref);
 	if (p) {
 		took = fit ? pool_take(p, out, fit) : 0;
-		got = took ? (int)took : net_refused(p, cg);
+		got = (int)took;
+		if (!took)
+			got = counted ? net_refused(p, cg) : -ENOBUFS;
 	}
 	rcu_read_unlock(self);
 	net_uncharge_pages(handle, fit - took);
@@ -198,9 +201,10 @@ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page 
 
 int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out, u32 n)
 {
-	return net_take_ref(pool_ref(p), handle, cg, out, n);
+	return net_take_ref(pool_ref(p), handle, cg, out, n, true);
 }
 
+/* The system may have written to what it was offered, whatever it says of it. */
 void net_untake(struct memcg_pool *p, struct page **pages, u32 n)
 {
 	struct rcu_reader *self = self_rcu();
@@ -208,7 +212,7 @@ void net_untake(struct memcg_pool *p, struct page **pages, u32 n)
 	if (!n)
 		return;
 	rcu_read_lock(self);
-	pool_untake(p, pages, n);
+	go_home(p, pages, n, p->flags & MEMCG_POOL_STRICT);
 	rcu_read_unlock(self);
 }
 

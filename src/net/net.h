@@ -17,10 +17,13 @@
  */
 __hidden_ int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out,
 		       u32 n);
-/* The same of a pool that may have ended since the call began: a thread has slept. */
+/*
+ * The same of a pool that may have ended since the call began: a thread has slept. Not counted:
+ * the caller has room without.
+ */
 __hidden_ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out,
-			   u32 n);
-/* Back, the charge not: net_uncharge_pages. */
+			   u32 n, bool counted);
+/* Back, the charge not: net_uncharge_pages. A STRICT pool's without their memory. */
 __hidden_ void net_untake(struct memcg_pool *p, struct page **pages, u32 n);
 __hidden_ u32 net_charge(u32 handle, struct memcg *cg, u32 n); /* how many fit; 0: none */
 __hidden_ void net_uncharge_pages(u32 handle, u32 n);

@@ -7,8 +7,8 @@
  *    changed nothing.
  * 2. Bytes of a stream go on in the page where the group's last ones ended (fill.h). What there is
  * to be read is asked for first (FIONREAD) where that may spare many pages, or every one: a small
- *    read that fits in what is left charges nothing. Messages begin a page, and as many pages are
- *    offered as the call may use: who comes second must not find his cut.
+ *    read that fits in what is left charges nothing. Messages begin a page, however they are read,
+ *    and as many pages are offered as the call may use: who comes second must not find his cut.
  * 3. The filling call never waits (MSG_DONTWAIT). Where the program may wait, everything goes back
  *    first, and the thread sleeps in a recvmsg that peeks at one byte: the socket's own
  *    time-outs and interruptions, and nobody is charged for a thread that has nothing. What
@@ -46,6 +46,7 @@ struct receive {
 	struct msghdr *msg; /* the program's; NULL: only bytes are wanted */
 	int msg_flags;	    /* the last call's */
 	bool plain;	    /* no socket */
+	bool message;	    /* what is read begins a page */
 	bool high;	    /* a page at a time */
 	struct fill fill;   /* comes first */
 	u32 wanted, most;   /* fragments; by high */
@@ -135,7 +136,7 @@ static u32 pages_wanted(const struct receive *r)
 	u64 room = fill_room(&r->fill);
 	long bytes;
 
-	if (most <= (least ? UNCOUNTED : 0) || r->msg || in_hand(r))
+	if (most <= (least ? UNCOUNTED : 0) || r->message || in_hand(r))
 		return most;
 	bytes = sys_readable(r->fd);
 	if (bytes < 0)
@@ -184,10 +185,10 @@ static int take(struct receive *r)
 
 	r->n = 0;
 	set_window(r);
-	r->fill = r->msg || in_hand(r) ? (struct fill){0} : fill_claim(r->ref, r->handle);
+	r->fill = r->message || in_hand(r) ? (struct fill){0} : fill_claim(r->ref, r->handle);
 	n = pages_wanted(r);
 	if (n)
-		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n);
+		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n, !r->fill.pg);
 	if (got > 0)
 		r->n = (u32)got;
 	return got > 0 || r->fill.pg ? 0 : got;
@@ -235,7 +236,7 @@ static u32 hand_over_pages(struct receive *r, size_t bytes, struct memcg_frag *f
 		net_publish(r->pages[i], h);
 		frags[i] = (struct memcg_frag){(struct memcg_page *)r->pages[i], 0, length};
 		bytes -= length;
-		if (length < PAGE_SIZE && !r->msg)
+		if (length < PAGE_SIZE && !r->message)
 			fill_offer(r->pool, r->handle, r->pages[i], length);
 	}
 	if (i && h)
@@ -311,6 +312,7 @@ static ssize_t receive_into(struct memcg_pool *p, int fd, struct memcg *cg, stru
 	r.ref = pool_ref(p);
 	r.pool = p;
 	r.plain = false;
+	r.message = msg || sys_keeps_messages(fd);
 	r.cg = cg ? cg : group_active();
 	r.handle = handle_for(r.cg);
 	r.fd = fd;

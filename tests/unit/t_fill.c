@@ -110,6 +110,12 @@ static void at_max(void)
 	memcg_frags_put(&f, 1);
 	memcg_frags_put(&g, 1);
 	h = read_some(cg, 1);
+	put_payload(ends[1], 0, 5000); /* more than there is room for, and it is read in part */
+	f = read_some(cg, 4096 - 16);
+	CHECK(f.page == h.page && throttled(cg) == 1 && pool_stat().refused == 1);
+	memcg_frags_put(&h, 1);
+	memcg_frags_put(&f, 1);
+	h = read_some(cg, 5000 - 4080);
 	memcg_frags_put(&h, 1);
 	end();
 }

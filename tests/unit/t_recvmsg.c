@@ -91,6 +91,37 @@ static void cut(void)
 	end();
 }
 
+/* The rest of a page is not offered to a datagram: it would be cut there, and lost. */
+static void read_as_bytes(void)
+{
+	begin(SOCK_DGRAM);
+	for (unsigned i = 0; i < 6; i++) {
+		put_message(i * 1400, 1400);
+		CHECK(memcg_pool_recv(pool, ends[0], cg, f + i, 1, 0) == 1400);
+		CHECK(!f[i].offset && holds_payload(f + i, 1, i * 1400) == 1400);
+	}
+	CHECK(held(cg) == 6 * 4096);
+	end();
+}
+
+/* Whether it is told to have failed or not: what it has left in a page, nobody else finds there. */
+static void strict_forgets_what_was_cut(void)
+{
+	open_pool(MEMCG_POOL_STRICT, 4096); /* there is one page, and the next has it */
+	open_ends(SOCK_DGRAM);
+	m = (struct msghdr){0};
+	for (unsigned i = 0; i < 3; i++) {
+		put_message(0, 9000);
+		CHECK(memcg_pool_recv(pool, ends[0], cg, f, 1, 0) == -EMSGSIZE);
+		put_message(0, 1);
+		CHECK(memcg_pool_recv(pool, ends[0], other, f, 1, 0) == 1);
+		for (u32 k = 1; k < 4096; k++)
+			CHECK(!bytes_of(f)[k]);
+		memcg_frags_put(f, 1);
+	}
+	end();
+}
+
 /* It does not fit under a max: it stays where it is. */
 static void not_paid_for(void)
 {
@@ -216,6 +247,8 @@ int main(void)
 		PAGE_TEST(each_in_its_own_page),
 		PAGE_TEST(of_no_length),
 		PAGE_TEST(cut),
+		PAGE_TEST(read_as_bytes),
+		PAGE_TEST(strict_forgets_what_was_cut),
 		PAGE_TEST(not_paid_for),
 		PAGE_TEST(a_descriptor_with_a_message),
 		PAGE_TEST(a_descriptor_in_a_stream),
