@@ -150,6 +150,7 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 		HOOK(stock_putting);
 		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
 			continue;
+		note_used(area(cpu), handle % STOCK_SLOTS); /* this thread may have moved */
 		if (tag && tag != handle && (u32)old)
 			charge_fold(tag, (u32)old);
 		if (tag != handle)

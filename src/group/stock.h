@@ -30,8 +30,9 @@ struct stock_area {
 	struct pcpu_area head;
 	u64 word[STOCK_SLOTS];
 	u8 level[STOCK_SLOTS]; /* batch is 2^level pages; racy, a hint */
-	u64 used[STOCK_USED]; /* bit of each slot that ever had a word; set before it, never cleared
-			       */
+	/* Bit of each slot that ever had a word; set before it, or right after it by who came to
+	 * another CPU in between. Never cleared. */
+	u64 used[STOCK_USED];
 };
 _Static_assert(sizeof(struct stock_area) <= (1u << STOCK_SHIFT), "one page holds a CPU's stock");
 

@@ -8,6 +8,7 @@
 #include "sync/lock.h"
 
 void *tally_areas;
+HOOK_DEFINE(tally_adding);
 HOOK_DEFINE(tally_ending);
 
 static struct lock tally_lock = LOCK_INIT(RANK_TALLY); /* who stops a CPU */
@@ -68,9 +69,11 @@ static bool try_add(u32 handle, s64 n)
 	s64 sum = n + (ours ? delta_of(old) : 0), keep = fits(sum) ? sum : 0;
 
 	note_used(area(cpu), handle % TALLY_SLOTS);
+	HOOK(tally_adding);
 	if (!pcpu_cas(tally_areas, TALLY_SHIFT, off, old, PCPU_WORD(handle, (s64)TALLY_ZERO + keep),
 		      &cpu))
 		return false;
+	note_used(area(cpu), handle % TALLY_SLOTS); /* this thread may have moved */
 	if (!ours)
 		deliver(PCPU_TAG(old), delta_of(old));
 	deliver(handle, sum - keep);
@@ -138,6 +141,7 @@ static bool end_here(unsigned cpu, u32 handle, u64 word)
 
 static bool end_there(unsigned cpu, u32 handle)
 {
+	struct rcu_reader *self = self_rcu();
 	struct tally_area *a = area(cpu);
 	u64 word;
 
@@ -145,9 +149,11 @@ static bool end_there(unsigned cpu, u32 handle)
 		return false;
 	if (holds(cpu, handle, &word)) {
 		HOOK(tally_ending);
+		rcu_read_lock(self); /* it may be that of one who ends now, too: tally.h, 4 */
 		/* Not always what was read: as in leave_there, stock.c. */
 		word = pcpu_swap(&a->head, &a->word[handle % TALLY_SLOTS], 0);
 		deliver(PCPU_TAG(word), delta_of(word));
+		rcu_read_unlock(self);
 	}
 	pcpu_start(&a->head);
 	return true;

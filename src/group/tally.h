@@ -30,12 +30,13 @@ struct handle;
 struct tally_area {
 	struct pcpu_area head;
 	u64 word[TALLY_SLOTS];
-	u64 used[TALLY_SLOTS / 64]; /* of each slot that ever had a word; set before it */
+	u64 used[TALLY_SLOTS / 64]; /* of each slot that ever had a word; as in stock.h */
 };
 _Static_assert(sizeof(struct tally_area) <= (1u << TALLY_SHIFT), "one page holds a CPU's words");
 
 extern __hidden_ void *tally_areas; /* constant after tally_init */
 
+HOOK_DECLARE(tally_adding); /* this CPU's word has been read, and not yet written */
 HOOK_DECLARE(tally_ending); /* another CPU's word has been read, and not yet taken */
 
 __hidden_ int tally_init(void);

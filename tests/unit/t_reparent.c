@@ -474,6 +474,42 @@ static void stop_again(void)
 	was->stopped = 1;
 }
 
+/* Both CPUs' places are empty: it is written on the second, and found there. */
+static void moves_on(void)
+{
+	*at = NULL;
+	CHECK(on_cpu(1));
+}
+
+static void moved_with_stock(void)
+{
+	make_family();
+	if (pcpu_count < 2 || !on_cpu(1) || !on_cpu(0))
+		return;
+	CHECK(charge_bytes(h->index, 12000, 0));
+	at = &hook_stock_putting;
+	*at = moves_on;
+	stock_put(h->index, 12000, true);
+	CHECK(!*at && memcg_slack(going) == 12000);
+	CHECK(stock_drain(NULL) >= 12000 && !handle_bytes(h) && !memcg_current(going));
+	closes();
+}
+
+static void moved_with_tally(void)
+{
+	make_family();
+	if (pcpu_count < 2 || !on_cpu(1) || !on_cpu(0))
+		return;
+	CHECK(charge_bytes(h->index, 8192, 0));
+	at = &hook_tally_adding;
+	*at = moves_on;
+	tally_add(h->index, 8192);
+	CHECK(!*at && tally_sum(NULL) == 8192 && tally_sum(h) == 8192);
+	tally_sub(h->index, 8192);
+	uncharge_bytes(h->index, 8192);
+	closes();
+}
+
 static void put_in_between(void)
 {
 	start_once();
@@ -557,6 +593,7 @@ int main(void)
 		PAGE_TEST(between_look_and_stock), PAGE_TEST(used_when_redirected),
 		PAGE_TEST(used_when_offline),	   PAGE_TEST(stock_arrives_when_offline),
 		PAGE_TEST(rival_in_stock),	   PAGE_TEST(rival_in_tally),
+		PAGE_TEST(moved_with_stock),	   PAGE_TEST(moved_with_tally),
 #endif
 	};
 
