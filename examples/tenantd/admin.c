@@ -158,23 +158,13 @@ static void move(struct request *r)
 
 /* ---- TENANT LIST ---- */
 
-struct list {
-	struct request *r;
-	bool tell;
-	long long n;
-};
-
-static void list_one(struct tenant *t, void *arg)
+static void list_one(struct request *r, struct tenant *t)
 {
-	struct list *l = arg;
 	char path[2 * TENANT_NAME + 8] = "", line[512];
 	struct memcg_stat stat = {0};
 	uint64_t max = MEMCG_UNLIMITED;
 	int n;
 
-	l->n++;
-	if (!l->tell)
-		return;
 	tenant_lock(t);
 	memcg_path(t->cg, path, sizeof(path));
 	memcg_stat(t->cg, &stat, sizeof(stat));
@@ -186,17 +176,22 @@ static void list_one(struct tenant *t, void *arg)
 		     stat.sock, max == MEMCG_UNLIMITED ? -1ll : (long long)max, t->store.hits,
 		     t->store.misses, t->store.evicted, t->store.expired);
 	tenant_unlock(t);
-	reply_bulk(l->r->out, line, (size_t)n);
+	reply_bulk(r->out, line, (size_t)n);
 }
 
 static void list(struct request *r)
 {
-	struct list l = {.r = r};
+	size_t n;
+	struct tenant **all = tenants_get(&n);
 
-	tenants_each(list_one, &l);
-	reply_number(r->out, '*', l.n);
-	l.tell = true;
-	tenants_each(list_one, &l);
+	if (!all) {
+		reply_error(r->out, "ERR no memory for the list");
+		return;
+	}
+	reply_number(r->out, '*', (long long)n);
+	for (size_t i = 0; i < n; i++)
+		list_one(r, all[i]);
+	tenants_put(all, n);
 }
 
 void command_tenant(struct request *r)

@@ -11,8 +11,9 @@
 
 #include "chore.h"
 
-#define EVENTS	128
-#define TICK_MS 100
+#define EVENTS	  128
+#define TICK_MS	  100
+#define EXPIRY_NS 1000000ul /* of a tenant, in one go: its clients wait for its lock */
 
 struct server server = {.listener = -1};
 
@@ -79,15 +80,28 @@ static void accept_some(void)
 
 /* ---- turns ---- */
 
-static void expire(struct tenant *t, void *arg)
+static void expire(struct tenant *t)
 {
-	(void)arg;
 	/* Without the lock: what is missed is found the next time. */
 	if (!__atomic_load_n(&t->store.expiring, __ATOMIC_RELAXED))
 		return;
 	tenant_lock(t);
-	store_expire_some(&t->store);
+	if (store_expire_some(&t->store, mono_ns() + EXPIRY_NS))
+		server.expiring = true;
 	tenant_unlock(t);
+}
+
+static void expire_all(void)
+{
+	size_t n;
+	struct tenant **all = tenants_get(&n);
+
+	server.expiring = false;
+	if (!all)
+		return;
+	for (size_t i = 0; i < n; i++)
+		expire(all[i]);
+	tenants_put(all, n);
 }
 
 static void tick(struct worker *w)
@@ -101,7 +115,7 @@ static void tick(struct worker *w)
 	}
 	if (w != server.worker)
 		return;
-	tenants_each(expire, NULL);
+	expire_all();
 	if (server.full)
 		watch_listener();
 }
@@ -119,6 +133,8 @@ static void turn(struct worker *w, bool busy)
 			accept_some();
 	if (wall_ms < w->ticked || wall_ms - w->ticked >= TICK_MS)
 		tick(w);
+	else if (w == server.worker && server.expiring)
+		expire_all();
 }
 
 static void *work(void *worker)
@@ -126,7 +142,7 @@ static void *work(void *worker)
 	bool busy = false;
 
 	while (busy || !__atomic_load_n(&server.stop, __ATOMIC_RELAXED)) {
-		turn(worker, busy);
+		turn(worker, busy || (worker == server.worker && server.expiring));
 		busy = chores_step();
 	}
 	return NULL;

@@ -3,7 +3,8 @@
  * by the first, which accepts them. A connection is one thread's for life.
  *
  * A turn: what epoll reports, at most so much of each connection; a step of each chore; and ten
- * times a second the tick, for what waits and for keys whose time is over.
+ * times a second the tick, for what waits and, for 1 ms of each tenant, for keys whose time is
+ * over. While there are more of those each turn of the first thread has such a look.
  */
 #ifndef TENANTD_SERVER_H
 #define TENANTD_SERVER_H
@@ -34,6 +35,7 @@ struct server {
 	unsigned clients; /* atomic */
 	int timeout_ms;	  /* a client that takes nothing for so long is closed */
 	bool stop, full;
+	bool expiring; /* the first thread's: it has not come to the end of it */
 };
 
 extern struct server server;

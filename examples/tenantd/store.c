@@ -8,8 +8,9 @@
 
 #define FEWEST_BITS 4u
 #define SAMPLES	    8
-#define STEP	    4  /* buckets of the old table that a write moves */
-#define SPARSE	    10 /* buckets for each key that a scan is to find */
+#define STEP	    4	  /* buckets of the old table that a write moves */
+#define WALK	    65536 /* empty buckets between two looks at the clock: some 100 us */
+#define SPARSE	    10	  /* buckets for each key that a scan is to find */
 
 _Thread_local int64_t wall_ms;
 uint64_t hash_secret[2];
@@ -316,15 +317,17 @@ static unsigned finest(const struct store *s)
 	return s->old && s->old->bits > s->table->bits ? s->old->bits : s->table->bits;
 }
 
-/* One of a bucket at or behind a random place: there is one. New ones are first in their bucket. */
-static struct entry **sample(struct store *s)
+/* One of a bucket at or behind a random place; NULL: there was none in *left buckets, which it
+ * counts down. New ones are first in their bucket. */
+static struct entry **sample(struct store *s, size_t *left)
 {
 	uint64_t random = next_random(s), step = 1ul << (64 - finest(s)), hash = random;
 	struct entry **at, *e;
 	size_t n = 0;
 
-	while (!*(at = bucket_of(s, hash)))
-		hash += step;
+	for (; !*(at = bucket_of(s, hash)); hash += step)
+		if (!*left || !--*left)
+			return NULL;
 	for (e = *at; e; e = e->next)
 		n++;
 	for (n = random % n; n; n--)
@@ -332,12 +335,14 @@ static struct entry **sample(struct store *s)
 	return at;
 }
 
-static struct entry **oldest(struct store *s)
+static struct entry **oldest(struct store *s, size_t *left)
 {
-	struct entry **best = sample(s), **at;
+	struct entry **best = sample(s, left), **at;
 
-	for (int i = 1; i < SAMPLES; i++) {
-		at = sample(s);
+	for (int i = 1; i < SAMPLES && *left; i++) {
+		at = sample(s, left);
+		if (!at)
+			break;
 		if (is_over(*at) ||
 		    (uint32_t)wall_ms - (*at)->used > (uint32_t)wall_ms - (*best)->used)
 			best = at;
@@ -356,27 +361,53 @@ uint64_t mono_ns(void)
 uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns)
 {
 	uint64_t had = s->bytes;
+	size_t left = WALK;
 
 	for (unsigned n = 1; s->keys && had - s->bytes < bytes; n++) {
-		if (n % 64 == 0 && mono_ns() > deadline_ns)
+		struct entry **at = oldest(s, &left);
+
+		if (at) {
+			unlink_entry(s, at);
+			s->evicted++;
+		}
+		if (n % 64 && left)
+			continue;
+		if (mono_ns() > deadline_ns)
 			break;
-		unlink_entry(s, oldest(s));
-		s->evicted++;
+		left = WALK;
 	}
 	return had - s->bytes;
 }
 
-void store_expire_some(struct store *s)
+/* Those of a bucket; how many stay. */
+static unsigned expire_bucket(struct store *s, struct entry **at)
 {
-	for (int i = 0; i < 20 && s->expiring && s->keys; i++) {
-		struct entry **at = sample(s);
+	unsigned kept = 0;
 
-		if (!is_over(*at))
-			continue;
-		unlink_entry(s, at);
-		s->expired++;
-		i--; /* where one was there are more */
+	while (*at) {
+		if (is_over(*at)) {
+			unlink_entry(s, at);
+			s->expired++;
+		} else {
+			at = &(*at)->next;
+			kept++;
+		}
 	}
+	return kept;
+}
+
+/* In the order of hashes, which is none of the keys': where one was there are more. */
+bool store_expire_some(struct store *s, uint64_t deadline_ns)
+{
+	unsigned kept = 0;
+
+	for (unsigned n = 1; n < WALK && kept < 20 && s->expiring && s->keys; n++) {
+		kept += expire_bucket(s, bucket_of(s, s->sweep));
+		s->sweep += 1ul << (64 - finest(s));
+		if (n % 16 == 0 && mono_ns() > deadline_ns)
+			return true;
+	}
+	return false;
 }
 
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,

@@ -43,7 +43,8 @@ struct store {
 	uint64_t bytes;	   /* of entries and what they keep */
 	uint64_t evicted, expired, hits, misses;
 	uint64_t random;
-	bool open; /* entries may go: the thread with the lock is in store_alloc */
+	uint64_t sweep; /* the hash that store_expire_some goes on from */
+	bool open;	/* entries may go: the thread with the lock is in store_alloc */
 };
 
 struct key {
@@ -81,8 +82,8 @@ void store_set_expiry(struct store *s, struct entry *e, int64_t expires);
 
 /* Frees about so many bytes of what was not used for longest; returns bytes. */
 uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns);
-/* Looks at some keys that expire, and drops those whose time is over. */
-void store_expire_some(struct store *s);
+/* Looks at some keys, and drops those whose time is over. True: the deadline was first. */
+bool store_expire_some(struct store *s, uint64_t deadline_ns);
 /* Calls for each of a bucket or more, until there were n, or many more buckets than that had none;
  * returns the cursor to go on from, 0 at the end. visit may not allocate from the tenant. */
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,

@@ -13,6 +13,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the registry */
 static TAILQ_HEAD(, tenant) tenants = TAILQ_HEAD_INITIALIZER(tenants);
+static size_t tenants_count; /* on the list */
 static struct tenant *guest;
 static _Thread_local struct tenant *locked; /* whose lock this thread has */
 
@@ -181,6 +182,7 @@ static struct tenant *create_locked(const char *name, const char *password, cons
 	if (!t)
 		return NULL;
 	TAILQ_INSERT_TAIL(&tenants, t, list);
+	tenants_count++;
 	tenant_get(t);
 	return t;
 }
@@ -260,14 +262,25 @@ void tenants_trim(void)
 	memcg_reclaim(guest->cg, PAGE);
 }
 
-void tenants_each(void (*visit)(struct tenant *t, void *arg), void *arg)
+struct tenant **tenants_get(size_t *n)
 {
-	struct tenant *t;
+	struct tenant **all, *t;
 
+	*n = 0;
 	pthread_mutex_lock(&lock);
-	TAILQ_FOREACH(t, &tenants, list)
-	visit(t, arg);
+	all = malloc((tenants_count + 1) * sizeof(*all)); /* NULL has one meaning */
+	if (all)
+		TAILQ_FOREACH(t, &tenants, list)
+	tenant_get(all[(*n)++] = t);
 	pthread_mutex_unlock(&lock);
+	return all;
+}
+
+void tenants_put(struct tenant **all, size_t n)
+{
+	while (n)
+		tenant_put(all[--n]);
+	free(all);
 }
 
 /* ---- drop and move ---- */
@@ -278,8 +291,10 @@ static bool take_out(struct tenant *t)
 
 	pthread_mutex_lock(&lock);
 	was = !t->dropped;
-	if (was)
+	if (was) {
 		TAILQ_REMOVE(&tenants, t, list);
+		tenants_count--;
+	}
 	__atomic_store_n(&t->dropped, true, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
 	return was;

@@ -56,7 +56,10 @@ const char *tenant_move(struct tenant *t, const char *plan); /* NULL, or why not
 /* Slots that threads keep for speed, and the slabs they lie in, go back to who paid for them: after
  * many objects were freed, by the thread that did. */
 void tenants_trim(void);
-void tenants_each(void (*visit)(struct tenant *t, void *arg), void *arg);
+/* Those there are, each with a new reference, for who looks at them without the registry's lock.
+ * NULL: no memory for the list. */
+struct tenant **tenants_get(size_t *n);
+void tenants_put(struct tenant **all, size_t n);
 
 static inline bool tenant_is_dropped(const struct tenant *t)
 {

@@ -177,7 +177,7 @@ awk '$1 == "/" && $NF > 4194304 { exit 1 }' tenantd.log || fail "dropped tenants
 # does not run meanwhile, so it is tried again.
 start --threads 1
 /usr/bin/python3 - "$port" <<'END' || fail "see above"
-import sys
+import sys, time
 from resp import Client, request
 
 KEYS, MANY = 20000, 1500
@@ -218,6 +218,17 @@ for attempt in range(20):
         break
 print("a client beside %d long requests had %d turns" % (MANY, most))
 assert most >= 40, "a client's requests are carried out in one go"
+
+# Keys whose time is over go though nobody looks for them, however many, and down to the last between
+# empty buckets.
+assert busy("FLUSHDB") == "OK" and busy("SET", "stays", "v", "EX", 100000) == "OK"
+busy.send(b"".join(request("SET", i, "v", "PX", 1) for i in range(KEYS)))
+assert all(busy.reply() == "OK" for _ in range(KEYS))
+end = time.monotonic() + 60
+while other("DBSIZE") > 1:
+    assert time.monotonic() < end, "keys whose time is over stay"
+    time.sleep(0.01)
+assert busy("GET", "stays") == b"v"
 END
 stop
 exit 0
