@@ -46,11 +46,11 @@ static bool is_reserved(const char *name)
 	       (!strncmp(name, "db", 2) && isdigit((unsigned char)name[2]));
 }
 
-/* "/" is no plan: the root. */
+/* "/" is no plan: the root. Those that tenants may not have are theirs who have them. */
 static bool plan_at(const struct request *r, unsigned i, char *plan)
 {
 	*plan = 0;
-	return i >= r->args || arg_is(r, i, "/") || name_at(r, i, plan);
+	return i >= r->args || arg_is(r, i, "/") || (name_at(r, i, plan) && !is_reserved(plan));
 }
 
 /* New reference; NULL: none of that name. Databases are made when they are named. */
@@ -70,7 +70,9 @@ static struct tenant *tenant_at(const struct request *r, unsigned i)
 static void create(struct request *r)
 {
 	char name[TENANT_NAME], password[TENANT_NAME], plan[TENANT_NAME];
-	const char *why = "a name is up to 63 letters, digits and _-.:@, a password up to 63 bytes";
+	const char *why =
+		"a name is up to 63 letters, digits and _-.:@ and not guests, default or db<n>, "
+		"a password up to 63 bytes";
 	struct tenant *t = NULL;
 
 	if (name_at(r, 2, name) && !is_reserved(name) && plan_at(r, 4, plan) &&

@@ -155,6 +155,39 @@ struct tenant *tenant_find(const char *name)
 	return t;
 }
 
+static bool is_tenant(const char *name)
+{
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &tenants, list)
+	if (!strcmp(t->name, name))
+		return true;
+	return false;
+}
+
+static bool is_plan(const char *name)
+{
+	char path[TENANT_NAME + 2];
+	struct memcg *cg;
+	bool is;
+
+	snprintf(path, sizeof(path), "/%s", name);
+	cg = memcg_lookup(path);
+	is = cg;
+	memcg_put(cg);
+	return is;
+}
+
+/* NULL: nobody has the names in the other's sense. */
+static const char *taken(const char *name, const char *plan)
+{
+	if (is_tenant(name))
+		return "there is a tenant of that name";
+	if (is_plan(name))
+		return "there is a plan of that name";
+	return !strcmp(name, plan) || is_tenant(plan) ? "the plan has a tenant's name" : NULL;
+}
+
 static struct tenant *tenant_new(const char *name, const char *password, const char *plan)
 {
 	struct tenant *t = calloc(1, sizeof(*t));
@@ -190,16 +223,13 @@ static struct tenant *create_locked(const char *name, const char *password, cons
 struct tenant *tenant_create(const char *name, const char *password, const char *plan,
 			     const char **why)
 {
-	struct tenant *t;
+	struct tenant *t = NULL;
 
 	pthread_mutex_lock(&lock);
-	t = find_locked(name);
-	*why = t ? "there is a tenant of that name" : "no group can be made of that name";
-	if (t) {
-		tenant_put(t);
-		t = NULL;
-	} else {
+	*why = taken(name, plan);
+	if (!*why) {
 		t = create_locked(name, password, plan);
+		*why = "no group can be made of that name";
 	}
 	pthread_mutex_unlock(&lock);
 	return t;
@@ -335,6 +365,8 @@ static const char *begin_move(struct tenant *t, const char *plan)
 
 	if (tenant_is_dropped(t) || t->from)
 		return t->from ? "the tenant is being moved" : "the tenant was dropped";
+	if (is_tenant(plan))
+		return "the plan has a tenant's name";
 	to = group_new(t, plan, &shrinker);
 	if (!to)
 		return "no group of that name can be made there";
@@ -355,9 +387,11 @@ const char *tenant_move(struct tenant *t, const char *plan)
 {
 	const char *why;
 
+	pthread_mutex_lock(&lock); /* nobody takes the plan's name meanwhile */
 	tenant_lock(t);
 	why = begin_move(t, plan);
 	tenant_unlock(t);
+	pthread_mutex_unlock(&lock);
 	if (!why)
 		chore_move(t);
 	return why;

@@ -4,6 +4,7 @@
  * 1. A tenant is a user (AUTH name password) or a database of whoever is no user (SELECT n:
  * "db<n>"). Its group is below the root or below a plan, a group that several tenants share a limit
  * in.
+ *    No tenant has the name of a plan: its group would be one, and go with DROP.
  * 2. lock covers the store, and which group it is. No lock is taken while it is held but, by
  *    whom it is dropped or moved, the registry's before it.
  * 3. The shrinker may run in any allocation that the group is refused, on any thread. The thread

@@ -120,6 +120,15 @@ for client in (one, two):
     assert fill(client, 800, 8192) == 0
 assert admin.tenant("one")["current"] + admin.tenant("two")["current"] <= 6 * MIB
 
+# No name is a tenant's and a plan's: DROP of the one would be the end of the other.
+for words in (("CREATE", "three", "pw", "noisy"), ("CREATE", "three", "pw", "three"), ("MOVE", "one", "noisy"),
+              ("CREATE", "plan", "pw"), ("CREATE", "plan", "pw", "other")):
+    answer = admin("TENANT", *words)
+    assert isinstance(answer, Error) and "plan" in answer and "name" in answer, (words, answer)
+for words in (("CREATE", "three", "pw", "db7"), ("MOVE", "one", "guests")):
+    assert isinstance(admin("TENANT", *words), Error), words
+assert admin("SELECT", 7) == "OK" and admin("CONFIG", "GET", "maxmemory") == [b"maxmemory", b"0"]
+
 # ---- move: charges go along ----
 n = 500
 for size in (100, 8192):
