@@ -602,6 +602,19 @@ static const char *forbidden(const struct command *command, const struct tenant 
 	return NULL;
 }
 
+/* A MOVE came since the turn began: what is made from here on is the new group's to pay for, as the
+ * chore may have been where it goes. */
+static void follow(struct request *r)
+{
+	struct connection *c = r->c;
+
+	if (c->cg == r->t->cg)
+		return;
+	memcg_put(c->cg);
+	c->cg = memcg_get(r->t->cg);
+	memcg_put(memcg_enter(c->cg));
+}
+
 static void run_locked(const struct command *command, struct request *r)
 {
 	tenant_lock(r->t);
@@ -609,6 +622,7 @@ static void run_locked(const struct command *command, struct request *r)
 		reply_error(r->out, "ERR the tenant was dropped");
 		r->c->closing = true;
 	} else {
+		follow(r);
 		command->run(r);
 	}
 	tenant_unlock(r->t);
