@@ -274,7 +274,7 @@ static void settings(struct request *r, long long *n)
 	char port[8], max[24], databases[8];
 
 	snprintf(port, sizeof(port), "%d", server.port);
-	snprintf(max, sizeof(max), "%lu", max_of(r->t->cg));
+	snprintf(max, sizeof(max), "%lu", max_of(r->c->cg));
 	snprintf(databases, sizeof(databases), "%d", DATABASES);
 	setting(r, "appendonly", "no", n);
 	setting(r, "databases", databases, n);

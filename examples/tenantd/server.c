@@ -40,8 +40,8 @@ static void watch_listener(void)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
-	epoll_ctl(server.worker->epoll, EPOLL_CTL_ADD, server.listener, &event);
-	server.full = false;
+	/* What is refused is tried again at the next tick. */
+	server.full = epoll_ctl(server.worker->epoll, EPOLL_CTL_ADD, server.listener, &event);
 }
 
 /* From here on it is the other thread's. */
@@ -57,7 +57,8 @@ static void hand_over(int fd)
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event);
+	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event))
+		connection_end(w, c); /* no thread has seen it */
 }
 
 static void accept_some(void)
