@@ -95,16 +95,26 @@ static void a_short_rest_is_left(void)
 	end();
 }
 
-/* The group is at its max, and the page is paid for. */
+static u64 max_events(void)
+{
+	struct memcg_events e;
+
+	CHECK(!memcg_event_read(cg, &e, sizeof(e)));
+	return e.max;
+}
+
+/* The group is at its max, and the page is paid for: no more is asked for. */
 static void at_max(void)
 {
 	struct memcg_frag f, g, h;
+	u64 before;
 
 	begin();
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
 	f = pass(cg, 0, 100);
+	before = max_events();
 	g = pass(cg, 100, 4096 - 112);
-	CHECK(g.page == f.page && !throttled(cg));
+	CHECK(g.page == f.page && !throttled(cg) && max_events() == before);
 	put_payload(ends[1], 0, 1);
 	CHECK(memcg_pool_recv(pool, ends[0], cg, &h, 1, 0) == -ENOBUFS && throttled(cg) == 1);
 	memcg_frags_put(&f, 1);
