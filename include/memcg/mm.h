@@ -13,6 +13,7 @@ MEMCG_BEGIN_DECLS
 /** An address space: ranges that one group pays for. Threads need not be in the group. */
 struct memcg_mm;
 struct memcg_file;
+struct iovec;
 
 /**
  * Whatever is first touched through the mm from now on is charged to cg (NULL: the active group;
@@ -151,9 +152,18 @@ struct memcg_move {
 MEMCG_API int memcg_mm_move(struct memcg_mm *mm, struct memcg *to, unsigned flags,
 			    struct memcg_move *out, size_t size);
 
-/** read(2) and write(2) with the buffer pinned around the call; any buffer. -1 and errno. */
+/**
+ * read(2), write(2), recv(2), send(2), readv(2) and writev(2) with the buffers pinned around the
+ * call: any buffers, managed or not; the array of a vector itself is not managed memory. -1 and
+ * errno: the call's, or memcg_pin's (ENOMEM, EIO, EFAULT), and then there was no call. Pins as long
+ * as the call waits.
+ */
 MEMCG_API ssize_t memcg_io_read(int fd, void *buf, size_t n);
 MEMCG_API ssize_t memcg_io_write(int fd, const void *buf, size_t n);
+MEMCG_API ssize_t memcg_io_recv(int fd, void *buf, size_t n, int flags);
+MEMCG_API ssize_t memcg_io_send(int fd, const void *buf, size_t n, int flags);
+MEMCG_API ssize_t memcg_io_readv(int fd, const struct iovec *iov, int n);
+MEMCG_API ssize_t memcg_io_writev(int fd, const struct iovec *iov, int n);
 
 MEMCG_END_DECLS
 

@@ -4,6 +4,9 @@
  * as well: unmapped, it keeps its addresses until the last one is given back, by the same address.
  */
 #include <errno.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "alloc/thread.h"
@@ -123,5 +126,75 @@ ssize_t memcg_io_write(int fd, const void *buf, size_t n)
 		return -1;
 	r = write(fd, buf, n);
 	io_end(buf, n);
+	return r;
+}
+
+ssize_t memcg_io_recv(int fd, void *buf, size_t n, int flags)
+{
+	ssize_t r;
+
+	if (!io_begin(buf, n))
+		return -1;
+	r = recv(fd, buf, n, flags);
+	io_end(buf, n);
+	return r;
+}
+
+ssize_t memcg_io_send(int fd, const void *buf, size_t n, int flags)
+{
+	ssize_t r;
+
+	if (!io_begin(buf, n))
+		return -1;
+	r = send(fd, buf, n, flags);
+	io_end(buf, n);
+	return r;
+}
+
+static void vector_end(const struct iovec *iov, int n)
+{
+	while (n-- > 0)
+		io_end(iov[n].iov_base, iov[n].iov_len);
+}
+
+/* All of them, or none. A number that the system would refuse is its to refuse. */
+static bool vector_begin(const struct iovec *iov, int n)
+{
+	if (n > IOV_MAX) {
+		errno = EINVAL;
+		return false;
+	}
+	for (int i = 0; i < n; i++) {
+		int err;
+
+		if (io_begin(iov[i].iov_base, iov[i].iov_len))
+			continue;
+		err = errno;
+		vector_end(iov, i);
+		errno = err;
+		return false;
+	}
+	return true;
+}
+
+ssize_t memcg_io_readv(int fd, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	if (!vector_begin(iov, n))
+		return -1;
+	r = readv(fd, iov, n);
+	vector_end(iov, n);
+	return r;
+}
+
+ssize_t memcg_io_writev(int fd, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	if (!vector_begin(iov, n))
+		return -1;
+	r = writev(fd, iov, n);
+	vector_end(iov, n);
 	return r;
 }

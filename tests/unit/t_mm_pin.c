@@ -1,6 +1,10 @@
 /* t_mm_pin.c - pins of managed memory: what they hold, how long, and where nothing else works. */
 #include "mm_fixture.h"
 
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include "vm/mech.h"
 
 static void test_pins(void)
@@ -96,10 +100,48 @@ static void test_pins_alone(void)
 	mm_tear_down();
 }
 
+/* Every call finds its pages in memory, and leaves them to be put away. */
+static void test_calls_of_the_system(void)
+{
+	char hello[16] = "hello, managed", *p;
+	struct iovec iov[2];
+	int fd[2];
+
+	mm_set_up();
+	p = map_pages(16);
+	iov[0] = (struct iovec){p + PAGE_SIZE - 3, 7};
+	iov[1] = (struct iovec){p + 5 * PAGE_SIZE, 9};
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
+	CHECK(send(fd[1], hello, 16, 0) == 16 && recv(fd[0], p, 16, 0) == -1 && errno == EFAULT);
+	CHECK(memcg_io_recv(fd[0], p + 2 * PAGE_SIZE - 4, 16, 0) == 16);
+	CHECK(!memcmp(p + 2 * PAGE_SIZE - 4, hello, 16));
+	page_out(p, 16);
+	CHECK(memcg_io_send(fd[1], p + 2 * PAGE_SIZE - 4, 16, 0) == 16);
+	page_out(p, 16);
+	CHECK(STAT(cg, anon) == 0);
+	CHECK(memcg_io_readv(fd[0], iov, 2) == 16);
+	CHECK(!memcmp(p + PAGE_SIZE - 3, hello, 7) && !memcmp(p + 5 * PAGE_SIZE, hello + 7, 9));
+	page_out(p, 16);
+	CHECK(STAT(cg, anon) == 0 && memcg_io_writev(fd[1], iov, 2) == 16);
+	CHECK(recv(fd[0], hello, 16, 0) == 16 && !strcmp(hello, "hello, managed"));
+	/* All or none: what was pinned before the one that cannot be is let go. */
+	CHECK(!memcg_munmap(mm, p + 8 * PAGE_SIZE, PAGE_SIZE));
+	iov[1].iov_base = p + 8 * PAGE_SIZE;
+	CHECK(memcg_io_writev(fd[1], iov, 2) == -1 && errno == EFAULT);
+	CHECK(memcg_io_recv(fd[0], hello, 16, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+	CHECK(memcg_io_readv(fd[0], iov, IOV_MAX + 1) == -1 && errno == EINVAL);
+	CHECK(memcg_io_readv(fd[0], iov, -1) == -1 && errno == EINVAL);
+	page_out(p, 8);
+	CHECK(STAT(cg, anon) == 0);
+	closes();
+	mm_tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAULTS_TEST(test_pins),
+		FAULTS_TEST(test_calls_of_the_system),
 		FAULTS_TEST(test_pin_outlives_its_range),
 		PAGE_TEST(test_pins_alone),
 	};
