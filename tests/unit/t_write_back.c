@@ -55,7 +55,7 @@ static void test_two_at_once(void)
 	page_out(first, 1);
 	page_out(second, 1);
 	CHECK(STAT(cg, anon) == 0 && STAT(cg, zswap) > 3 * WANTED << PAGE_SHIFT);
-	CHECK(!memcg_set_limit(cg, MEMCG_MAX, memcg_current(cg)));
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, held(cg))); /* nothing is charged ahead */
 	hook_room_taken = on_room_taken;
 	hook_copies_chosen = on_copies_chosen;
 	CHECK(!memcg_madvise(mm, first, WANTED << PAGE_SHIFT, MEMCG_WILLNEED));
