@@ -10,7 +10,8 @@ cd "$(dirname "$(dirname "$(readlink -f "$0")")")"
 build=${BUILD:-build}
 out=${FILE:-bench/RESULTS.md}
 only=${1:-}
-declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory")
+declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory"
+	[tenantd]="A cache for many tenants") # measured by bench/tenantd.sh, kept here
 declare -A cases=([managed]="managed move zswap") # of a family that is more than one
 [ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
 	echo "usage: bench/run-results.sh [handle | limits | managed]" >&2
@@ -113,8 +114,8 @@ if [ -n "$only" ]; then
 else
 	objects >"$work/all"
 fi
-for name in handle limits managed; do
-	if [ -z "$only" ] || [ "$only" = "$name" ]; then
+for name in handle limits managed tenantd; do
+	if [ "$name" != tenantd ] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
 		family "$name"
 	else
 		kept "$name"
