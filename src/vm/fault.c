@@ -94,21 +94,13 @@ static bool stands_now(struct window *w, struct page *t, u32 i)
 	return it_does;
 }
 
-static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
-{
-	for (u32 k = i; k < i + n; k++)
-		if (!table_stands(w, t, k))
-			return false;
-	return true;
-}
-
 /* n locked pages that have memory. */
 static int map_run(struct window *w, struct page *t, u32 i, u32 n, bool noticed)
 {
 	int err = -EFAULT;
 
 	table_lock(t);
-	if (all_stand(w, t, i, n))
+	if (table_all_stand(w, t, i, n))
 		err = map_locked(w, t, i, n, noticed);
 	table_unlock(t);
 	return err;

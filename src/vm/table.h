@@ -64,6 +64,14 @@ static inline bool table_stands(struct window *w, struct page *t, u32 i)
 	       pte_type(table_entries(t)[i % BLOCK_PAGES]) != PTE_HOLE;
 }
 
+static inline bool table_all_stand(struct window *w, struct page *t, u32 i, u32 n)
+{
+	for (u32 k = i; k < i + n; k++)
+		if (!table_stands(w, t, k))
+			return false;
+	return true;
+}
+
 /* Lock held. */
 static inline void table_set(struct page *t, u32 slot, u64 pte)
 {

@@ -73,15 +73,6 @@ static u32 lock_pages(struct window *w, u32 i, u32 *first)
 	return k;
 }
 
-/* Somebody may unmap it already: of addresses that he cannot know yet, or all of the mm. */
-static bool all_stand(struct window *w, struct page *t, u32 i, u32 n)
-{
-	for (u32 k = i; k < i + n; k++)
-		if (!table_stands(w, t, k))
-			return false;
-	return true;
-}
-
 static int map_locked(struct window *w, struct page *t, u32 i, u32 first, u32 n)
 {
 	struct span span = {(void *)window_address(w, i), (size_t)n << PAGE_SHIFT};
@@ -99,12 +90,13 @@ static int map_locked(struct window *w, struct page *t, u32 i, u32 first, u32 n)
 	return 0;
 }
 
+/* Somebody may unmap it already: of addresses that he cannot know yet, or all of the mm. */
 static int map_run(struct window *w, struct page *t, u32 i, u32 first, u32 n)
 {
 	int err = -EFAULT;
 
 	table_lock(t);
-	if (all_stand(w, t, i, n))
+	if (table_all_stand(w, t, i, n))
 		err = map_locked(w, t, i, first, n);
 	table_unlock(t);
 	return err;
