@@ -19,6 +19,8 @@
 
 #include <errno.h>
 
+#include "sys/clock.h"
+
 #define NET_SHIFT  12 /* area of one CPU */
 #define TRIES	   4u
 #define OPS_FOLDED (1u << 20)
@@ -237,7 +239,7 @@ static bool has_not_moved(struct memcg_pool *p, unsigned cpu)
 
 void cache_flush_old(struct memcg_pool *p)
 {
-	u32 now = net_now_ms();
+	u32 now = sys_clock_coarse_ms();
 
 	lock_acquire(&stop_lock);
 	if (now - p->aged_ms >= p->idle_ms) {
@@ -282,7 +284,7 @@ static u64 moves_now(const struct memcg_pool *p)
 void cache_begin(struct memcg_pool *p)
 {
 	p->ops = 0 - moves_now(p);
-	p->aged_ms = net_now_ms();
+	p->aged_ms = sys_clock_coarse_ms();
 }
 
 /* All moves are pushes and pops, and pushes less pops is what lies there. */

@@ -15,6 +15,7 @@
 #include "base/bits.h"
 #include "base/runmap.h"
 #include "sys/map.h"
+#include "sys/clock.h"
 
 #define LOOKED_AT 4u /* extents, for a run */
 
@@ -122,7 +123,7 @@ static void extent_add_locked(struct memcg_pool *p, struct extent *e)
 	e->pages = e->free = MIN(EXTENT_PAGES, p->max_pages - p->pages);
 	for (u32 i = e->pages; i < EXTENT_PAGES; i++)
 		bit_set(e->taken, i, true);
-	e->stamp = net_now_ms();
+	e->stamp = sys_clock_coarse_ms();
 	list_add(&p->room, &e->link);
 	atomic_store(&p->pages, p->pages + e->pages);
 }
@@ -289,7 +290,7 @@ static void end(struct memcg_pool *p, struct list *extents)
 
 void extents_give(struct memcg_pool *p, struct page **pages, u32 n, bool resident)
 {
-	u32 now = net_now_ms(), before;
+	u32 now = sys_clock_coarse_ms(), before;
 	struct list extents;
 	bool over;
 

@@ -148,8 +148,6 @@ __hidden_ void extents_drop_idle(struct memcg_pool *p, u32 now, u32 min_age_ms);
 
 /* --- punch.c ---------------------------------------------------------------------- */
 
-/* Wraps after 49 days: only differences are compared. */
-__hidden_ u32 net_now_ms(void);
 /* Their memory first. In batches: some may wait in punch[] until others come. */
 __hidden_ void punch_give(struct memcg_pool *p, struct page **pages, u32 n);
 __hidden_ void punch_flush(struct memcg_pool *p); /* those that wait */

@@ -14,11 +14,6 @@
 #include "sys/clock.h"
 #include "sys/memfd.h"
 
-u32 net_now_ms(void)
-{
-	return (u32)(sys_clock_coarse_ns() / 1000000);
-}
-
 static u32 run_of(const u32 *index, u32 n)
 {
 	u32 run = 1;
@@ -136,7 +131,7 @@ HOOK_DEFINE(purge_taken);
 /* What the system refuses once, it may refuse for ever: the next pass tries. */
 u64 punch_old(struct memcg_pool *p, u32 min_age_ms)
 {
-	u32 now = net_now_ms(), first, n;
+	u32 now = sys_clock_coarse_ms(), first, n;
 	u64 bytes = 0;
 	bool refused = false;
 

@@ -31,8 +31,7 @@
 #include "sync/lock.h"
 #include "sys/clock.h"
 
-#define NS_PER_MS 1000000ul
-#define SORTED	  32u
+#define SORTED 32u
 
 struct free_list {
 	u32 head, tail;
@@ -44,11 +43,6 @@ static u32 filled[2];				 /* bit n: lists[clean][n] is not empty */
 static u32 met;					 /* wraps: compare differences only */
 static u32 met_at_next[MAX_ORDER + 1];		 /* join_mixed is worth it when met is past it */
 u64 page_cached;
-
-u32 free_now_ms(void)
-{
-	return (u32)(sys_clock_coarse_ns() / NS_PER_MS);
-}
 
 /* ---- the lists ---- */
 static bool is_clean(const struct page *pg)
@@ -145,7 +139,7 @@ static void buddy_insert(u32 index, unsigned order, unsigned flags)
 		buddy_remove(page_at(buddy));
 		index &= ~(1u << order);
 	}
-	pg = buddy_mark(index, order, flags, free_now_ms());
+	pg = buddy_mark(index, order, flags, sys_clock_coarse_ms());
 	link_sorted(&lists[is_clean(pg)][order], pg);
 }
 
@@ -417,7 +411,7 @@ u32 region_take_chunks(u32 n)
  */
 unsigned buddy_purge_take(unsigned order, u32 min_age_ms, struct piece *out, unsigned n)
 {
-	u32 now = free_now_ms(), index, prev;
+	u32 now = sys_clock_coarse_ms(), index, prev;
 	unsigned got = 0, young = 0;
 
 	lock_acquire(&buddy_lock);

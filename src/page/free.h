@@ -20,9 +20,6 @@ struct piece {
 	u32 order; /* the purge's and the buddy's; ranges: 0 */
 };
 
-/* Coarse milliseconds; wraps after 49 days, so compare differences only. */
-__hidden_ u32 free_now_ms(void);
-
 static inline void cached_add(u64 pages)
 {
 	atomic_add_relaxed(&page_cached, pages << PAGE_SHIFT);

@@ -146,7 +146,7 @@ void page_tick(void)
 	atomic_store(&ticks, n);
 	if (likely(n % TICKS_PER_LOOK))
 		return;
-	now = free_now_ms();
+	now = sys_clock_coarse_ms();
 	if (now - atomic_load(&last_pass_ms) < page_purge_ms)
 		return;
 	pass_by_age(now);

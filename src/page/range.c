@@ -21,6 +21,7 @@
 #include "page/free.h"
 
 #include "sync/lock.h"
+#include "sys/clock.h"
 #include "sys/map.h"
 
 static struct lock range_lock = LOCK_INIT(RANK_RANGE);
@@ -232,7 +233,7 @@ void range_free(struct page *pg)
 	lock_acquire(&range_lock);
 	desc_reset(pg);
 	mark_unused(index, npages);
-	run_insert(index, chunks_for(npages), free_now_ms());
+	run_insert(index, chunks_for(npages), sys_clock_coarse_ms());
 	lock_release(&range_lock);
 }
 
@@ -258,7 +259,7 @@ bool range_lend_chunk(void)
 /* The lowest dirty run above `after` that is old enough, off the list as kind BALLOON. */
 static struct page *purge_take(u32 after, u32 min_age_ms, u32 *chunks)
 {
-	u32 now = free_now_ms(), i, npages;
+	u32 now = sys_clock_coarse_ms(), i, npages;
 	struct page *pg = NULL;
 
 	lock_acquire(&range_lock);
@@ -283,7 +284,7 @@ static void purge_put(struct page *pg, u32 chunks)
 {
 	lock_acquire(&range_lock);
 	desc_reset(pg);
-	run_insert(page_to_index(pg), chunks, free_now_ms());
+	run_insert(page_to_index(pg), chunks, sys_clock_coarse_ms());
 	lock_release(&range_lock);
 }
 

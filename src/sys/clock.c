@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC 1000000000ul
+#define NSEC_PER_SEC  1000000000ul
+#define NSEC_PER_MSEC 1000000ul
 
 /* Cannot fail: both clocks exist wherever the library can run. */
 static u64 read_clock(clockid_t clock)
@@ -25,6 +26,11 @@ u64 sys_clock_ns(void)
 u64 sys_clock_coarse_ns(void)
 {
 	return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+u32 sys_clock_coarse_ms(void)
+{
+	return (u32)(sys_clock_coarse_ns() / NSEC_PER_MSEC);
 }
 
 void sys_sleep_ns(u64 ns)
