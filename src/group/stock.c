@@ -16,7 +16,7 @@ static struct lock stock_lock = LOCK_INIT(RANK_STOCK);
 
 static struct stock_area *area(unsigned cpu)
 {
-	return (struct stock_area *)((char *)memcg__stock + ((size_t)cpu << STOCK_SHIFT));
+	return (struct stock_area *)pcpu_area_at(memcg__stock, STOCK_SHIFT, cpu);
 }
 
 int stock_init(void)
@@ -58,16 +58,6 @@ u32 stock_batch(u32 handle)
 	if (n < cap)
 		atomic_store(&a->level[slot], (u8)(level + 1));
 	return MIN(n, cap);
-}
-
-/* Who walks the words looks only at slots that were ever used: most CPUs of a large machine, and
- * most slots of a small program, never are. */
-static void note_used(struct stock_area *a, unsigned slot)
-{
-	u64 *used = &a->used[slot / 64], bit = BIT(slot % 64);
-
-	if (unlikely(!(atomic_load(used) & bit)))
-		atomic_or(used, bit);
 }
 
 /* Mostly a group goes on the CPU where it was used: that CPU's word needs nobody to be stopped. */
@@ -146,11 +136,12 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 			break;
 		had = tag == handle ? (u32)old : 0;
 		keep = had + bytes <= cap ? had + bytes : cap / 2;
-		note_used(area(cpu), handle % STOCK_SLOTS);
+		pcpu_note_used(area(cpu)->used, handle % STOCK_SLOTS);
 		HOOK(stock_putting);
 		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
 			continue;
-		note_used(area(cpu), handle % STOCK_SLOTS); /* this thread may have moved */
+		pcpu_note_used(area(cpu)->used,
+			       handle % STOCK_SLOTS); /* this thread may have moved */
 		if (tag && tag != handle && (u32)old)
 			charge_fold(tag, (u32)old);
 		if (tag != handle)

@@ -15,7 +15,7 @@ static struct lock tally_lock = LOCK_INIT(RANK_TALLY); /* who stops a CPU */
 
 static struct tally_area *area(unsigned cpu)
 {
-	return (struct tally_area *)((char *)tally_areas + ((size_t)cpu << TALLY_SHIFT));
+	return (struct tally_area *)pcpu_area_at(tally_areas, TALLY_SHIFT, cpu);
 }
 
 int tally_init(void)
@@ -51,14 +51,6 @@ static void deliver(u32 handle, s64 n)
 		group_stat_sink(handle, delta);
 }
 
-static void note_used(struct tally_area *a, unsigned slot)
-{
-	u64 *used = &a->used[slot / 64], bit = BIT(slot % 64);
-
-	if (unlikely(!(atomic_load(used) & bit)))
-		atomic_or(used, bit);
-}
-
 /* n more in this CPU's word, which becomes handle's. False: it changed meanwhile. RCU section. */
 static bool try_add(u32 handle, s64 n)
 {
@@ -68,12 +60,12 @@ static bool try_add(u32 handle, s64 n)
 	bool ours = PCPU_TAG(old) == handle;
 	s64 sum = n + (ours ? delta_of(old) : 0), keep = fits(sum) ? sum : 0;
 
-	note_used(area(cpu), handle % TALLY_SLOTS);
+	pcpu_note_used(area(cpu)->used, handle % TALLY_SLOTS);
 	HOOK(tally_adding);
 	if (!pcpu_cas(tally_areas, TALLY_SHIFT, off, old, PCPU_WORD(handle, (s64)TALLY_ZERO + keep),
 		      &cpu))
 		return false;
-	note_used(area(cpu), handle % TALLY_SLOTS); /* this thread may have moved */
+	pcpu_note_used(area(cpu)->used, handle % TALLY_SLOTS); /* this thread may have moved */
 	if (!ours)
 		deliver(PCPU_TAG(old), delta_of(old));
 	deliver(handle, sum - keep);

@@ -39,7 +39,7 @@ static struct lock stop_lock = LOCK_INIT(RANK_NETSTOP); /* who stops a CPU */
 
 static struct net_area *area(unsigned cpu)
 {
-	return (struct net_area *)((char *)areas + ((size_t)cpu << NET_SHIFT));
+	return (struct net_area *)pcpu_area_at(areas, NET_SHIFT, cpu);
 }
 
 static void number_words(void)

@@ -25,6 +25,7 @@
 #ifndef MEMCG_SYNC_PERCPU_H
 #define MEMCG_SYNC_PERCPU_H
 
+#include "base/bits.h"
 #include "base/types.h"
 #include "sync/atomic.h"
 
@@ -78,5 +79,17 @@ __hidden_ u64 pcpu_swap(struct pcpu_area *area, u64 *word, u64 val);
  */
 __hidden_ __must_check_ bool pcpu_stop(struct pcpu_area *area, unsigned cpu);
 __hidden_ void pcpu_start(struct pcpu_area *area);
+
+/*
+ * A bit for each slot that ever had a word. Who walks the words looks at no others: most CPUs of a
+ * large machine, and most slots of a small program, never have one.
+ */
+static inline void pcpu_note_used(u64 *used, unsigned slot)
+{
+	u64 *at = &used[slot / 64], bit = BIT(slot % 64);
+
+	if (unlikely(!(atomic_load(at) & bit)))
+		atomic_or(at, bit);
+}
 
 #endif
