@@ -41,7 +41,7 @@ static inline u64 sock(struct memcg *g)
 
 static inline u64 throttled(struct memcg *g)
 {
-	struct memcg_events e;
+	struct memcg_events e = {.rose = 0};
 
 	CHECK(!memcg_event_read(g, &e, sizeof(e)));
 	return e.sock_throttled;

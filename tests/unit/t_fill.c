@@ -97,7 +97,7 @@ static void a_short_rest_is_left(void)
 
 static u64 max_events(void)
 {
-	struct memcg_events e;
+	struct memcg_events e = {.rose = 0};
 
 	CHECK(!memcg_event_read(cg, &e, sizeof(e)));
 	return e.max;

@@ -97,7 +97,7 @@ static void many_are_adjacent(void)
 static void over_max(void)
 {
 	struct memcg_frag f[8];
-	struct memcg_events e;
+	struct memcg_events e = {.rose = 0};
 
 	make_pool(0, 0);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 5 * PAGE_SIZE));
