@@ -167,7 +167,7 @@ static inline bool charge_record(struct thread *t, struct memcg_charge *c, const
 	c->home = memcg__self->tid;
 	atomic_store_release(&c->live, CHARGE_LIVE);
 	if (likely(bytes))
-		tally_add(handle, bytes);
+		tally_add(TALLY_EXTERNAL, handle, bytes);
 	return true;
 }
 
@@ -205,7 +205,8 @@ void memcg_uncharge(struct memcg_charge *c)
 	if (unlikely(!charge_end(c)))
 		memcg_bug("memcg_uncharge(%p): not a charge, or returned before", (void *)c);
 	if (likely(c->bytes)) {
-		tally_sub(c->handle, c->bytes); /* first: the bytes keep the handle */
+		tally_sub(TALLY_EXTERNAL, c->handle,
+			  c->bytes); /* first: the bytes keep the handle */
 		if (unlikely(c->bytes >= CHARGE_BY_STOCK ||
 			     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(c->handle),
 					c->handle, (u32)c->bytes, memcg__stock_cap)))

@@ -42,7 +42,8 @@ void recount_env(struct walk_env *env)
 		.extra = extra_here,
 		.handles = handle_count(),
 		.folded = true,
-		.external = tally_sum(NULL),
+		.external = tally_sum(TALLY_EXTERNAL, NULL),
+		.sock = tally_sum(TALLY_SOCK, NULL),
 		.kept = page_cached_more ? page_cached_more() : 0,
 	};
 	stat_fold_all();

@@ -484,6 +484,7 @@ static void compare_stat(struct walk *w)
 	if (!w->env->folded || !walk_read_region(w, w->group[0].address, &root, sizeof(root)))
 		return;
 	root.stat[STAT_EXTERNAL] += w->env->external;
+	root.stat[STAT_SOCK] += w->env->sock;
 	compare_items(w, 0, STAT_BASIC_NR, root.stat);
 	if (!root.vm || walk_read_region(w, (u64)root.vm, &vm, sizeof(vm)))
 		compare_items(w, STAT_BASIC_NR, STAT_NR, vm.stat);

@@ -44,9 +44,9 @@ static u64 item(struct memcg *cg, enum stat_item i)
 }
 
 /* What was handed on, and what CPUs still hold. */
-static u64 external(struct memcg *cg)
+static u64 tallied(struct memcg *cg, enum stat_item i, enum tally_line line)
 {
-	return positive(atomic_load(&cg->stat[STAT_EXTERNAL]) + tally_sum(cg->handle));
+	return positive(atomic_load(&cg->stat[i]) + tally_sum(line, cg->handle));
 }
 
 static void fill_events(struct memcg_stat *s, const struct group_vm *vm)
@@ -114,11 +114,11 @@ static void stat_fill(struct memcg *cg, struct memcg_stat *s)
 		.current = group_current(cg),
 		.kernel_stack = item(cg, STAT_STACK),
 		.pagetables = item(cg, STAT_TABLE),
-		.sock = item(cg, STAT_SOCK),
+		.sock = tallied(cg, STAT_SOCK, TALLY_SOCK),
 		.peak = memcg_peak(cg),
 		.large = item(cg, STAT_LARGE),
 		.buffer = item(cg, STAT_BUFFER),
-		.external = external(cg),
+		.external = tallied(cg, STAT_EXTERNAL, TALLY_EXTERNAL),
 		.maps = item(cg, STAT_MAPS),
 		.stock = stock_sum(cg),
 		.cached = cg == root_group ? page_cached_now() : 0,

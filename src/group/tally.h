@@ -1,10 +1,11 @@
 /*
- * tally.h - the line `external` of memory.stat, counted per CPU: what is charged by hand is
- * counted by no page, and a charge must not touch a shared line.
+ * tally.h - the lines of memory.stat that are counted per CPU by one sequence each, because what
+ * moves them is fast otherwise: `external` (charged by hand, counted by no page) and `sock`.
  *
- * 1. Each CPU has TALLY_SLOTS words `handle << 32 | TALLY_ZERO + delta`, direct-mapped by handle:
- *    bytes charged through the handle on that CPU, less those returned there, since the word was
- *    last handed to the groups' sums. A word is nobody's reference; the bytes are (handle.h).
+ * 1. For each of them a CPU has TALLY_SLOTS words `handle << 32 | TALLY_ZERO + delta`,
+ *    direct-mapped by handle: bytes that came through the handle on that CPU, less those that
+ *    went there, since the word was last handed to the groups' sums. A word is nobody's reference;
+ * the bytes are (handle.h).
  * 2. memcg_stat adds what CPUs hold to a group's sum, word by word, and stops nobody: so nothing
  *    is ever folded for a reader. Exact when nothing is in motion.
  * 3. A word is handed on when its delta would pass STAT_BATCH, or when another handle needs the
@@ -23,16 +24,22 @@
 struct handle;
 
 #define TALLY_SLOTS 256u
-#define TALLY_SHIFT 12 /* area of one CPU: head, words, bits */
+#define TALLY_SHIFT 13 /* area of one CPU: head, words, bits */
 #define TALLY_ZERO  ((u32)STAT_BATCH)
 #define TALLY_MOST  (2 * TALLY_ZERO)
 
-struct tally_area {
-	struct pcpu_area head;
+enum tally_line { TALLY_EXTERNAL = 0, TALLY_SOCK = 1, TALLY_NR = 2 };
+
+/* A line's words: what is said of "the word" below is said of each line's. */
+struct tally_words {
 	u64 word[TALLY_SLOTS];
 	u64 used[TALLY_SLOTS / 64]; /* of each slot that ever had a word; as in stock.h */
 };
-_Static_assert(sizeof(struct tally_area) <= (1u << TALLY_SHIFT), "one page holds a CPU's words");
+struct tally_area {
+	struct pcpu_area head;
+	struct tally_words line[TALLY_NR];
+};
+_Static_assert(sizeof(struct tally_area) <= (1u << TALLY_SHIFT), "the stride holds a CPU's words");
 
 extern __hidden_ void *tally_areas; /* constant after tally_init */
 
@@ -41,30 +48,32 @@ HOOK_DECLARE(tally_ending); /* another CPU's word has been read, and not yet tak
 
 __hidden_ int tally_init(void);
 __hidden_ void tally_after_fork(void);
-__hidden_ void tally_add_slow(u32 handle, s64 n);
+__hidden_ void tally_add_slow(enum tally_line line, u32 handle, s64 n);
 /* What CPUs hold of handles below top (NULL: of all). */
-__hidden_ s64 tally_sum(const struct handle *top);
+__hidden_ s64 tally_sum(enum tally_line line, const struct handle *top);
 /* Nobody counts under it any more: what CPUs hold goes to the heir. False: a CPU could not be
  * stopped (percpu.h). No lock held. */
 __hidden_ __must_check_ bool tally_end(u32 handle);
 
-__always_inline_ size_t tally_offset(u32 handle)
+__always_inline_ size_t tally_offset(enum tally_line line, u32 handle)
 {
-	return __builtin_offsetof(struct tally_area, word) + (handle % TALLY_SLOTS) * sizeof(u64);
+	return __builtin_offsetof(struct tally_area, line) + line * sizeof(struct tally_words) +
+	       (handle % TALLY_SLOTS) * sizeof(u64);
 }
 
-__always_inline_ void tally_add(u32 handle, u64 n)
-{
-	if (unlikely(n > TALLY_ZERO || !pcpu_give(tally_areas, TALLY_SHIFT, tally_offset(handle),
-						  handle, (u32)n, TALLY_MOST)))
-		tally_add_slow(handle, (s64)n);
-}
-
-__always_inline_ void tally_sub(u32 handle, u64 n)
+__always_inline_ void tally_add(enum tally_line line, u32 handle, u64 n)
 {
 	if (unlikely(n > TALLY_ZERO ||
-		     !pcpu_take(tally_areas, TALLY_SHIFT, tally_offset(handle), handle, (u32)n)))
-		tally_add_slow(handle, -(s64)n);
+		     !pcpu_give(tally_areas, TALLY_SHIFT, tally_offset(line, handle), handle,
+				(u32)n, TALLY_MOST)))
+		tally_add_slow(line, handle, (s64)n);
+}
+
+__always_inline_ void tally_sub(enum tally_line line, u32 handle, u64 n)
+{
+	if (unlikely(n > TALLY_ZERO || !pcpu_take(tally_areas, TALLY_SHIFT,
+						  tally_offset(line, handle), handle, (u32)n)))
+		tally_add_slow(line, handle, -(s64)n);
 }
 
 #endif

@@ -95,7 +95,7 @@ static void count_ops(struct memcg_pool *p, u64 before, u32 n)
 		atomic_add_relaxed(&p->ops, (u64)OPS_FOLDED);
 }
 
-static bool move(struct memcg_pool *p, u64 old, u32 top, u32 n)
+__always_inline_ bool move(struct memcg_pool *p, u64 old, u32 top, u32 n)
 {
 	unsigned cpu;
 
@@ -105,9 +105,9 @@ static bool move(struct memcg_pool *p, u64 old, u32 top, u32 n)
 	return true;
 }
 
-static u64 look(const struct memcg_pool *p)
+__always_inline_ u64 look(const struct memcg_pool *p)
 {
-	return atomic_load(&area(pcpu_this())->top[p->slot]);
+	return atomic_load(&area(pcpu_here())->top[p->slot]);
 }
 
 HOOK_DEFINE(cache_looked);

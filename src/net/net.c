@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "group/tally.h"
+
 /* --- the kind --------------------------------------------------------------------------- */
 
 /*
@@ -21,12 +23,12 @@ static bool net_fits(const struct page *pg)
 static void net_leave(struct handle *h, unsigned kind, u64 bytes)
 {
 	(void)kind;
-	stat_add(h->index, STAT_SOCK, -(s64)bytes);
+	tally_sub(TALLY_SOCK, handle_index(h), bytes); /* first: the bytes keep the handle */
 }
 
 static void net_uncharge(struct handle *h, u64 bytes)
 {
-	uncharge_pages(h->index, bytes);
+	uncharge_pages(handle_index(h), bytes);
 }
 
 /* Uncharged, and its count is 0. Whether its memory goes before it is free. */
@@ -62,6 +64,14 @@ static void net_release(struct page *pg)
 	rcu_read_unlock(self);
 }
 
+/* The last put of a page alone, which is what is put most. */
+static void net_finish(struct page *pg, struct handle *h)
+{
+	tally_sub(TALLY_SOCK, handle_index(h), PAGE_SIZE);
+	uncharge(handle_index(h), PAGE_SIZE);
+	net_release(pg);
+}
+
 /* Of one pool and one way. How many from the first on. */
 static u32 release_some(struct page **pages, u32 n)
 {
@@ -92,6 +102,7 @@ int net_init(void)
 		.leave = net_leave,
 		.uncharge = net_uncharge,
 		.release = net_release,
+		.finish = net_finish,
 		.release_run = net_release_run,
 		.fits = net_fits,
 	};
@@ -216,25 +227,61 @@ void net_untake(struct memcg_pool *p, struct page **pages, u32 n)
 	rcu_read_unlock(self);
 }
 
-ssize_t memcg_pool_alloc(struct memcg_pool *p, struct memcg *cg, struct memcg_frag *frags, size_t n)
+/*
+ * One page as it mostly comes: charged from the stock, and the stack has one. NULL: the long way.
+ * The section begins with the call, so p is as alive in it as it was then.
+ */
+static struct page *take_one(struct memcg_pool *p, u32 handle)
+{
+	struct rcu_reader *self = self_rcu();
+	struct page *pg = NULL;
+
+	rcu_read_lock(self);
+	if (likely(handle && atomic_load(&p->state) == POOL_LIVE) &&
+	    likely(pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, PAGE_SIZE))) {
+		pg = cache_pop(p);
+		if (unlikely(!pg))
+			uncharge(handle, PAGE_SIZE);
+	}
+	rcu_read_unlock(self);
+	return pg;
+}
+
+static void give_out(struct page *pg, u32 handle, struct memcg_frag *frag)
+{
+	net_publish(pg, handle ? handle_of(handle) : NULL);
+	*frag = (struct memcg_frag){(struct memcg_page *)pg, 0, PAGE_SIZE};
+}
+
+static __noinline_ ssize_t alloc_some(struct memcg_pool *p, u32 handle, struct memcg *cg,
+				      struct memcg_frag *frags, size_t n)
 {
 	struct page *pages[NET_BATCH];
+	int got = net_take(p, handle, cg, pages, (u32)MIN(n, NET_BATCH));
+
+	for (int i = 0; i < got; i++)
+		give_out(pages[i], handle, &frags[i]);
+	if (got > 0 && handle)
+		tally_add(TALLY_SOCK, handle, (u64)got << PAGE_SHIFT);
+	return got;
+}
+
+ssize_t memcg_pool_alloc(struct memcg_pool *p, struct memcg *cg, struct memcg_frag *frags, size_t n)
+{
+	struct page *pg;
 	u32 handle;
-	int got;
 
 	if (!p || !frags || !n)
 		return -EINVAL;
 	thread_need();
 	cg = cg ? cg : group_active();
 	handle = handle_for(cg);
-	got = net_take(p, handle, cg, pages, (u32)MIN(n, NET_BATCH));
-	for (int i = 0; i < got; i++) {
-		net_publish(pages[i], handle ? handle_of(handle) : NULL);
-		frags[i] = (struct memcg_frag){(struct memcg_page *)pages[i], 0, PAGE_SIZE};
-	}
-	if (got > 0 && handle)
-		stat_add(handle, STAT_SOCK, (s64)got << PAGE_SHIFT);
-	return got;
+	pg = n == 1 ? take_one(p, handle) : NULL;
+	if (unlikely(!pg))
+		return alloc_some(p, handle, cg, frags, n);
+	give_out(pg, handle, frags);
+	tally_add(TALLY_SOCK, handle, PAGE_SIZE);
+	return 1;
 }
 
 /* --- fragments
@@ -247,17 +294,16 @@ void memcg_frags_get(const struct memcg_frag *frags, size_t n)
 			page_get((struct page *)frags[i].page);
 }
 
+/* errno stays as it is: no call of the system's is made but through sys/, which sees to it. */
 void memcg_frags_put(struct memcg_frag *frags, size_t n)
 {
 	struct page *batch[NET_BATCH];
-	int saved = errno;
 
 	if (n == 1 && frags->page) { /* mostly */
 		struct page *pg = (struct page *)frags->page;
 
 		frags->page = NULL;
 		page_put(pg);
-		errno = saved;
 		return;
 	}
 	for (size_t i = 0, step; i < n; i += step) {
@@ -268,5 +314,4 @@ void memcg_frags_put(struct memcg_frag *frags, size_t n)
 		}
 		pages_release(batch, step);
 	}
-	errno = saved;
 }

@@ -18,9 +18,9 @@
 #define POOL_FLAGS   ((unsigned)MEMCG_POOL_STRICT)
 
 static struct lock pools_lock = LOCK_INIT(RANK_POOLS); /* who has which slot */
-static struct memcg_pool *pools[POOLS_MAX + 1];	       /* RCU */
-static u64 ids;					       /* given so far; pools_lock */
-static u8 *extent_pool; /* slot of the pool that has it; 0: none; constant once it is there */
+struct memcg_pool *pools[POOLS_MAX + 1];
+static u64 ids;	 /* given so far; pools_lock */
+u8 *extent_pool; /* constant once it is there */
 
 /* --- whose a page is ------------------------------------------------------------------- */
 
@@ -35,11 +35,6 @@ void extent_set_pool(u32 first, u32 slot)
 	__atomic_store_n(&extent_pool[extent_number(first)], (u8)slot, __ATOMIC_RELEASE);
 }
 
-struct memcg_pool *pool_at(u32 slot)
-{
-	return slot ? atomic_load_acquire(&pools[slot]) : NULL;
-}
-
 /* What is where it was is a pool, for as long as the section lasts: then its id tells which. */
 struct memcg_pool *pool_live(struct pool_ref ref)
 {
@@ -48,16 +43,6 @@ struct memcg_pool *pool_live(struct pool_ref ref)
 	if (p != ref.pool || p->id != ref.id || atomic_load(&p->state) != POOL_LIVE)
 		return NULL;
 	return p;
-}
-
-struct memcg_pool *pool_of(const struct page *pg)
-{
-	const u8 *slots = atomic_load_acquire(&extent_pool); /* pairs with shared_up_locked */
-	u32 index = page_to_index(pg);
-
-	if (!slots || index < regn.managed || index - regn.managed >= regn.managed_pages)
-		return NULL;
-	return pool_at(atomic_load_acquire(&slots[extent_number(index)]));
 }
 
 /* --- coming --------------------------------------------------------------------------------- */

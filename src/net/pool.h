@@ -104,10 +104,26 @@ struct pool_ref {
 };
 _Static_assert(EXTENT_PAGES == 512, "struct extent has a bit for each page");
 
-/* The pool that a page, of whatever kind, lies in; NULL. RCU section, or a page that is out. */
-__hidden_ struct memcg_pool *pool_of(const struct page *pg);
+extern __hidden_ struct memcg_pool *pools[POOLS_MAX + 1]; /* RCU; pool.c */
+extern __hidden_ u8 *extent_pool; /* slot of the pool that has it; 0: none; see shared_up_locked */
+
 /* For walks. RCU section. NULL: none has the slot. */
-__hidden_ struct memcg_pool *pool_at(u32 slot);
+static inline struct memcg_pool *pool_at(u32 slot)
+{
+	return slot ? atomic_load_acquire(&pools[slot]) : NULL;
+}
+
+/* The pool that a page, of whatever kind, lies in; NULL. RCU section, or a page that is out. */
+static inline struct memcg_pool *pool_of(const struct page *pg)
+{
+	const u8 *slots = atomic_load_acquire(&extent_pool); /* pairs with shared_up_locked */
+	u32 at = page_to_index(pg) - regn.managed;	     /* below it: a large number */
+
+	if (unlikely(!slots || at >= regn.managed_pages))
+		return NULL;
+	return pool_at(atomic_load_acquire(&slots[at / EXTENT_PAGES]));
+}
+
 /* RCU section. NULL: it is destroyed, and may be gone. */
 __hidden_ struct memcg_pool *pool_live(struct pool_ref ref);
 static inline struct pool_ref pool_ref(struct memcg_pool *p)

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "group/tally.h"
 #include "sys/sock.h"
 
 #define FLAGS_BYTES   (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL)
@@ -240,7 +241,7 @@ static u32 hand_over_pages(struct receive *r, size_t bytes, struct memcg_frag *f
 			fill_offer(r->pool, r->handle, r->pages[i], length);
 	}
 	if (i && h)
-		stat_add(r->handle, STAT_SOCK, (s64)i << PAGE_SHIFT);
+		tally_add(TALLY_SOCK, r->handle, (u64)i << PAGE_SHIFT);
 	return i;
 }
 

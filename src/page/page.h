@@ -20,6 +20,9 @@ struct page_ops {
 	void (*leave)(struct handle *h, unsigned kind, u64 bytes);
 	void (*uncharge)(struct handle *h, u64 bytes);
 	void (*release)(struct page *pg); /* after uncharge; NULL: to the page allocator */
+	/* All three of a page alone, for kinds that come and go often; NULL: one after the other.
+	 */
+	void (*finish)(struct page *pg, struct handle *h);
 	void (*release_run)(struct page **pages, size_t n); /* of a batch; NULL: one by one */
 	bool (*fits)(const struct page *pg); /* asked by the check at free; NULL: yes */
 };

@@ -111,6 +111,13 @@ static void page_release(struct page *pg)
 /* Outlined, so that a page of nobody's pays for the question and for nothing else. */
 static __noinline_ void page_free_owned(struct page *pg)
 {
+	struct handle *h = page_objcg(pg);
+
+	if (page_ops[pg->kind].finish) {
+		page_clear_objcg(pg);
+		page_ops[pg->kind].finish(pg, h);
+		return;
+	}
 	page_uncharge(pg);
 	page_release(pg);
 }

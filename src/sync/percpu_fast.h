@@ -177,6 +177,21 @@ fail:
 
 #endif
 
+/* pcpu_this() without a call, where the thread's area tells. */
+static inline unsigned pcpu_here(void)
+{
+#if PCPU_HAVE_RSEQ
+	if (PCPU_ON_RSEQ) {
+		unsigned cpu;
+
+		__asm__ volatile("movl %%fs:(%1), %0" : "=r"(cpu) : "r"(pcpu_rseq_offset));
+		if (likely(cpu < pcpu_count))
+			return cpu;
+	}
+#endif
+	return pcpu_this();
+}
+
 /* ---- portable ------------------------------------------------------------ */
 
 /*

@@ -344,8 +344,8 @@ static void the_line_goes_to_the_heir(void)
 	word = atomic_load(&cg->stat[STAT_EXTERNAL]);
 	CHECK(!word && line(cg) == 70000);
 	memcg_uncharge(memcg_charge(next, 300));
-	tally_add(index, 4096); /* as if another CPU's word had the rest */
-	tally_sub(cg->handle->index, 4096);
+	tally_add(TALLY_EXTERNAL, index, 4096); /* as if another CPU's word had the rest */
+	tally_sub(TALLY_EXTERNAL, cg->handle->index, 4096);
 	memcg_uncharge(c);
 	CHECK(!memcg_destroy(next));
 	settle();

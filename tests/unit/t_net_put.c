@@ -381,6 +381,28 @@ static void destroy_against_a_put(void)
 	closes();
 }
 
+/* The pool has a page on this CPU's stack, and its destroy has begun. */
+static void nobody_takes(void)
+{
+	struct memcg_frag f[2];
+
+	hook_pool_dying = NULL;
+	CHECK(cache_pages(pool) == 1);
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == -ESHUTDOWN && !held(cg));
+	CHECK(memcg_pool_alloc(pool, cg, f, 2) == -ESHUTDOWN && !held(cg));
+	CHECK(cache_pages(pool) == 1);
+}
+
+static void take_against_the_destroy(void)
+{
+	make_pool(0);
+	page_put(take_one());
+	hook_pool_dying = nobody_takes;
+	CHECK(!memcg_pool_destroy(pool) && !hook_pool_dying);
+	CHECK(!pool_at(1) && !managed_resident());
+	closes();
+}
+
 /* The last page comes home while a purge has others: the purge ends the pool. */
 static void the_last_one(void)
 {
@@ -530,6 +552,7 @@ int main(void)
 		PAGE_TEST(tryget_after_the_last_put),
 		PAGE_TEST(another_cpus_stack),
 		PAGE_TEST(destroy_against_a_put),
+		PAGE_TEST(take_against_the_destroy),
 		PAGE_TEST(purge_against_the_end),
 		PAGE_TEST(purge_against_the_next),
 #endif

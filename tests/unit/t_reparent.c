@@ -340,8 +340,8 @@ static void *use_it(void *arg)
 	CHECK((p = memcg_malloc_in(going, 200)));
 	memcg_free(p);
 	stat_add(h->index, STAT_LARGE, 4096);
-	tally_add(h->index, 4096);
-	tally_sub(h->index, 4096);
+	tally_add(TALLY_EXTERNAL, h->index, 4096);
+	tally_sub(TALLY_EXTERNAL, h->index, 4096);
 	stat_add(h->index, STAT_LARGE, -4096);
 	return arg;
 }
@@ -503,9 +503,10 @@ static void moved_with_tally(void)
 	CHECK(charge_bytes(h->index, 8192, 0));
 	at = &hook_tally_adding;
 	*at = moves_on;
-	tally_add(h->index, 8192);
-	CHECK(!*at && tally_sum(NULL) == 8192 && tally_sum(h) == 8192);
-	tally_sub(h->index, 8192);
+	tally_add(TALLY_EXTERNAL, h->index, 8192);
+	CHECK(!*at && tally_sum(TALLY_EXTERNAL, NULL) == 8192 &&
+	      tally_sum(TALLY_EXTERNAL, h) == 8192);
+	tally_sub(TALLY_EXTERNAL, h->index, 8192);
 	uncharge_bytes(h->index, 8192);
 	closes();
 }
@@ -522,7 +523,7 @@ static void tally_in_between(void)
 {
 	start_once();
 	CHECK(charge_bytes(rival->handle->index, 8192, 0));
-	tally_add(rival->handle->index, 8192);
+	tally_add(TALLY_EXTERNAL, rival->handle->index, 8192);
 	stop_again();
 }
 
@@ -572,7 +573,7 @@ static void rival_in_tally(void)
 	*at = tally_in_between;
 	CHECK(on_cpu(1) && tally_end(h->index) && !*at);
 	CHECK(external(going) == 100 && external(rival) == 8192);
-	tally_sub(rival->handle->index, 8192);
+	tally_sub(TALLY_EXTERNAL, rival->handle->index, 8192);
 	uncharge_bytes(rival->handle->index, 8192);
 	memcg_uncharge(c);
 	CHECK(!external(going) && !external(rival));
