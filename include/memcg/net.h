@@ -135,12 +135,33 @@ enum memcg_send_flags {
  * sendmsg(2) of the fragments, in order; writev(2) where fd is no socket. Bytes, fewer than all
  * where the socket takes no more; -errno. The fragments stay the caller's, and may be put or
  * written to when it returns. Entries without a page are skipped. flags: as for sendmsg(2), or
- * MEMCG_SEND_UNCOPIED. -EINVAL: a fragment that is not in its page, MSG_ZEROCOPY, or what
- * MEMCG_SEND_UNCOPIED is not for; -EMSGSIZE: a message of more than 256 pieces that do not lie side
- * by side; a stream takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2)
- * has it.
+ * MEMCG_SEND_UNCOPIED. -EINVAL: a fragment that is not in its page, or what MEMCG_SEND_UNCOPIED is
+ * not for; -EMSGSIZE: a message of more than 256 pieces that do not lie side by side; a stream
+ * takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2) has it.
+ * MSG_ZEROCOPY: the peer may get the bytes as they are when it reads, so nobody writes to them
+ * before memcg_frags_complete. They may be put at once: each page has one reference more until
+ * then, stays charged, and does not come home. It is a wish: what cannot be followed is copied.
+ * That is everything but TCP and network pages; a socket for which SO_ZEROCOPY is set already
+ * (somebody else counts: it is set here, with the first such send); what is sent while another
+ * thread sends so; and what the system has no room to note down (net.core.optmem_max,
+ * RLIMIT_MEMLOCK). A socket is known by the descriptor it was first sent through; through a
+ * copy of that it is copied. Its error queue is the library's from then on: other messages there,
+ * time stamps for instance, are lost, and nobody else may send through it by MSG_ZEROCOPY. Over
+ * loopback the system makes the copy all the same (SO_EE_CODE_ZEROCOPY_COPIED).
  */
 MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
+
+/**
+ * What the system says to be through of the MSG_ZEROCOPY sends through fd loses the references that
+ * these had: on how many pages, one that a send had in several fragments side by side counted once;
+ * 0: nothing new. To be called when fd polls POLLERR, or now and then. -EBADF, -ENOTSOCK. fd -1: of
+ * all sockets, also of those that are closed.
+ * When a socket is closed with sends in flight, its pages are let go as soon as that is noticed: by
+ * the next such call for its number, by -1, or by a purge (in slow paths, about every second). What
+ * the peer has yet to read it reads as it was sent: such a page gets new memory before it is used
+ * again. In the child of a fork what its parent has sent is let go so too. Never sleeps.
+ */
+MEMCG_API ssize_t memcg_frags_complete(int fd);
 
 /**
  * The page of the fragment, paid for by `to` (NULL: the root) from now on. 0; -EBUSY: somebody has

@@ -29,6 +29,7 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 #include "net/pool.h"
+#include "net/flight.h"
 #include "net/rcvbuf.h"
 #include "vm/file.h"
 #include "group/vm.h"
@@ -147,6 +148,7 @@ static void fork_prepare(void)
 	psi_fork_prepare();
 	tasks_fork_prepare();
 	orphan_fork_prepare();
+	flight_fork_prepare();
 	handle_fork_prepare();
 	external_fork_prepare();
 	maps_fork_prepare();
@@ -178,6 +180,7 @@ static void fork_parent(void)
 	managed_fork_parent();
 	swapfile_fork_parent();
 	maps_fork_parent();
+	flight_fork_parent();
 	fork_release();
 	tasks_fork_parent();
 	psi_fork_parent();
@@ -199,6 +202,7 @@ static void vm_fork_child(void)
 	swapfile_fork_child();
 	net_fork_child();
 	rcvbuf_fork_child();
+	flight_fork_child();
 }
 
 static void fork_child(void)

@@ -11,6 +11,7 @@
 
 #include "alloc/thread.h"
 #include "base/config.h"
+#include "net/flight.h"
 #include "sys/map.h"
 
 #define SIZE_LEAST   offsetof(struct memcg_pool_config, idle_ms)
@@ -305,6 +306,7 @@ u64 net_purge(bool all)
 	struct rcu_reader *self = self_rcu();
 	u64 n = 0;
 
+	flight_sweep(false);
 	rcu_read_lock(self);
 	for (u32 slot = 1; any_pool() && slot <= POOLS_MAX; slot++) {
 		struct memcg_pool *p = pool_at(slot);

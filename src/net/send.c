@@ -8,7 +8,11 @@
  * Uncopied (MEMCG_SEND_UNCOPIED) the system has the pages themselves until the peer has read them,
  * and nobody says when that is. So they are marked NET_SENT, before the call: the pool takes the
  * memory from under such a page before it is used again (punch.c), and the system keeps the old.
+ *
+ * By MSG_ZEROCOPY the system has the pages as well, and says when it is through: until then they
+ * have references that count (flight.h). A send that cannot be followed so is copied.
  */
+#include "net/flight.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -67,20 +71,55 @@ static ssize_t call(int fd, struct send *s, int flags)
 	return sent == -ENOTSOCK && !(flags & ~MSG_MORE) ? sys_writev(fd, s->iov, s->runs) : sent;
 }
 
-static ssize_t send_copied(int fd, const struct memcg_frag *frags, size_t n, int flags)
+/*
+ * The fragments of s, whose pages the system may read on. -ENOBUFS: it can note down no more;
+ * -EOPNOTSUPP: it cannot be followed.
+ */
+static ssize_t call_followed(int fd, struct send *s, const struct memcg_frag *frags, size_t n,
+			     int flags)
 {
+	struct flight *f = s->bytes ? flight_begin(fd, frags, n) : NULL;
+	ssize_t sent;
+
+	if (!f)
+		return -EOPNOTSUPP;
+	sent = call(fd, s, flags);
+	flight_end(f, frags, n, sent > 0 ? (size_t)sent : 0);
+	return sent;
+}
+
+/* What the system has told of makes room; else, or where it is not done at all, it is copied. */
+static ssize_t call_uncopied(int fd, struct send *s, const struct memcg_frag *frags, size_t n,
+			     int flags)
+{
+	ssize_t sent;
+
+	do
+		sent = call_followed(fd, s, frags, n, flags);
+	while (sent == -ENOBUFS && flight_complete(fd) > 0);
+	if (sent == -ENOBUFS || sent == -EOPNOTSUPP)
+		return call(fd, s, flags & ~MSG_ZEROCOPY);
+	return sent;
+}
+
+static ssize_t send_gathered(int fd, const struct memcg_frag *frags, size_t n, int flags)
+{
+	bool zerocopy = flags & MSG_ZEROCOPY;
 	struct send s;
 	size_t at = 0, done = 0;
 	ssize_t sent;
 
 	do {
-		size_t more = gather(&s, frags + at, n - at);
+		size_t most = zerocopy ? MIN(n - at, (size_t)FLIGHT_FRAGS) : n - at;
+		size_t more = gather(&s, frags + at, most);
+		int with = flags | (at + more < n ? MSG_MORE : 0);
 
 		/* A message goes out whole or not at all. */
 		if (!at && more < n && sys_keeps_messages(fd))
 			return -EMSGSIZE;
+		sent = zerocopy ? call_uncopied(fd, &s, frags + at, more, with)
+				: call(fd, &s, with);
 		at += more;
-		sent = call(fd, &s, flags | (at < n ? MSG_MORE : 0));
 		if (sent < 0)
 			return done ? (ssize_t)done : sent;
 		done += (size_t)sent;
@@ -147,12 +186,14 @@ static ssize_t send_uncopied(int fd, const struct memcg_frag *frags, size_t n)
 
 ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags)
 {
-	if (!frags || flags & MSG_ZEROCOPY)
+	if (!frags)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++)
 		if (frags[i].page && !fits(&frags[i]))
 			return -EINVAL;
-	if (!(flags & MEMCG_SEND_UNCOPIED))
-		return send_copied(fd, frags, n, flags);
-	return flags == MEMCG_SEND_UNCOPIED ? send_uncopied(fd, frags, n) : -EINVAL;
+	if (flags & MEMCG_SEND_UNCOPIED)
+		return flags == MEMCG_SEND_UNCOPIED ? send_uncopied(fd, frags, n) : -EINVAL;
+	if (flags & MSG_ZEROCOPY && !all_network(frags, n))
+		flags &= ~MSG_ZEROCOPY;
+	return send_gathered(fd, frags, n, flags);
 }

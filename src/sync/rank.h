@@ -27,6 +27,7 @@ enum lock_rank {
 	RANK_POOLS,    /* net/pool.c: who has which slot */
 	RANK_POOL,     /* net/extent.c: extents of one pool */
 	RANK_RCVBUF,   /* net/rcvbuf.c: sockets that are lowered */
+	RANK_FLIGHT,   /* net/flight.c: sends that are not through */
 	RANK_STOCK,    /* group/stock.c: draining other CPUs' stock */
 	RANK_TALLY,    /* group/tally.c: stopping a CPU that counts external charges */
 	RANK_STAT,     /* group/stat.c: per-CPU statistic slots */

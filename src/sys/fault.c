@@ -56,6 +56,7 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_SEND] = "send",
 	[SYS_FAULT_SOCKOPT] = "sockopt",
 	[SYS_FAULT_DONTNEED] = "dontneed",
+	[SYS_FAULT_ZEROCOPY] = "zerocopy",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

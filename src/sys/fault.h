@@ -54,6 +54,7 @@ enum sys_call {
 	SYS_FAULT_SEND = 32,	  /* the same */
 	SYS_FAULT_SOCKOPT = 33,	  /* ENOMEM from setting it */
 	SYS_FAULT_DONTNEED = 34, /* EINVAL from a zap one by one, as of locked memory before 5.18 */
+	SYS_FAULT_ZEROCOPY = 35, /* ENOBUFS from a send that is not to be copied */
 	SYS_FAULT_CALLS
 };
 

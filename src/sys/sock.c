@@ -5,6 +5,9 @@
 #include "sys/result.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -35,6 +38,8 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (sys_fault(SYS_FAULT_SEND))
 		return -ECONNRESET;
+	if (flags & MSG_ZEROCOPY && sys_fault(SYS_FAULT_ZEROCOPY))
+		return -ENOBUFS;
 	return sys_result(syscall(SYS_sendmsg, fd, msg, flags), saved);
 }
 
@@ -88,6 +93,62 @@ bool sys_keeps_messages(int fd)
 	int type;
 
 	return !option_get(fd, SO_TYPE, &type) && type != SOCK_STREAM;
+}
+
+/* --- sent uncopied --------------------------------------------------------------------- */
+
+int sys_cookie(int fd, u64 *cookie)
+{
+	int saved = errno;
+	socklen_t size = sizeof(*cookie);
+
+	return (int)sys_result(syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, cookie, &size),
+			       saved);
+}
+
+int sys_zerocopy_begin(int fd)
+{
+	int domain = 0, protocol = 0, on = 0;
+
+	if (option_get(fd, SO_DOMAIN, &domain) || option_get(fd, SO_PROTOCOL, &protocol) ||
+	    (domain != AF_INET && domain != AF_INET6) || protocol != IPPROTO_TCP)
+		return -EOPNOTSUPP;
+	if (option_get(fd, SO_ZEROCOPY, &on))
+		return -EOPNOTSUPP;
+	if (sys_fault(SYS_FAULT_SOCKOPT))
+		return -ENOMEM;
+	return on ? -EBUSY : option_set(fd, SO_ZEROCOPY, 1);
+}
+
+static bool is_error(const struct cmsghdr *c)
+{
+	return (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
+	       (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVERR);
+}
+
+int sys_zerocopy_done(int fd, u32 *first, u32 *last)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[512];
+	} control;
+	struct msghdr m = {.msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t got = sys_recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+	struct sock_extended_err err;
+
+	if (got < 0)
+		return (int)got;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (!is_error(c) || c->cmsg_len < CMSG_LEN(sizeof(err)))
+			continue;
+		memcpy(&err, CMSG_DATA(c), sizeof(err));
+		if (err.ee_errno || err.ee_origin != SO_EE_ORIGIN_ZEROCOPY)
+			continue;
+		*first = err.ee_info;
+		*last = err.ee_data;
+		return 0;
+	}
+	return -ENOMSG;
 }
 
 /* --- windows ------------------------------------------------------------------------- */

@@ -26,6 +26,19 @@ __hidden_ ssize_t sys_sendfile(int fd, int from, u64 offset, size_t n);
 __hidden_ long sys_readable(int fd);
 __hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
 
+/* What names the socket, and no other there was or will be. -errno. */
+__hidden_ int sys_cookie(int fd, u64 *cookie);
+/*
+ * SO_ZEROCOPY of a TCP socket that does not have it: 0. -EOPNOTSUPP: no TCP; -EBUSY: it is set
+ * already; -errno.
+ */
+__hidden_ int sys_zerocopy_begin(int fd);
+/*
+ * The next message of the error queue: the sends of numbers first to last are through. -EAGAIN:
+ * there is none; -ENOMSG: it was about something else, and is gone.
+ */
+__hidden_ int sys_zerocopy_done(int fd, u32 *first, u32 *last);
+
 /* What a socket may keep unread (SO_RCVBUF, as the system counts it) and who chose it. */
 struct sys_window {
 	int size;
