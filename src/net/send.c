@@ -184,6 +184,12 @@ static ssize_t send_uncopied(int fd, const struct memcg_frag *frags, size_t n)
 	return (ssize_t)done;
 }
 
+/* A message is not to be cut into several sends. */
+static bool may_be_followed(int fd, const struct memcg_frag *frags, size_t n)
+{
+	return all_network(frags, n) && (n <= FLIGHT_FRAGS || !sys_keeps_messages(fd));
+}
+
 ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags)
 {
 	if (!frags)
@@ -193,7 +199,7 @@ ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int f
 			return -EINVAL;
 	if (flags & MEMCG_SEND_UNCOPIED)
 		return flags == MEMCG_SEND_UNCOPIED ? send_uncopied(fd, frags, n) : -EINVAL;
-	if (flags & MSG_ZEROCOPY && !all_network(frags, n))
+	if (flags & MSG_ZEROCOPY && !may_be_followed(fd, frags, n))
 		flags &= ~MSG_ZEROCOPY;
 	return send_gathered(fd, frags, n, flags);
 }
