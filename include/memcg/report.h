@@ -53,6 +53,38 @@ struct memcg_leftovers {
 MEMCG_API int memcg_set_leftovers(void (*fn)(const struct memcg_leftovers *left, void *arg),
 				  void *arg);
 
+/**
+ * Opens the control socket of this process, for memcg(1) and whoever speaks docs/control.md: a
+ * thread of the library's, named memcg-control, with every signal blocked, that shows the groups
+ * and changes them as their files allow. Only processes of this user, and root's, are answered.
+ * path: a name with a '/' in an existing directory; NULL: PID.sock in $XDG_RUNTIME_DIR/memcg or,
+ * without that variable, in /tmp/memcg-UID, which is made. MEMCG_CONTROL=1 or =PATH in the
+ * environment calls it when the library comes up.
+ *
+ * What a client asks for is done on that thread, the program's code with it: shrinkers and OOM
+ * handlers where a client writes memory.reclaim or lowers a limit, drop functions and what
+ * memcg_set_leftovers() was given where one removes a group.
+ *
+ * The socket goes with memcg_serve_stop() and at exit. The child of a fork has neither it nor the
+ * thread, and may call this itself; after exec both are gone. A program that becomes a daemon calls
+ * it after that.
+ *
+ * 0; -EALREADY: there is one; -EINVAL: no name in the path; -ENAMETOOLONG: over 107 bytes;
+ * -EADDRINUSE: something has that name that is no socket of this user's, or somebody answers there
+ * (a socket that nobody listens on is replaced); -EPERM: the default directory is another
+ * user's, or others may write to it; -ENOTDIR: that, or a symbolic link; -ENOENT, -EACCES, -ENOSPC:
+ * the directory is not there, or not to be written to; -EAGAIN: no thread was to be had; -EMFILE,
+ * -ENFILE, -ENOMEM. Nothing is left of a refused one. Any thread, no signal handler. Cost: some 20
+ * system calls; while nobody is connected, nothing.
+ */
+MEMCG_API int memcg_serve(const char *path);
+
+/**
+ * Ends it: removes its name, closes all connections, waits for what it is doing. 0; -ESRCH: there
+ * is none; -EDEADLK: on its thread, or in a shrinker or an OOM handler.
+ */
+MEMCG_API int memcg_serve_stop(void);
+
 MEMCG_END_DECLS
 
 #endif

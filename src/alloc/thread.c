@@ -35,7 +35,7 @@ int threads_init(void)
  * setspecific does not allocate. The record is in TLS before, so that should it
  * do so after all, it finds one.
  */
-struct thread *thread_make(void)
+static struct thread *make(bool ours)
 {
 	struct thread *t;
 
@@ -43,6 +43,7 @@ struct thread *thread_make(void)
 	t = meta_alloc(sizeof(*t));
 	if (!t)
 		return NULL;
+	t->task.ours = ours;
 	if (!task_register(&t->task)) {
 		meta_free(t, sizeof(*t));
 		return NULL;
@@ -55,9 +56,19 @@ struct thread *thread_make(void)
 	thread_follow_mode(t);
 	if (key_made)
 		pthread_setspecific(key, t);
-	if (memcg__thread_hook)
+	if (memcg__thread_hook && !ours)
 		memcg__thread_hook();
 	return t;
+}
+
+struct thread *thread_make(void)
+{
+	return make(false);
+}
+
+struct thread *thread_make_ours(void)
+{
+	return make(true);
 }
 
 static void thread_exit(void *arg)

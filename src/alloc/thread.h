@@ -54,7 +54,8 @@ extern __hidden_ bool promote_off;   /* MEMCG_PROMOTE=0: shared slabs only, for 
 extern __private_ void (*memcg__thread_hook)(void);
 
 __hidden_ int threads_init(void);
-__hidden_ struct thread *thread_make(void);		       /* NULL: no memory */
+__hidden_ struct thread *thread_make(void);	 /* NULL: no memory */
+__hidden_ struct thread *thread_make_ours(void); /* of a thread that the library made */
 __hidden_ void thread_use(struct thread *t, struct memcg *cg); /* active group: handle and bins */
 __hidden_ void thread_follow_mode(struct thread *t);
 __hidden_ void threads_trim_others(struct thread *self, bool all);

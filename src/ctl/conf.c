@@ -62,6 +62,18 @@ static int parse_path(const char *text, void *value)
 	return 0;
 }
 
+/* "1" stays as it is: the socket in the default place. "0" is nothing. */
+static int parse_control(const char *text, void *value)
+{
+	size_t n = strlen(text);
+	bool off = !strcmp(text, "0");
+
+	if (!off && strcmp(text, "1") != 0 && (!strchr(text, '/') || n >= CONF_PATH))
+		return -EINVAL;
+	memcpy(value, off ? "" : text, off ? 1 : n + 1);
+	return 0;
+}
+
 static const struct row {
 	const char *name, *want;
 	int (*parse)(const char *text, void *value);
@@ -79,6 +91,7 @@ static const struct row {
 	{"MEMCG_SWAP_FILE", "an absolute path", parse_path, conf.swap_file},
 	{"MEMCG_SWAP_SIZE", "a size or max", parse_size, &conf.swap_size},
 	{"MEMCG_MOVE_RATE", "a size or max", parse_size, &conf.move_rate},
+	{"MEMCG_CONTROL", "1 or a path with a /", parse_control, conf.control},
 };
 
 static void row_from_environment(const struct row *r)
@@ -91,7 +104,7 @@ static void row_from_environment(const struct row *r)
 
 void conf_from_environment(void)
 {
-	const char *fail, *temp;
+	const char *fail, *temp, *runtime;
 	size_t i;
 
 	if (getauxval(AT_SECURE))
@@ -101,6 +114,9 @@ void conf_from_environment(void)
 	temp = getenv("TMPDIR");
 	if (temp) /* not ours: what it says else is no mistake */
 		(void)parse_path(temp, conf.temp_dir);
+	runtime = getenv("XDG_RUNTIME_DIR");
+	if (runtime)
+		(void)parse_path(runtime, conf.runtime_dir);
 	fail = getenv("MEMCG_FAIL");
 	if (fail && sys_fault_parse(fail) < 0)
 		log_line("MEMCG_FAIL=%s: not understood; ignored", fail);

@@ -23,9 +23,12 @@ struct conf {
 	u64 leftovers;	 /* 1: a line for each group that is destroyed and still owns something */
 	u64 swap_size;
 	u64 move_rate; /* bytes a second that a move of charges may take; 0: any */
-	/* Copies: the environment is the program's to change. Absolute paths. */
-	char swap_file[CONF_PATH]; /* "": one without a name, in temp_dir */
-	char temp_dir[CONF_PATH];  /* TMPDIR's, else /tmp */
+	/* Copies: the environment is the program's to change. Paths are absolute, save control. */
+	char swap_file[CONF_PATH];   /* "": one without a name, in temp_dir */
+	char temp_dir[CONF_PATH];    /* TMPDIR's, else /tmp */
+	char runtime_dir[CONF_PATH]; /* XDG_RUNTIME_DIR's; "": not set */
+	/* The control socket's path; "1": the default; "": none is asked for. */
+	char control[CONF_PATH];
 };
 
 extern __hidden_ struct conf conf;

@@ -14,12 +14,17 @@ struct who {
 	bool any;
 };
 
-/* Where its charges go: the active group, or the nearest above it that is online. */
-static const struct memcg *home(struct task *task)
+/*
+ * Where its charges go: the active group, or the nearest above it that is online. NULL: it is no
+ * thread of the program's.
+ */
+const struct memcg *file_task_home(const struct task *task)
 {
 	/* Acquire pairs with the release in thread_use: the group's parent. */
 	const struct memcg *cg = atomic_load_acquire(&task->active);
 
+	if (task->ours)
+		return NULL;
 	while (cg && !atomic_load(&cg->online))
 		cg = cg->parent;
 	return cg ? cg : root_group;
@@ -29,7 +34,7 @@ static bool say_thread(struct task *task, void *arg)
 {
 	struct who *who = arg;
 
-	if (home(task) == who->cg)
+	if (file_task_home(task) == who->cg)
 		text_number(who->t, atomic_load(&task->system_id));
 	return true;
 }
@@ -38,7 +43,7 @@ static bool is_there(struct task *task, void *arg)
 {
 	struct who *who = arg;
 
-	who->any = home(task) == who->cg;
+	who->any = file_task_home(task) == who->cg;
 	return !who->any;
 }
 
@@ -46,7 +51,7 @@ static bool is_below(struct task *task, void *arg)
 {
 	struct who *who = arg;
 
-	who->any = group_below(home(task), who->cg);
+	who->any = group_below(file_task_home(task), who->cg);
 	return !who->any;
 }
 

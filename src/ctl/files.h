@@ -66,6 +66,8 @@ SHOW(report);
 SHOW(threads);
 SHOW(procs);
 SHOW(cgroup_events);
+struct task;
+__hidden_ const struct memcg *file_task_home(const struct task *task);
 
 /* file_stat.c */
 SHOW(stat);

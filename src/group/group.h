@@ -45,7 +45,8 @@ struct memcg {
 	/* Kept and shown; bytes, and a switch. */
 	u64 swap_high, swap_max, zswap_max;
 	u8 no_zswap_writeback;
-	u8 move_charge; /* memory.move_charge_at_immigrate, 0 to 3 */
+	u8 move_charge;	 /* memory.move_charge_at_immigrate, 0 to 3 */
+	u32 nr_children; /* tree lock; read without it */
 	/* Tree lock. */
 	struct list children, sibling;
 	struct memcg *hash_next;
@@ -98,6 +99,10 @@ __hidden_ u64 group_current(struct memcg *cg);
 /* The path, into buf; of one that is too long the end. */
 __hidden_ void group_path_end(const struct memcg *cg, char *buf, size_t size);
 __hidden_ u64 group_local_bytes(struct memcg *cg); /* charged to it, not to its children */
+/* memcg_stat in two steps: before looks and folds, once for several groups below cg. */
+struct memcg_stat;
+__hidden_ void group_stat_before(const struct memcg *cg);
+__hidden_ void group_stat(struct memcg *cg, struct memcg_stat *out);
 __hidden_ void group_stat_sink(u32 tag, const s64 delta[STAT_NR]);
 __hidden_ void group_tree_lock(void);
 __hidden_ void group_tree_unlock(void);
@@ -112,6 +117,8 @@ HOOK_DECLARE(group_redirected); /* destroy: the handle is, the tree lock held; n
 HOOK_DECLARE(group_offline);	/* it is; what CPUs hold of it is where it was */
 /* As memcg_next, running no code of the program. */
 __hidden_ struct memcg *group_next(struct memcg *root, struct memcg *prev);
+/* The same without what is deeper (the root's depth is 0). */
+__hidden_ struct memcg *group_next_within(struct memcg *root, struct memcg *prev, u32 deepest);
 __hidden_ u32 group_descendants(struct memcg *cg);
 __hidden_ u64 group_next_id(void); /* no group made from now on has a smaller one */
 

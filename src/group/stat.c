@@ -106,7 +106,14 @@ static void fill_managed(struct memcg *cg, struct memcg_stat *s)
 	fill_events(s, vm);
 }
 
-static void stat_fill(struct memcg *cg, struct memcg_stat *s)
+void group_stat_before(const struct memcg *cg)
+{
+	if (group_vm_look)
+		group_vm_look(cg);
+	stat_fold_all();
+}
+
+void group_stat(struct memcg *cg, struct memcg_stat *s)
 {
 	u64 usage = atomic_load(&cg->counter.usage), others;
 
@@ -147,10 +154,8 @@ int memcg_stat(struct memcg *cg, struct memcg_stat *out, size_t size)
 		return -EINVAL;
 	if (!cg)
 		cg = group_active();
-	if (group_vm_look)
-		group_vm_look(cg);
-	stat_fold_all();
-	stat_fill(cg, &s);
+	group_stat_before(cg);
+	group_stat(cg, &s);
 	memcpy(out, &s, n);
 	memset((char *)out + n, 0, size - n);
 	return 0;

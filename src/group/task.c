@@ -42,7 +42,7 @@ bool task_register(struct task *t)
 	t->tid = tid_take_locked();
 	if (t->tid) {
 		list_add_tail(&tasks, &t->link);
-		task_nr++;
+		task_nr += !t->ours;
 	}
 	lock_release(&tasks_lock);
 	return t->tid != 0;
@@ -53,7 +53,7 @@ void task_unregister(struct task *t)
 	lock_acquire(&tasks_lock);
 	list_del(&t->link);
 	tid_give_locked(t->tid);
-	task_nr--;
+	task_nr -= !t->ours;
 	lock_release(&tasks_lock);
 }
 
@@ -90,6 +90,7 @@ void tasks_fork_child(void)
 	task_nr = 0;
 	if (self) {
 		self->system_id = sys_thread_id();
+		self->ours = false; /* a callback forked: the child goes on in it */
 		list_add_tail(&tasks, &self->link);
 		task_nr = 1;
 	}

@@ -50,6 +50,7 @@ struct task {
 		     * is not served, it would wait for its own thread */
 	u32 resizing; /* follows up the length of a file: a fault of a signal handler does not wait
 		       * for who is at another one, who may be waiting for this thread */
+	bool ours; /* the library's own thread: in no group's list of threads, in nobody's count */
 	struct refusal refused;
 	u64 high_bytes; /* charged to groups over their high since that was served */
 	struct group_ref high_group, short_group; /* whose; and who refused what could not be had */
@@ -104,7 +105,7 @@ static inline void task_paging_end(void)
 /* False: no number is left. Registered, it has its tid. */
 __hidden_ bool task_register(struct task *t);
 __hidden_ void task_unregister(struct task *t);
-__hidden_ u32 task_count(void);
+__hidden_ u32 task_count(void); /* those of the program */
 
 /*
  * Calls each() for all threads, with the registry locked, until it says false. What it reads of

@@ -214,6 +214,7 @@ static void link_locked(struct memcg *cg)
 	names_add_locked(cg);
 	list_add_tail(&cg->parent->children, &cg->sibling); /* so siblings stand in order of id */
 	memcg_get(cg->parent);
+	atomic_store(&cg->parent->nr_children, cg->parent->nr_children + 1);
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants++;
 }
@@ -268,6 +269,7 @@ static int offline_locked(struct memcg *cg)
 		return -EBUSY;
 	names_del_locked(cg);
 	list_del(&cg->sibling);
+	atomic_store(&cg->parent->nr_children, cg->parent->nr_children - 1);
 	for (up = cg->parent; up; up = up->parent)
 		up->descendants--;
 	group_vm_offline(cg);
@@ -397,9 +399,9 @@ static struct memcg *sibling_after_locked(struct memcg *prev)
 	return NULL;
 }
 
-static struct memcg *next_locked(struct memcg *top, struct memcg *prev)
+static struct memcg *next_locked(struct memcg *top, struct memcg *prev, u32 deepest)
 {
-	if (!list_empty(&prev->children))
+	if (prev->depth < deepest && !list_empty(&prev->children))
 		return list_entry(prev->children.next, struct memcg, sibling);
 	for (; prev != top && prev->parent; prev = prev->parent) {
 		struct memcg *cg = sibling_after_locked(prev);
@@ -410,19 +412,24 @@ static struct memcg *next_locked(struct memcg *top, struct memcg *prev)
 	return NULL;
 }
 
-struct memcg *group_next(struct memcg *root, struct memcg *prev)
+struct memcg *group_next_within(struct memcg *root, struct memcg *prev, u32 deepest)
 {
 	struct memcg *next;
 
 	if (!prev)
 		return memcg_get(root);
 	lock_acquire(&tree_lock);
-	next = next_locked(root, prev);
+	next = next_locked(root, prev, deepest);
 	if (next)
 		memcg_get(next);
 	lock_release(&tree_lock);
 	group_put(prev);
 	return next;
+}
+
+struct memcg *group_next(struct memcg *root, struct memcg *prev)
+{
+	return group_next_within(root, prev, UINT32_MAX);
 }
 
 struct memcg *memcg_next(struct memcg *root, struct memcg *prev)
@@ -509,7 +516,7 @@ void tree_fork_prepare(void)
 
 void tree_fork_each(void (*each)(struct memcg *cg))
 {
-	for (struct memcg *cg = root_group; cg; cg = next_locked(root_group, cg))
+	for (struct memcg *cg = root_group; cg; cg = next_locked(root_group, cg, UINT32_MAX))
 		each(cg);
 }
 

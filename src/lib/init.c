@@ -19,6 +19,7 @@
 #include "ctl/file.h"
 #include "ctl/leftover.h"
 #include "ctl/reader.h"
+#include "ctl/serve.h"
 #include "group/tally.h"
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
@@ -43,6 +44,7 @@
 
 bool lib_is_up;
 
+static bool libc_is_up;	      /* its constructors have run: threads can be made */
 static u32 coming_up;	      /* 0, then 1 for ever: whoever exchanged 0 does it */
 static bool have_environment; /* read, and what was bad in it has been said */
 
@@ -144,6 +146,7 @@ static void fork_prepare(void)
 	shrinkers_fork_prepare();
 	oom_fork_prepare();
 	reader_fork_prepare();
+	serve_fork_prepare();
 	caches_fork_prepare();
 	psi_fork_prepare();
 	tasks_fork_prepare();
@@ -185,6 +188,7 @@ static void fork_parent(void)
 	tasks_fork_parent();
 	psi_fork_parent();
 	caches_fork_done();
+	serve_fork_parent();
 	reader_fork_parent();
 	oom_fork_parent();
 	shrinkers_fork_parent();
@@ -228,12 +232,35 @@ static void fork_child(void)
 	/* Last: they free what they have, with every other lock at rest. */
 	shrinkers_fork_child();
 	reclaimer_fork_child();
+	serve_fork_child();
 	maps_fork_child();
 }
 
 static __attribute__((constructor(101))) void register_fork(void)
 {
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/*
+ * The control socket that the environment asks for: at the first call of anything, so that
+ * memcg_init() can still come first; or, when that was the loader's malloc, right after it.
+ */
+static void start_control(void)
+{
+	if (libc_is_up && *conf.control)
+		serve_as_configured(conf.control);
+}
+
+static __attribute__((constructor(102))) void libc_came_up(void)
+{
+	libc_is_up = true;
+	if (atomic_load_acquire(&lib_is_up))
+		start_control();
+}
+
+static __attribute__((destructor)) void end_control(void)
+{
+	serve_exit();
 }
 
 void lib_bring_up(void)
@@ -248,6 +275,7 @@ void lib_bring_up(void)
 	bring_up_upper();
 	atomic_store_release(&lib_is_up, true);
 	set_root_limits();
+	start_control();
 }
 
 int memcg_init(const struct memcg_config *config)

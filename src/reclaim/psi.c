@@ -129,7 +129,7 @@ static bool look(struct task *t, void *arg)
 	struct busy *b = arg;
 
 	b->seen++;
-	if (atomic_load(&t->stalls))
+	if (t->ours || atomic_load(&t->stalls))
 		return true;
 	b->depth = MAX(b->depth, (s32)common_depth(active ? active : root_group, b->cg));
 	return b->depth < (s32)b->cg->depth;

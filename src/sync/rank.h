@@ -12,6 +12,7 @@ enum lock_rank {
 	RANK_SHRINKER, /* reclaim/shrinker.c: registrations; never held while one is called */
 	RANK_OOM,      /* reclaim/oom.c: handlers; nothing is taken under it */
 	RANK_READER,   /* ctl/reader.c: readers of files */
+	RANK_SERVE,    /* ctl/serve.c: what the control socket's clients have */
 	RANK_CACHE,    /* alloc/cache.c: list of caches, then one cache */
 	RANK_CACHE_ONE,
 	RANK_PIPE,     /* alloc/pipe.c: one pipe, and another by trying; a leaf */

@@ -57,6 +57,10 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_SOCKOPT] = "sockopt",
 	[SYS_FAULT_DONTNEED] = "dontneed",
 	[SYS_FAULT_ZEROCOPY] = "zerocopy",
+	[SYS_FAULT_SOCKET] = "socket",
+	[SYS_FAULT_BIND] = "bind",
+	[SYS_FAULT_POLL] = "poll",
+	[SYS_FAULT_MKDIR] = "mkdir",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

@@ -55,6 +55,10 @@ enum sys_call {
 	SYS_FAULT_SOCKOPT = 33,	  /* ENOMEM from setting it */
 	SYS_FAULT_DONTNEED = 34, /* EINVAL from a zap one by one, as of locked memory before 5.18 */
 	SYS_FAULT_ZEROCOPY = 35, /* ENOBUFS from a send that is not to be copied */
+	SYS_FAULT_SOCKET = 36,	 /* EMFILE from making one, or from accepting */
+	SYS_FAULT_BIND = 37,	 /* EACCES */
+	SYS_FAULT_POLL = 38,	 /* EMFILE from a new one, ENOSPC from one descriptor more */
+	SYS_FAULT_MKDIR = 39,	 /* ENOSPC */
 	SYS_FAULT_CALLS
 };
 
