@@ -13,12 +13,12 @@ DEPS     = scripts/install-deps
 .PHONY: all demo serve check check-all bench fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
-	@$(DEPS) build
+	@$(DEPS) build tools
 	@scripts/setup build
 	@ninja -C build
 
 demo: ## run real programs inside memory groups, one of them over its limit
-	@$(DEPS) build demo
+	@$(DEPS) build tools demo
 	@scripts/setup build
 	@ninja -C build --quiet
 	@scripts/demo
@@ -38,11 +38,11 @@ serve: ## a cache for many tenants that redis-cli can talk to (PORT=6380 SERVE='
 	@exec build/examples/tenantd --port $(PORT) $(SERVE)
 
 check: ## every test that a change must pass
-	@$(DEPS) build check demo
+	@$(DEPS) build tools check demo
 	@scripts/check
 
 check-all: ## make check, then every slow slice (SLICE=name: that one only)
-	@$(DEPS) build check demo bench
+	@$(DEPS) build tools check demo bench
 	@scripts/check-all $(SLICE)
 
 bench: ## measure (BENCH='names or options' is passed on)
@@ -63,7 +63,7 @@ torture: ## everything at once for SECONDS (default 60), and a recount whenever 
 	@build/memcg-torture --seconds $(SECONDS) $(TORTURE)
 
 mutants: ## break each rule on purpose; every break must make its test fail
-	@$(DEPS) build check demo
+	@$(DEPS) build tools check demo
 	@tools/mutants
 
 models: ## check the models of the protocols, every interleaving (spin)
@@ -71,7 +71,7 @@ models: ## check the models of the protocols, every interleaving (spin)
 	@scripts/models
 
 install: ## install below PREFIX (default /usr/local), staged under DESTDIR
-	@$(DEPS) build
+	@$(DEPS) build tools
 	@scripts/setup build-install --buildtype=debugoptimized --prefix=$(PREFIX) -Dtests=disabled
 	@DESTDIR=$(DESTDIR) meson install -C build-install
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 /* The command is no library: its module is compiled into the test. */
-#include "../../tools/memcg/size.c"
+#include "../../tools/source/size.c"
 
 static void test_good(void **state)
 {

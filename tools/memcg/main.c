@@ -7,6 +7,13 @@
 
 static const struct command commands[] = {
 	{"run", "run a program in a memory group of its own, held to a limit", run_help, cmd_run},
+	{"ls", "list processes, or the groups of one", ls_help, cmd_ls},
+	{"tree", "the groups of a process and what they have", tree_help, cmd_tree},
+	{"get", "read files of a group", get_help, cmd_get},
+	{"set", "write files of a group", set_help, cmd_set},
+	{"top", "watch groups on the whole terminal", NULL, cmd_top},
+	{"mount", "groups as directories and files", NULL, cmd_mount},
+	{"export", "numbers for Prometheus", NULL, cmd_export},
 	{"check", "recount a running process or a core dump", check_help, cmd_check},
 };
 
@@ -49,6 +56,11 @@ static int help(const char *name)
 
 	if (name && !c)
 		return unknown(name);
+	if (c && !c->help) {
+		char *argv[] = {(char *)c->name, (char *)"--help", NULL};
+
+		return c->run(2, argv);
+	}
 	if (c)
 		fputs(c->help, stdout);
 	else
@@ -73,7 +85,7 @@ int main(int argc, char **argv)
 	c = find_command(argv[1]);
 	if (!c)
 		return unknown(argv[1]);
-	if (argc > 2 && !strcmp(argv[2], "--help"))
+	if (argc > 2 && c->help && !strcmp(argv[2], "--help"))
 		return help(c->name);
 	return c->run(argc - 1, argv + 1);
 }

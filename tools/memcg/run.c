@@ -9,6 +9,7 @@
 
 #include "memcg_cmd.h"
 #include "program.h"
+#include "source/directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +28,10 @@ struct run {
 	struct room room;
 	struct track track;
 	struct watch watch;
-	sigset_t mask; /* as the program is to have it */
-	int report_fd; /* -1: standard error */
-	bool created;  /* the report's file was not there before */
+	sigset_t mask;	/* as the program is to have it */
+	int report_fd;	/* -1: standard error */
+	bool created;	/* the report's file was not there before */
+	char link[128]; /* by which other commands find us; "" where it could not be made */
 	char library[PATH_MAX];
 };
 
@@ -121,6 +123,9 @@ static int start(struct run *r)
 
 	if (status)
 		return status;
+	/* A program that runs unseen by other commands is better than one that does not run. */
+	if (directory_register(r->room.path, r->link, sizeof(r->link)))
+		r->link[0] = '\0';
 	r->track.main = launch_program(&r->options, &r->room, r->library, &r->mask);
 	return r->track.main < 0 ? -r->track.main : 0;
 }
@@ -268,6 +273,8 @@ int cmd_run(int argc, char **argv)
 	watch_run(&r->watch, &r->track);
 	status = finish(r);
 out:
+	if (r->link[0])
+		unlink(r->link);
 	track_exit(&r->track);
 	free(r);
 	return status;

@@ -47,17 +47,17 @@ int source_find(struct source_info **list, size_t *n);
 
 /* ---- looking ---- */
 
-#define SOURCE_FIELDS(X)                                                                          \
-	X(current)                                                                                \
-	X(peak) X(min) X(low) X(high) X(max) X(swap_current) X(swap_high) X(swap_max) X(          \
-		zswap_current) X(zswap_max) X(anon) X(file) X(shmem) X(sock) X(slab) X(large)     \
-		X(buffer) X(kernel_stack) X(pagetables) X(external) X(maps) X(zswap) X(cached)    \
-			X(metadata) X(stock) X(reclaimable) X(low_events) X(high_events)          \
-				X(max_events) X(oom) X(oom_kill) X(refused) X(sock_throttled)     \
-					X(pgfault) X(pgmajfault) X(pgscan) X(pgsteal) X(pswpin)   \
-						X(pswpout) X(zswpin) X(zswpout) X(some_avg10)     \
-							X(full_avg10) X(some_total) X(full_total) \
-								X(threads) X(children)
+/* clang-format off */
+#define SOURCE_FIELDS(X) \
+	X(current) X(peak) X(min) X(low) X(high) X(max) \
+	X(swap_current) X(swap_high) X(swap_max) X(zswap_current) X(zswap_max) \
+	X(anon) X(file) X(shmem) X(sock) X(slab) X(large) X(buffer) X(kernel_stack) \
+	X(pagetables) X(external) X(maps) X(zswap) X(cached) X(metadata) X(stock) X(reclaimable) \
+	X(low_events) X(high_events) X(max_events) X(oom) X(oom_kill) X(refused) \
+	X(sock_throttled) X(pgfault) X(pgmajfault) X(pgscan) X(pgsteal) X(pswpin) X(pswpout) \
+	X(zswpin) X(zswpout) X(some_avg10) X(full_avg10) X(some_total) X(full_total) \
+	X(threads) X(children)
+/* clang-format on */
 
 #define SOURCE_MAX     UINT64_MAX	/* `max`: no limit */
 #define SOURCE_UNKNOWN (UINT64_MAX - 1) /* `-` */
@@ -83,6 +83,7 @@ struct rows {
 	size_t text_room;
 };
 
+/* depth: levels below path, 0 for its own row alone, UINT_MAX for all. */
 int source_rows(struct source *s, const char *path, unsigned depth, struct rows *rows);
 void rows_free(struct rows *rows);
 

@@ -1,0 +1,36 @@
+/*
+ * directory.h - where processes that listen, and runs, are found.
+ *
+ * $XDG_RUNTIME_DIR/memcg, or /tmp/memcg-UID where that is not set. In it PID.sock is a process with
+ * a control socket, PID.run a symbolic link that a `memcg run` made to its file in memory,
+ * /proc/PID/fd/N. Mode 0700, of the user whose processes they are, no symbolic link: others could
+ * put something else there, so it is not looked into then. Who was killed leaves its entry behind,
+ * and whoever finds nobody there removes it.
+ */
+#ifndef MEMCG_SOURCE_DIRECTORY_H
+#define MEMCG_SOURCE_DIRECTORY_H
+
+#include "source.h"
+
+struct entry {
+	pid_t pid;
+	enum source_kind kind;
+	char path[128];
+};
+
+/* The user's own; stale entries are left out and removed. *list to be freed. 0 or -errno. */
+int directory_list(struct entry **list, size_t *n);
+
+/* Of one process, whosever it is; socket before run. */
+bool directory_find(pid_t pid, struct entry *entry);
+
+/*
+ * `memcg run`: puts a link to `file` there. 0, with its name in `link`; -errno: it will not be
+ * found by others, and that is all.
+ */
+int directory_register(const char *file, char *link, size_t size);
+
+/* Whether somebody listens at a socket's path; -ECONNREFUSED: nobody any more. */
+int socket_try(const char *path);
+
+#endif
