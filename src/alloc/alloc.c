@@ -81,8 +81,8 @@ static void *active_alloc(struct thread *t, unsigned class)
 /* What slow paths do now and then, before they touch the heaps. */
 static void thread_chores(struct thread *t)
 {
-	if (unlikely(atomic_load(&t->trim)))
-		thread_trim(t, atomic_xchg(&t->trim, 0u) & TRIM_ALL);
+	if (unlikely(atomic_load(&t->trim) & (TRIM_OWN | TRIM_ALL)))
+		thread_trim(t, atomic_and(&t->trim, (u32)TRIM_REGROUP) & TRIM_ALL);
 	if (unlikely(t->mode != atomic_load(&accounting_off)))
 		thread_follow_mode(t);
 	page_tick();
@@ -142,8 +142,11 @@ static void *object_try(u32 handle, unsigned class, size_t size, size_t align, u
 void *alloc_slower(size_t size)
 {
 	struct thread *t = thread_get();
-	u32 handle = t && likely(!t->mode) ? t->task.handle : handle_for(NULL);
+	u32 handle;
 
+	if (unlikely(t && atomic_load(&t->trim) & TRIM_REGROUP))
+		thread_regroup(t);
+	handle = t && likely(!t->mode) ? t->task.handle : handle_for(NULL);
 	return object_try(handle, size <= CLASS_MAX_SIZE ? class_of(size) : CLASS_NR, size, 0, 0);
 }
 

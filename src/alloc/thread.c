@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "alloc/regroup.h"
 #include "alloc/thread.h"
 #include "reclaim/owed.h"
 
@@ -179,6 +180,23 @@ void threads_trim_others(struct thread *self, bool all)
 	struct trim_order order = {.self = self, .what = all ? TRIM_ALL : TRIM_OWN};
 
 	tasks_each(ask_to_trim, &order);
+}
+
+void memcg__threads_regroup(void)
+{
+	struct trim_order order = {.self = thread_self(), .what = TRIM_REGROUP};
+
+	tasks_each(ask_to_trim, &order);
+}
+
+/* Before the call looks at who pays. In a signal handler inside a slow path it is left for later.
+ */
+__cold_ void thread_regroup(struct thread *t)
+{
+	if (t->task.busy || !memcg__thread_hook)
+		return;
+	(void)atomic_and(&t->trim, ~(u32)TRIM_REGROUP);
+	memcg__thread_hook();
 }
 
 /*

@@ -19,13 +19,18 @@
 #define OWN_HEAPS 16u /* own heaps a thread keeps, direct-mapped by handle */
 
 /* What others ask of a thread; bits. */
-enum trim { TRIM_OWN = 1u << 0, TRIM_ALL = 1u << 1 };
+enum trim {
+	TRIM_OWN = 1u << 0,
+	TRIM_ALL = 1u << 1,
+	TRIM_REGROUP = 1u << 2, /* to call memcg__thread_hook again: regroup.h */
+};
 
 struct thread {
 	struct task task; /* first: memcg__self points at it */
 	struct bin *bins; /* for the fast path */
 	u32 hold;	  /* slab_hold_of(task.tid) */
-	u32 trim; /* enum trim, set by others: give back what is empty, at the next slow path */
+	u32 trim; /* enum trim, set by others: what to do at the next slow path, most of all to
+		   * give back what is empty */
 	u32 mode; /* accounting_mode this thread has taken over */
 	struct heap *own_now; /* the active group's own heap, or NULL */
 	struct heap *own[OWN_HEAPS];
@@ -50,7 +55,8 @@ __always_inline_ struct thread *thread_self(void)
 
 extern __hidden_ u32 accounting_off; /* memory.accounting; threads take it over in slow paths */
 extern __hidden_ bool promote_off;   /* MEMCG_PROMOTE=0: shared slabs only, for measuring */
-/* Called once in each new thread, with its record made and nothing locked. */
+/* Called in each new thread, with its record made and nothing locked; again when one is asked to.
+ */
 extern __private_ void (*memcg__thread_hook)(void);
 
 __hidden_ int threads_init(void);
@@ -59,6 +65,8 @@ __hidden_ struct thread *thread_make_ours(void); /* of a thread that the library
 __hidden_ void thread_use(struct thread *t, struct memcg *cg); /* active group: handle and bins */
 __hidden_ void thread_follow_mode(struct thread *t);
 __hidden_ void threads_trim_others(struct thread *self, bool all);
+__hidden_ void
+thread_regroup(struct thread *t); /* it was asked; its record is its own, idle or busy */
 __hidden_ void threads_fork_child(void);
 
 /* The record, made if need be. NULL: no memory, or a slow path of this thread is interrupted. */
