@@ -77,13 +77,18 @@ static __cold_ void *refused_aligned_quietly(size_t size, size_t align, const st
 	return next ? next(size, align, n) : NULL;
 }
 
-#define CALLER __builtin_return_address(0)
+static void *aligned_called(size_t align, size_t size, const void *caller)
+{
+	if (unlikely(by_caller))
+		object_enter(caller);
+	return memcg_aligned_alloc(align, size);
+}
 
 #define NEW(name)                                                    \
 	__public_ void *name(size_t size);                           \
 	__public_ void *name(size_t size)                            \
 	{                                                            \
-		void *p = alloc_fast(size);                          \
+		void *p = alloc_called(size, CALLER);                \
                                                                      \
 		return likely(p) ? p : refused(size, #name, CALLER); \
 	}
@@ -92,7 +97,7 @@ static __cold_ void *refused_aligned_quietly(size_t size, size_t align, const st
 	__public_ void *name(size_t size, const struct nothrow *n);             \
 	__public_ void *name(size_t size, const struct nothrow *n)              \
 	{                                                                       \
-		void *p = alloc_fast(size);                                     \
+		void *p = alloc_called(size, CALLER);                           \
                                                                                 \
 		return likely(p) ? p : refused_quietly(size, n, #name, CALLER); \
 	}
@@ -101,7 +106,7 @@ static __cold_ void *refused_aligned_quietly(size_t size, size_t align, const st
 	__public_ void *name(size_t size, size_t align);                            \
 	__public_ void *name(size_t size, size_t align)                             \
 	{                                                                           \
-		void *p = memcg_aligned_alloc(align, size);                         \
+		void *p = aligned_called(align, size, CALLER);                      \
                                                                                     \
 		return likely(p) ? p : refused_aligned(size, align, #name, CALLER); \
 	}
@@ -110,7 +115,7 @@ static __cold_ void *refused_aligned_quietly(size_t size, size_t align, const st
 	__public_ void *name(size_t size, size_t align, const struct nothrow *n);              \
 	__public_ void *name(size_t size, size_t align, const struct nothrow *n)               \
 	{                                                                                      \
-		void *p = memcg_aligned_alloc(align, size);                                    \
+		void *p = aligned_called(align, size, CALLER);                                 \
                                                                                                \
 		return likely(p) ? p : refused_aligned_quietly(size, align, n, #name, CALLER); \
 	}

@@ -43,8 +43,10 @@ static enum entered enter(void)
 }
 
 /* A thread that maps before it allocates must be known, to be in its group. */
-static enum entered enter_new(void)
+static enum entered enter_new(const void *caller)
 {
+	if (unlikely(by_caller))
+		object_enter(caller);
 	if (unlikely(!task_self()))
 		memcg_leave(memcg_enter(NULL));
 	return enter();
@@ -75,9 +77,10 @@ static long refuse(enum entered how)
 	return -1;
 }
 
-static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offset,
+		 const void *caller)
 {
-	enum entered how = enter_new();
+	enum entered how = enter_new(caller);
 	struct map_change c;
 
 	if (how == INSIDE)
@@ -89,12 +92,12 @@ static void *map(void *addr, size_t len, int prot, int flags, int fd, off_t offs
 
 __public_ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return map(addr, len, prot, flags, fd, offset);
+	return map(addr, len, prot, flags, fd, offset, CALLER);
 }
 
 __public_ void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
-	return map(addr, len, prot, flags, fd, offset);
+	return map(addr, len, prot, flags, fd, offset, CALLER);
 }
 
 __public_ int munmap(void *addr, size_t len)

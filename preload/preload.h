@@ -13,6 +13,7 @@
 #define MEMCG_PRELOAD_H
 
 #include "alloc/fast.h"
+#include "ctl/slot.h"
 
 /* foreign.c: blocks of another malloc, given to the next one. p is not NULL. */
 void foreign_free(void *p);
@@ -30,7 +31,8 @@ struct settings {
 	char slot[64];	   /* where `memcg run` is told; "": nowhere */
 	char report[4096]; /* file to append to at exit; "1": descriptor 2; "": none */
 	char max[32];	   /* as the user wrote it; "": no limit by the environment */
-	bool by_thread;
+	char rules[64];	   /* of grouping, from `memcg run`; "": none */
+	enum slot_group_by group_by;
 	bool no_children;
 };
 void settings_read(struct settings *s); /* of the environment; nothing in secure execution */
@@ -39,7 +41,26 @@ void settings_hide(void);		/* takes them, and us, out of the environment */
 /* exec.c: looks up what it hands on to. */
 void exec_start(void);
 
-/* groups.c: a group for each thread. */
-void groups_by_thread(void);
+/* threads.c: looks up what it hands on to. */
+void threads_start(void);
+
+/*
+ * objects.c: while allocations are grouped by who asks for them, everything that allocates for the
+ * program begins with BY_CALLER. The fast path's share of it is one load and a branch.
+ */
+extern bool by_caller;
+void object_enter(const void *caller);
+void objects_start(void); /* looks up what it hands on to */
+
+#define CALLER	  __builtin_return_address(0)
+#define BY_CALLER (unlikely(by_caller) ? object_enter(CALLER) : (void)0)
+
+__cold_ void *alloc_for(size_t size, const void *caller);
+
+/* alloc_fast for a hook whose caller is `caller`. */
+__always_inline_ void *alloc_called(size_t size, const void *caller)
+{
+	return unlikely(by_caller) ? alloc_for(size, caller) : alloc_fast(size);
+}
 
 #endif

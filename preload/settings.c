@@ -11,20 +11,35 @@
 
 #define OURS "libmemcg-preload.so"
 
+static enum slot_group_by group_by(const char *text)
+{
+	if (!strcmp(text, "thread"))
+		return SLOT_GROUP_THREAD;
+	if (!strcmp(text, "thread-name"))
+		return SLOT_GROUP_NAME;
+	if (!strcmp(text, "object"))
+		return SLOT_GROUP_OBJECT;
+	if (*text && strcmp(text, "none"))
+		say("MEMCG_GROUP_BY: '%s' is none of none, thread, thread-name and object; taken as "
+		    "none",
+		    text);
+	return SLOT_GROUP_NONE;
+}
+
 /* Copies, because programs that set their title overwrite the environment. */
 void settings_read(struct settings *s)
 {
 	const char *slot = secure_getenv("MEMCG_SLOT"), *report = secure_getenv("MEMCG_REPORT");
 	const char *max = secure_getenv("MEMCG_MAX");
 	const char *by = secure_getenv("MEMCG_GROUP_BY");
+	const char *rules = secure_getenv("MEMCG_RULES");
 	const char *alone = secure_getenv("MEMCG_NO_CHILDREN");
 
 	snprintf(s->slot, sizeof(s->slot), "%s", slot ? slot : "");
 	snprintf(s->report, sizeof(s->report), "%s", report ? report : "");
 	snprintf(s->max, sizeof(s->max), "%s", max ? max : "");
-	s->by_thread = by && !strcmp(by, "thread");
-	if (by && *by && !s->by_thread && strcmp(by, "none"))
-		say("MEMCG_GROUP_BY: '%s' is neither none nor thread; taken as none", by);
+	snprintf(s->rules, sizeof(s->rules), "%s", rules ? rules : "");
+	s->group_by = group_by(by ? by : "");
 	s->no_children = alone && strcmp(alone, "") && strcmp(alone, "0");
 }
 

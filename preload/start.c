@@ -15,7 +15,7 @@
 #include <memcg/report.h>
 
 #include "ctl/publish.h"
-#include "preload.h"
+#include "groups.h"
 
 #define EXIT_CANNOT 125
 
@@ -86,12 +86,13 @@ __attribute__((constructor)) static void preload_start(void)
 	settings_read(&settings);
 	copies_check();
 	exec_start();
+	threads_start();
+	objects_start();
 	attached = settings.slot[0] && memcg__publish_start(settings.slot);
 	leave_when_too_small(attached);
 	if (settings.report[0] && !attached)
 		report_check();
-	if (settings.by_thread)
-		groups_by_thread();
+	groups_start(&settings);
 	if (settings.no_children)
 		settings_hide();
 	errno = saved;

@@ -51,7 +51,12 @@ enum slot_state {
 	SLOT_TOO_SMALL = 6, /* max is below what the program needs to start: it never ran */
 };
 
-enum slot_group_by { SLOT_GROUP_NONE = 0, SLOT_GROUP_THREAD = 1 };
+enum slot_group_by {
+	SLOT_GROUP_NONE = 0,
+	SLOT_GROUP_THREAD = 1,
+	SLOT_GROUP_NAME = 2,   /* of threads */
+	SLOT_GROUP_OBJECT = 3, /* who allocates: the file its code came from */
+};
 
 enum slot_recount_state {
 	SLOT_RECOUNT_NONE = 0,

@@ -37,7 +37,7 @@ for mib in 2 3 4; do # a map of 1 MiB and a block of 1, 2, 3
 	}
 done
 under MEMCG_GROUP_BY=process "$work/visits" 2>"$work/err" >/dev/null
-grep -q "MEMCG_GROUP_BY: 'process' is neither" "$work/err" || fail "MEMCG_GROUP_BY=process passed"
+grep -q "MEMCG_GROUP_BY: 'process' is none of" "$work/err" || fail "MEMCG_GROUP_BY=process passed"
 
 # --- a limit that nothing can start under ---
 status=0

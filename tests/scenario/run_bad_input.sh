@@ -26,7 +26,11 @@ done
 refused 2 "--max: its value is missing" run --max
 refused 2 "--report: its value is missing" run --report
 refused 2 "--report: the name of the file is empty" run --report '' -- touch started
-refused 2 "--group-by: 'user' is not a way to group (want none or thread)" run --group-by user -- touch started
+refused 2 "--group-by: 'user' is not a way to group (want none, thread, thread-name or object)" run --group-by user -- touch started
+refused 2 "--top: 'many' is not a number of groups" run --top=many -- touch started
+refused 2 "--top: '0' is not a number of groups" run --top 0 -- touch started
+refused 2 "--rules: names of what? (want --group-by" run --rules /dev/null -- touch started
+refused 2 "--rules: the name of the file is empty" run --group-by object --rules '' -- touch started
 refused 2 "--quiet takes no value" run --quiet=yes -- touch started
 refused 2 "--frobnicate is not an option" run --frobnicate -- touch started
 refused 2 "-m is not an option" run -m 4K -- touch started

@@ -99,13 +99,23 @@ static bool set_preload(const char *library)
 	return ok;
 }
 
-static bool set_environment(const struct run_options *o, const struct room *room,
-			    const char *library)
+static bool set_rules(int fd)
 {
-	bool ok =
-		set_preload(library) && !setenv("MEMCG_SLOT", room->path, 1) &&
-		set_limit("MEMCG_MAX", o->max) && set_limit("MEMCG_HIGH", o->high) &&
-		!setenv("MEMCG_GROUP_BY", o->group_by == SLOT_GROUP_THREAD ? "thread" : "none", 1);
+	char path[64];
+
+	if (fd < 0)
+		return !unsetenv("MEMCG_RULES");
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getppid(), fd);
+	return !setenv("MEMCG_RULES", path, 1);
+}
+
+static bool set_environment(const struct launch *l)
+{
+	const struct run_options *o = l->options;
+	bool ok = set_preload(l->library) && !setenv("MEMCG_SLOT", l->room->path, 1) &&
+		  set_limit("MEMCG_MAX", o->max) && set_limit("MEMCG_HIGH", o->high) &&
+		  !setenv("MEMCG_GROUP_BY", options_group_by(o->group_by), 1) &&
+		  set_rules(l->rules);
 
 	if (o->no_children)
 		return ok && !setenv("MEMCG_NO_CHILDREN", "1", 1);
@@ -114,14 +124,14 @@ static bool set_environment(const struct run_options *o, const struct room *room
 
 /* ---- the start ---- */
 
-__attribute__((noreturn)) static void become(const struct run_options *o, const struct room *room,
-					     const char *library, const sigset_t *mask, int tell)
+__attribute__((noreturn)) static void become(const struct launch *l, int tell)
 {
+	char **command = l->options->command;
 	int err;
 
-	if (set_environment(o, room, library)) {
-		sigprocmask(SIG_SETMASK, mask, NULL);
-		execvp(o->command[0], o->command);
+	if (set_environment(l)) {
+		sigprocmask(SIG_SETMASK, l->mask, NULL);
+		execvp(command[0], command);
 	}
 	err = errno;
 	/* Whoever waits for it reads the end of the pipe when this cannot be written. */
@@ -148,17 +158,17 @@ static pid_t cannot_start(const char *what, int err, int status)
 	return -status;
 }
 
-pid_t launch_program(const struct run_options *o, const struct room *room, const char *library,
-		     const void *mask)
+pid_t launch_program(const struct launch *l)
 {
+	const char *name = l->options->command[0];
 	int ends[2], err;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return cannot_start(o->command[0], errno, STATUS_OURS);
+		return cannot_start(name, errno, STATUS_OURS);
 	pid = fork();
 	if (!pid)
-		become(o, room, library, mask, ends[1]);
+		become(l, ends[1]);
 	err = pid < 0 ? errno : 0;
 	close(ends[1]);
 	if (pid > 0)
@@ -167,7 +177,6 @@ pid_t launch_program(const struct run_options *o, const struct room *room, const
 	if (!err)
 		return pid;
 	if (pid < 0)
-		return cannot_start(o->command[0], err, STATUS_OURS);
-	return cannot_start(o->command[0], err,
-			    err == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+		return cannot_start(name, err, STATUS_OURS);
+	return cannot_start(name, err, err == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "size.h"
+#include "holders.h"
 
 #define MAX_PROCESSES 16 /* a build that starts hundreds must not fill the screen */
 #define MAX_ROWS      8
@@ -23,15 +24,17 @@ static void print_line(uint64_t elapsed_ns, const struct line *l)
 		(unsigned long long)l->refusals);
 }
 
-static void print_process(const struct slot *s, uint64_t elapsed_ns)
+static void print_process(const struct slot *s, uint64_t elapsed_ns, unsigned top)
 {
+	uint64_t rows = top ? SLOT_ROWS : MAX_ROWS;
 	struct slot_view v;
 	struct line l;
 
 	room_read(s, &v);
+	holders_pick(&v, top, false);
 	l = (struct line){s->comm, "/", s->pid, v.current, v.peak, v.max, v.refusals};
 	print_line(elapsed_ns, &l);
-	for (uint64_t i = 0; i < v.nr_rows && i < MAX_ROWS; i++) {
+	for (uint64_t i = 0; i < v.nr_rows && i < rows; i++) {
 		const struct slot_row *r = &v.rows[i];
 		char name[SLOT_NAME_MAX + 2];
 
@@ -41,7 +44,7 @@ static void print_process(const struct slot *s, uint64_t elapsed_ns)
 	}
 }
 
-void live_print(const struct track *t, uint64_t elapsed_ns)
+void live_print(const struct track *t, uint64_t elapsed_ns, unsigned top)
 {
 	unsigned printed = 0, left_out = 0;
 
@@ -51,7 +54,7 @@ void live_print(const struct track *t, uint64_t elapsed_ns)
 		if (!t->slots[i].alive || s->state != SLOT_RUNNING)
 			continue;
 		if (printed++ < MAX_PROCESSES)
-			print_process(s, elapsed_ns);
+			print_process(s, elapsed_ns, top);
 		else
 			left_out++;
 	}

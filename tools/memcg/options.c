@@ -3,6 +3,7 @@
 
 #include "memcg_cmd.h"
 #include "size.h"
+#include "holders.h"
 
 #include <memcg/base.h>
 #include <string.h>
@@ -15,7 +16,11 @@ const char run_help[] =
 	"\n"
 	"  --max SIZE         refuse memory beyond SIZE (the program sees ENOMEM)\n"
 	"  --high SIZE        slow the program down in its allocations beyond SIZE\n"
-	"  --group-by WHAT    none (default), or thread: a group for each thread\n"
+	"  --group-by WHAT    none (default); a group for each thread, thread-name, or object\n"
+	"                     (the program, and each library that allocates)\n"
+	"  --rules FILE       lines PATTERN /GROUP [memory.max=SIZE] [memory.high=SIZE]\n"
+	"                     [memory.low=SIZE]: which of these names share a group, and its limits\n"
+	"  --top [N]          show the N (10) groups that held most, and the others as one\n"
 	"  --report FILE      write the report there instead of to standard error\n"
 	"  --quiet            no lines while it runs\n"
 	"  --no-children      leave the processes that COMMAND starts alone\n"
@@ -27,7 +32,12 @@ const char run_help[] =
 struct option {
 	const char *name;
 	bool (*set)(struct run_options *options, const char *name, const char *value);
-	bool has_value;
+	enum {
+		NONE,
+		NEEDED,
+		NUMBER
+	} value; /* NUMBER: may be left out, and is the next word if
+		  * that is a number */
 };
 
 static bool parse_size(const char *name, const char *value, uint64_t *bytes)
@@ -51,28 +61,64 @@ static bool set_high(struct run_options *o, const char *name, const char *value)
 	return parse_size(name, value, &o->high);
 }
 
-static bool set_group_by(struct run_options *o, const char *name, const char *value)
+static const char *const ways[] = {[SLOT_GROUP_NONE] = "none",
+				   [SLOT_GROUP_THREAD] = "thread",
+				   [SLOT_GROUP_NAME] = "thread-name",
+				   [SLOT_GROUP_OBJECT] = "object"};
+#define NR_WAYS (sizeof(ways) / sizeof(ways[0]))
+
+const char *options_group_by(unsigned way)
 {
-	if (!strcmp(value, "none"))
-		o->group_by = SLOT_GROUP_NONE;
-	else if (!strcmp(value, "thread"))
-		o->group_by = SLOT_GROUP_THREAD;
-	else {
-		complain("run", "%s: '%s' is not a way to group (want none or thread)", name,
-			 value);
-		return false;
-	}
-	return true;
+	return way < NR_WAYS ? ways[way] : ways[SLOT_GROUP_NONE];
 }
 
-static bool set_report(struct run_options *o, const char *name, const char *value)
+static bool set_group_by(struct run_options *o, const char *name, const char *value)
+{
+	for (unsigned i = 0; i < NR_WAYS; i++)
+		if (!strcmp(value, ways[i])) {
+			o->group_by = i;
+			return true;
+		}
+	complain("run", "%s: '%s' is not a way to group (want none, thread, thread-name or object)",
+		 name, value);
+	return false;
+}
+
+static bool set_file(const char **file, const char *name, const char *value)
 {
 	if (!*value) {
 		complain("run", "%s: the name of the file is empty", name);
 		return false;
 	}
-	o->report = value;
+	*file = value;
 	return true;
+}
+
+static bool set_rules(struct run_options *o, const char *name, const char *value)
+{
+	return set_file(&o->rules, name, value);
+}
+
+static bool is_number(const char *word)
+{
+	return *word && !word[strspn(word, "0123456789")];
+}
+
+static bool set_top(struct run_options *o, const char *name, const char *value)
+{
+	uint64_t n = HOLDERS_DEFAULT;
+
+	if (value && (!is_number(value) || !size_parse(value, &n) || !n || n > UINT32_MAX)) {
+		complain("run", "%s: '%s' is not a number of groups", name, value);
+		return false;
+	}
+	o->top = (unsigned)n;
+	return true;
+}
+
+static bool set_report(struct run_options *o, const char *name, const char *value)
+{
+	return set_file(&o->report, name, value);
 }
 
 static bool set_quiet(struct run_options *o, const char *name, const char *value)
@@ -92,9 +138,10 @@ static bool set_no_children(struct run_options *o, const char *name, const char 
 }
 
 static const struct option options[] = {
-	{"--max", set_max, true},	    {"--high", set_high, true},
-	{"--group-by", set_group_by, true}, {"--report", set_report, true},
-	{"--quiet", set_quiet, false},	    {"--no-children", set_no_children, false},
+	{"--max", set_max, NEEDED},	      {"--high", set_high, NEEDED},
+	{"--group-by", set_group_by, NEEDED}, {"--rules", set_rules, NEEDED},
+	{"--top", set_top, NUMBER},	      {"--report", set_report, NEEDED},
+	{"--quiet", set_quiet, NONE},	      {"--no-children", set_no_children, NONE},
 };
 
 /* The length of the name in "--name" or "--name=value". */
@@ -120,11 +167,13 @@ static bool take_option(int argc, char **argv, int *at, struct run_options *out)
 		complain("run", "%s is not an option; see memcg run --help", argv[*at]);
 		return false;
 	}
-	if (value && !option->has_value) {
+	if (value && option->value == NONE) {
 		complain("run", "%s takes no value", option->name);
 		return false;
 	}
-	if (option->has_value && !value) {
+	if (option->value == NUMBER && !value && *at + 1 < argc && is_number(argv[*at + 1]))
+		value = argv[++*at];
+	if (option->value == NEEDED && !value) {
 		if (++*at == argc) {
 			complain("run", "%s: its value is missing", option->name);
 			return false;
@@ -150,6 +199,11 @@ int run_options_parse(int argc, char **argv, struct run_options *out)
 	}
 	if (at >= argc) {
 		complain("run", "no program is named; see memcg run --help");
+		return STATUS_USAGE;
+	}
+	if (out->rules && out->group_by == SLOT_GROUP_NONE) {
+		complain("run",
+			 "--rules: names of what? (want --group-by thread-name or object too)");
 		return STATUS_USAGE;
 	}
 	out->command = argv + at;

@@ -7,6 +7,7 @@
 
 #include "procfs.h"
 #include "size.h"
+#include "holders.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -212,6 +213,7 @@ int report_write(FILE *to, const struct track *t, const struct run_options *o)
 		size_exact(o->high, high));
 	for (uint32_t i = 0; i < room_used(t->room); i++)
 		if (read_section(t, i, &s)) {
+			holders_pick(&s.view, o->top, true);
 			print_section(to, &s);
 			sections++;
 		}

@@ -9,6 +9,7 @@
 
 #include "memcg_cmd.h"
 #include "program.h"
+#include "rules.h"
 #include "source/directory.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct run {
 	struct watch watch;
 	sigset_t mask;	/* as the program is to have it */
 	int report_fd;	/* -1: standard error */
+	int rules_fd;	/* -1: none */
 	bool created;	/* the report's file was not there before */
 	char link[128]; /* by which other commands find us; "" where it could not be made */
 	char library[PATH_MAX];
@@ -101,6 +103,7 @@ static int make_room(struct run *r)
 	if (err)
 		return refused("no memory to keep track of processes", err);
 	r->watch.quiet = o->quiet;
+	r->watch.top = o->top;
 	err = watch_init(&r->watch, &r->mask);
 	return err ? refused("no descriptor to receive signals by", err) : 0;
 }
@@ -114,6 +117,8 @@ static int prepare(struct run *r)
 		status = never_started(r);
 	if (!status)
 		status = launch_find_library(r->library, sizeof(r->library));
+	if (!status && r->options.rules)
+		status = rules_load(r->options.rules, &r->rules_fd);
 	return status ? status : open_report(r);
 }
 
@@ -126,7 +131,11 @@ static int start(struct run *r)
 	/* A program that runs unseen by other commands is better than one that does not run. */
 	if (directory_register(r->room.path, r->link, sizeof(r->link)))
 		r->link[0] = '\0';
-	r->track.main = launch_program(&r->options, &r->room, r->library, &r->mask);
+	r->track.main = launch_program(&(struct launch){.options = &r->options,
+							.room = &r->room,
+							.library = r->library,
+							.rules = r->rules_fd,
+							.mask = &r->mask});
 	return r->track.main < 0 ? -r->track.main : 0;
 }
 
@@ -257,6 +266,7 @@ int cmd_run(int argc, char **argv)
 
 	if (!r)
 		return refused("no memory", -ENOMEM);
+	r->rules_fd = -1;
 	fill_standard_descriptors();
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* lines of ours and of the program do not mix */
 	status = run_options_parse(argc, argv, &r->options);

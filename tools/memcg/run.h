@@ -3,10 +3,12 @@
  *
  *   run.c      the order of things, from the options to the status
  *   options.c  the command line
+ *   rules.c    the file of --rules
  *   launch.c   the environment, and the start of the program
  *   watch.c    waiting: children that end, signals to hand on, the clock
  *   track.c    what became of each process; who escaped
  *   live.c     lines while it runs       report.c  what is written at the end
+ *   holders.c  which groups those show
  */
 #ifndef MEMCG_TOOL_RUN_H
 #define MEMCG_TOOL_RUN_H
@@ -22,6 +24,8 @@ struct run_options {
 	uint64_t max, high;
 	const char *max_text; /* as it was given */
 	unsigned group_by;    /* enum slot_group_by */
+	const char *rules;    /* the user's file; NULL: none */
+	unsigned top;	      /* groups to show; 0: all */
 	const char *report;   /* NULL: standard error */
 	bool quiet;
 	bool no_children;
@@ -31,14 +35,23 @@ struct run_options {
 /* 0; or STATUS_USAGE after one line that says why. */
 int run_options_parse(int argc, char **argv, struct run_options *options);
 
+const char *options_group_by(unsigned way); /* enum slot_group_by as it is written */
+
 /* ---- launch.c ---- */
 
 /* The library to preload; 0, or STATUS_OURS after one line. */
 int launch_find_library(char *path, size_t size);
 
-/* The program's process; or -status after one line. The signal mask becomes `mask` there. */
-pid_t launch_program(const struct run_options *options, const struct room *room,
-		     const char *library, const void *mask);
+struct launch {
+	const struct run_options *options;
+	const struct room *room;
+	const char *library;
+	int rules;	  /* descriptor, as rules_load made it; -1: none */
+	const void *mask; /* the program's signal mask */
+};
+
+/* The program's process; or -status after one line. */
+pid_t launch_program(const struct launch *launch);
 
 /* ---- track.c ---- */
 
@@ -98,6 +111,7 @@ struct watch {
 	int signals;	/* signalfd */
 	uint64_t began; /* ns */
 	bool quiet;
+	unsigned top; /* as of run_options */
 };
 
 /* Before the program starts: takes signals over. `mask` receives the mask as it was. */
@@ -108,7 +122,7 @@ void watch_run(struct watch *watch, struct track *track);
 void watch_reap(struct track *track);
 
 /* ---- live.c and report.c ---- */
-void live_print(const struct track *track, uint64_t elapsed_ns);
+void live_print(const struct track *track, uint64_t elapsed_ns, unsigned top);
 
 /* 0 or -errno of the writing. */
 int report_write(FILE *to, const struct track *track, const struct run_options *options);

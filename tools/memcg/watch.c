@@ -126,7 +126,7 @@ void watch_run(struct watch *w, struct track *t)
 		look = run_clock_ns();
 		look += next_look(look - now);
 		if (now >= line && !w->quiet) {
-			live_print(t, now - w->began);
+			live_print(t, now - w->began, w->top);
 			line = now + BETWEEN_LINES_NS;
 		}
 	}
