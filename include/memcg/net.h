@@ -108,6 +108,95 @@ MEMCG_API ssize_t memcg_pool_recvmsg(struct memcg_pool *pool, int fd, struct mem
 				     struct msghdr *msg, struct memcg_frag *frags, size_t n,
 				     int flags);
 /**
+ * Reads many connections of one group into pages: by io_uring where the system has it (Linux 6.1)
+ * and allows it, else by epoll and memcg_pool_recv. The calls behave alike. A receiver is the
+ * thread's that creates it: the others get -EPERM, but memcg_receiver_destroy once that has ended.
+ * A call made from inside another one, by a shrinker, gets -EBUSY. What a thread adds ends with the
+ * thread. The child of a fork may destroy it, and nothing else.
+ */
+struct memcg_receiver;
+
+enum memcg_receiver_flags {
+	MEMCG_RECEIVER_POLL = 1u << 0 /**< by epoll, whatever the system has */
+};
+
+struct memcg_receiver_config {
+	size_t size;	/**< of this struct */
+	unsigned flags; /**< enum memcg_receiver_flags */
+	/**
+	 * Most pages that io_uring has to receive into, 256 at most; 0: 64. They are charged to the
+	 * group when the system gets them, as long as there are connections, and are out of the
+	 * pool. By epoll there are none.
+	 */
+	unsigned pages;
+};
+#define MEMCG_RECEIVER_CONFIG_INIT                          \
+	{                                                   \
+		sizeof(struct memcg_receiver_config), 0, 0, \
+	}
+
+/** What was received. Passed with its size: it grows at the end. */
+struct memcg_received {
+	uint64_t data;	/**< of the connection, as it was added */
+	int64_t bytes;	/**< in the fragments; 0: the other end has closed; or -errno */
+	uint32_t id;	/**< of the connection; free if there are no bytes */
+	uint32_t frags; /**< how many there are, from the first on */
+};
+
+/**
+ * cg pays (NULL: the active group; the receiver has a reference). Destroyed, its nearest ancestor
+ * online pays for what it had and for what comes. The pool may be destroyed: -ESHUTDOWN, when what
+ * has been received is told. config NULL: defaults. NULL and errno: EINVAL (no pool, size, unknown
+ * flags, pages), E2BIG, ENOMEM, EMFILE.
+ */
+MEMCG_API MEMCG_NODISCARD struct memcg_receiver *
+memcg_receiver_create(struct memcg_pool *pool, struct memcg *cg,
+		      const struct memcg_receiver_config *config);
+/**
+ * What has been received and not told is lost; pages that nobody received into go back with their
+ * charge. NULL is allowed: 0. -EPERM: another thread's, which has not ended (it is waited
+ * for, a second); -EBUSY: from inside a call; -errno: the system does not let go, nothing is lost,
+ * and the receiver is good for being destroyed only.
+ */
+MEMCG_API int memcg_receiver_destroy(struct memcg_receiver *r);
+
+/**
+ * A connection to be read from, by a copy of fd: that may be closed at any time, and the connection
+ * stays until it is told of its end, of an error, or that it was removed. data comes with all
+ * that is told of it. Nobody else should read from it. Its id; -ENOTSOCK; -EPROTOTYPE: no stream,
+ * it keeps messages apart; -EBADF and other -errno, nothing changed. May run inline shrinkers.
+ */
+MEMCG_API int memcg_receiver_add(struct memcg_receiver *r, int fd, uint64_t data);
+/**
+ * It is not read from any more. What has been is told by memcg_receiver_next, then -ECANCELED, the
+ * last (or an end or error that was faster); then its id is free. What it has not read stays in the
+ * socket. 0; -ENOENT: no such connection; -EALREADY: it was.
+ */
+MEMCG_API int memcg_receiver_remove(struct memcg_receiver *r, int id);
+
+/**
+ * The next piece that has come of any connection, in order for each: up to n fragments (no more
+ * than 256 are used), one reference on each page, the caller's. Waits for one up to timeout_ms (0:
+ * not at all; negative: without end). 1: *out is filled; 0: there was none. With bytes <= 0 in *out
+ * the connection is gone. Else nothing was received, and connections are as they were: -ENOBUFS:
+ * they wait for memory, the group is at a max, or the pool at its `bytes`, and memory.events counts
+ * sock_throttled; payload stays in the sockets; -ESHUTDOWN: the pool is destroyed; -EINTR; -EINVAL.
+ * Over memory.high the system gets a page at a time, when it has used up those it had; the time is
+ * owed for, SO_RCVBUF of the sockets read from is lowered until they are read from under it, and
+ * sock_throttled counts each piece. A limit takes no page back that the system has. May run the
+ * program's inline shrinkers. Not a cancellation point.
+ */
+MEMCG_API int memcg_receiver_next(struct memcg_receiver *r, struct memcg_received *out, size_t size,
+				  struct memcg_frag *frags, size_t n, int timeout_ms);
+/**
+ * The receiver's descriptor, for poll or epoll: readable as long as memcg_receiver_next would have
+ * something to tell, -ENOBUFS too. That it is readable may come to nothing. -EINVAL: NULL.
+ */
+MEMCG_API int memcg_receiver_fd(const struct memcg_receiver *r);
+/** By io_uring. */
+MEMCG_API bool memcg_receiver_uses_ring(const struct memcg_receiver *r);
+
+/**
  * n whole pages charged to cg, adjacent where that can be: to be filled by hand, or by a
  * device. How many, at least 1; -ENOBUFS, -ESHUTDOWN, -EINVAL. What they hold is undefined.
  */

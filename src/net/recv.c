@@ -24,6 +24,7 @@
 #include "net/fill.h"
 #include "net/net.h"
 #include "net/rcvbuf.h"
+#include "net/receiver.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -302,16 +303,14 @@ static bool known_flags(int fd, int flags, int known)
 	return !(flags & ~known) && (!(flags & MSG_TRUNC) || sys_keeps_messages(fd));
 }
 
-static ssize_t receive_into(struct memcg_pool *p, int fd, struct memcg *cg, struct msghdr *msg,
+static ssize_t receive_into(struct pool_ref ref, int fd, struct memcg *cg, struct msghdr *msg,
 			    struct memcg_frag *frags, size_t n, int flags)
 {
 	struct receive r;
 
-	if (!p || !frags || !n || !known_flags(fd, flags, msg ? FLAGS_MESSAGE : FLAGS_BYTES))
-		return -EINVAL;
 	thread_need();
-	r.ref = pool_ref(p);
-	r.pool = p;
+	r.ref = ref;
+	r.pool = ref.pool;
 	r.plain = false;
 	r.message = msg || sys_keeps_messages(fd);
 	r.cg = cg ? cg : group_active();
@@ -326,14 +325,28 @@ static ssize_t receive_into(struct memcg_pool *p, int fd, struct memcg *cg, stru
 	return receive(&r, frags);
 }
 
+static ssize_t receive_of(struct memcg_pool *p, int fd, struct memcg *cg, struct msghdr *msg,
+			  struct memcg_frag *frags, size_t n, int flags)
+{
+	if (!p || !frags || !n || !known_flags(fd, flags, msg ? FLAGS_MESSAGE : FLAGS_BYTES))
+		return -EINVAL;
+	return receive_into(pool_ref(p), fd, cg, msg, frags, n, flags);
+}
+
 ssize_t memcg_pool_recv(struct memcg_pool *p, int fd, struct memcg *cg, struct memcg_frag *frags,
 			size_t n, int flags)
 {
-	return receive_into(p, fd, cg, NULL, frags, n, flags);
+	return receive_of(p, fd, cg, NULL, frags, n, flags);
 }
 
 ssize_t memcg_pool_recvmsg(struct memcg_pool *p, int fd, struct memcg *cg, struct msghdr *msg,
 			   struct memcg_frag *frags, size_t n, int flags)
 {
-	return msg ? receive_into(p, fd, cg, msg, frags, n, flags) : -EINVAL;
+	return msg ? receive_of(p, fd, cg, msg, frags, n, flags) : -EINVAL;
+}
+
+ssize_t net_receive(struct pool_ref ref, int fd, struct memcg *cg, struct memcg_frag *frags,
+		    size_t n)
+{
+	return receive_into(ref, fd, cg, NULL, frags, n, MSG_DONTWAIT);
 }

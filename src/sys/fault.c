@@ -61,6 +61,9 @@ static const char *const names[SYS_FAULT_CALLS] = {
 	[SYS_FAULT_BIND] = "bind",
 	[SYS_FAULT_POLL] = "poll",
 	[SYS_FAULT_MKDIR] = "mkdir",
+	[SYS_FAULT_URING_SETUP] = "uring_setup",
+	[SYS_FAULT_URING] = "uring",
+	[SYS_FAULT_URING_BUFFERS] = "uring_buffers",
 };
 
 /* A bijection that spreads neighbouring numbers over all 64 bits. */

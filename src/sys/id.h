@@ -7,5 +7,6 @@
 
 __hidden_ u32 sys_process_id(void);
 __hidden_ u32 sys_thread_id(void);
+__hidden_ bool sys_thread_is(u32 id); /* this process has such a thread */
 
 #endif

@@ -95,6 +95,13 @@ bool sys_keeps_messages(int fd)
 	return !option_get(fd, SO_TYPE, &type) && type != SOCK_STREAM;
 }
 
+int sys_is_stream(int fd)
+{
+	int type, err = option_get(fd, SO_TYPE, &type);
+
+	return err || type == SOCK_STREAM ? err : -EPROTOTYPE;
+}
+
 /* --- sent uncopied --------------------------------------------------------------------- */
 
 int sys_cookie(int fd, u64 *cookie)

@@ -25,6 +25,7 @@ __hidden_ ssize_t sys_sendfile(int fd, int from, u64 offset, size_t n);
 /* Bytes that could be read now, of a stream; of messages those of the first. -errno. */
 __hidden_ long sys_readable(int fd);
 __hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
+__hidden_ int sys_is_stream(int fd);	   /* 0; -EPROTOTYPE: another socket; -ENOTSOCK, -EBADF */
 
 /* What names the socket, and no other there was or will be. -errno. */
 __hidden_ int sys_cookie(int fd, u64 *cookie);
