@@ -52,15 +52,14 @@ static int grow(struct memcg_receiver *r)
 
 static u32 connection_new(struct memcg_receiver *r, int fd, u64 data)
 {
-	u32 id = receiver_pop(r, &r->free), life;
+	u32 id = receiver_pop(r, &r->free);
 
 	if (id == NO_CONNECTION) {
 		if (r->used == r->size && grow(r))
 			return NO_CONNECTION;
 		id = r->used++;
 	}
-	life = r->all[id].life;
-	r->all[id] = (struct connection){.data = data, .fd = fd, .life = life};
+	r->all[id] = (struct connection){.data = data, .fd = fd};
 	return id;
 }
 
@@ -79,7 +78,6 @@ static void connection_free(struct memcg_receiver *r, u32 id)
 
 	r->way->let_go(r, id);
 	connection_close(r, c);
-	c->life++;
 	receiver_push(r, &r->free, id);
 }
 

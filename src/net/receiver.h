@@ -41,7 +41,6 @@ struct connection {
 	u64 data;
 	int fd;	  /* the receiver's own; -1: this one is free */
 	u32 next; /* among the free, the idle, or those to be told of */
-	u32 life; /* how many have been here */
 	bool asked, out;
 };
 

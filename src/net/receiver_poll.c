@@ -5,17 +5,10 @@
 
 #include "sys/clock.h"
 
-/* Of which connection, and which life: its place may be another's before its event is looked at. */
-static u64 tag_of(const struct memcg_receiver *r, u32 id)
-{
-	return (u64)r->all[id].life << 32 | id;
-}
-
+/* The place may be another connection's by now: reading from that is tried in vain at worst. */
 static bool is_watched(const struct memcg_receiver *r, u64 tag)
 {
-	u32 id = (u32)tag;
-
-	return id < r->used && r->all[id].fd >= 0 && r->all[id].asked && tag_of(r, id) == tag;
+	return tag < r->used && r->all[tag].fd >= 0 && r->all[tag].asked;
 }
 
 static int up(struct memcg_receiver *r)
@@ -42,7 +35,7 @@ static void unwatch(struct memcg_receiver *r, u32 id)
 
 static int add(struct memcg_receiver *r, u32 id)
 {
-	int err = sys_epoll_add(r->poll, r->all[id].fd, tag_of(r, id));
+	int err = sys_epoll_add(r->poll, r->all[id].fd, id);
 
 	if (err)
 		return err;

@@ -5,6 +5,7 @@
 #include "receiver_fixture.h"
 
 #include "net/receiver.h"
+#include "reclaim/owed.h"
 #include "sys/fault.h"
 
 static void told_in_order(void)
@@ -72,6 +73,36 @@ static void small_reads_share_a_page(void)
 	all_is_back();
 }
 BOTH(small_reads_share_a_page);
+
+/* A page that the system may still write to is not moved with an address space it is seen in. */
+static void moved_when_it_is_full(void)
+{
+	struct memcg_move m;
+	struct memcg_frag kept;
+	struct memcg_mm *mm;
+	char *at;
+
+	begin(2);
+	open_ends(SOCK_STREAM);
+	CHECK((mm = memcg_mm_create(cg)) && !memcg_receiver_add(receiver, ends[0], 1));
+	put_payload(ends[1], 0, 100);
+	next();
+	kept = frags[0];
+	CHECK((at = memcg_frags_map(mm, &kept, 1)));
+	CHECK(!memcg_mm_move(mm, other, MEMCG_MOVE_ANON, &m, sizeof(m)));
+	CHECK(sock(other) == (by_ring() ? 0 : 4096) && (m.busy == 4096) == by_ring());
+	CHECK(!memcg_mm_move(mm, cg, MEMCG_MOVE_ANON, &m, sizeof(m)));
+	put_payload(ends[1], 100, 2 * 4096);
+	expect_bytes(1, 100, 2 * 4096);
+	CHECK(!memcg_mm_move(mm, other, MEMCG_MOVE_ANON, &m, sizeof(m)) && sock(other) == 4096);
+	closes();
+	CHECK(!memcg_munmap(mm, at, 4096));
+	memcg_mm_destroy(mm);
+	memcg_frags_put(&kept, 1);
+	close_ends();
+	end();
+}
+BOTH(moved_when_it_is_full);
 
 /* More than there is room for in the fragments: the rest comes with the next calls. */
 static void few_fragments(void)
@@ -157,6 +188,7 @@ static int window(int fd)
 static void over_high(void)
 {
 	struct memcg_frag kept[3];
+	struct task *self;
 	int before;
 
 	begin(4);
@@ -167,6 +199,9 @@ static void over_high(void)
 	CHECK(memcg_receiver_add(receiver, ends[0], 1) >= 0);
 	CHECK(held(cg) == 3 * 4096 + (by_ring() ? 4096 : 0));
 	put_payload(ends[1], 0, 20000);
+	self = task_self();
+	self->owed = 0;
+	self->high_bytes = 0;
 	for (u64 done = 0; done < 20000; done += (u64)got.bytes) {
 		next();
 		CHECK(got.bytes > 0 && got.bytes <= 4096 && window(ends[0]) < before);
@@ -174,7 +209,9 @@ static void over_high(void)
 		memcg_frags_put(frags, got.frags);
 		CHECK(held(cg) <= 4 * 4096);
 	}
-	CHECK(throttled(cg) >= 5);
+	CHECK(throttled(cg) >= 5 && self->owed & OWED_HIGH);
+	CHECK(self->high_bytes >= 4 * 4096); /* by each page that was provided */
+	self->owed = 0;
 	memcg_frags_put(kept, 3);
 	CHECK(!memcg_set_limit(cg, MEMCG_HIGH, MEMCG_UNLIMITED));
 	put_payload(ends[1], 0, 10);
@@ -313,6 +350,25 @@ static void destroyed_in_flight(void)
 	close_ends();
 }
 BOTH(destroyed_in_flight);
+
+/* Nothing is asked for any more, though somebody has the ring open: the child of a fork has. */
+static void stopped_before_it_goes(void)
+{
+	struct sys_uring still;
+
+	begin(8);
+	open_ends(SOCK_STREAM);
+	CHECK(!memcg_receiver_add(receiver, ends[0], 1) && !next_in(0));
+	still = receiver->ring.u;
+	still.fd = by_ring() ? dup(still.fd) : -1;
+	end();
+	put_payload(ends[1], 0, 100);
+	if (still.fd >= 0)
+		CHECK(!sys_uring_enter(&still, 0, false, 0) && !close(still.fd));
+	CHECK(recv(ends[0], (char[100]){0}, 100, MSG_DONTWAIT) == 100);
+	close_ends();
+}
+BOTH(stopped_before_it_goes);
 
 /* ---- the program's own loop ---- */
 
@@ -729,6 +785,8 @@ int main(void)
 		TWO(group_goes),
 		TWO(pool_goes),
 		TWO(destroyed_in_flight),
+		TWO(stopped_before_it_goes),
+		TWO(moved_when_it_is_full),
 		TWO(in_a_loop),
 		TWO(of_one_thread),
 		TWO(not_from_inside),
