@@ -147,7 +147,7 @@ struct memcg_received {
  * cg pays (NULL: the active group; the receiver has a reference). Destroyed, its nearest ancestor
  * online pays for what it had and for what comes. The pool may be destroyed: -ESHUTDOWN, when what
  * has been received is told. config NULL: defaults. NULL and errno: EINVAL (no pool, size, unknown
- * flags, pages), E2BIG, ENOMEM, EMFILE.
+ * flags, pages), E2BIG, ENOMEM, EMFILE, ENOSPC.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_receiver *
 memcg_receiver_create(struct memcg_pool *pool, struct memcg *cg,

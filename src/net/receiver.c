@@ -150,12 +150,12 @@ static int files_open(struct memcg_receiver *r)
 	int err;
 
 	r->news = -1;
-	r->poll = sys_epoll();
+	r->poll = sys_poll_new();
 	if (r->poll >= 0)
 		r->news = sys_eventfd();
 	err = r->poll < 0 ? r->poll : r->news < 0 ? r->news : 0;
 	if (!err)
-		err = sys_epoll_add(r->poll, r->news, RECEIVER_NEWS);
+		err = sys_poll_add(r->poll, r->news, RECEIVER_NEWS, SYS_POLL_IN);
 	if (err)
 		files_close(r);
 	return err;

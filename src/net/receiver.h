@@ -31,7 +31,7 @@
 
 #include "net/net.h"
 #include "net/ring.h"
-#include "sys/ready.h"
+#include "sys/poller.h"
 
 #define NO_CONNECTION UINT32_MAX
 #define READY_MOST    32u
@@ -63,7 +63,7 @@ struct memcg_receiver {
 	u32 asked;	   /* connections that the system has a receive of */
 	struct ring ring;
 	u32 place, left; /* where the oldest completion goes on, in bytes not told; 0: not begun */
-	struct epoll_event ready[READY_MOST];
+	struct sys_polled ready[READY_MOST];
 	u32 ready_at, ready_n;
 };
 

@@ -30,12 +30,12 @@ static void unwatch(struct memcg_receiver *r, u32 id)
 		return;
 	c->asked = false;
 	r->asked--;
-	sys_epoll_del(r->poll, c->fd);
+	sys_poll_remove(r->poll, c->fd);
 }
 
 static int add(struct memcg_receiver *r, u32 id)
 {
-	int err = sys_epoll_add(r->poll, r->all[id].fd, id);
+	int err = sys_poll_add(r->poll, r->all[id].fd, id, SYS_POLL_IN);
 
 	if (err)
 		return err;
@@ -85,7 +85,7 @@ static int read_ready(struct memcg_receiver *r, struct memcg_received *out,
 	int got;
 
 	while (r->ready_at < r->ready_n) {
-		u64 tag = r->ready[r->ready_at++].data.u64;
+		u64 tag = r->ready[r->ready_at++].key;
 
 		if (tag == RECEIVER_NEWS)
 			receiver_clear_news(r);
@@ -115,15 +115,15 @@ static int next(struct memcg_receiver *r, struct memcg_received *out, struct mem
 			got = read_ready(r, out, frags, n);
 		if (got)
 			return got;
-		got = sys_epoll_wait(r->poll, r->ready, READY_MOST, ms_of(left));
+		got = sys_poll_wait(r->poll, r->ready, READY_MOST, ms_of(left));
 		if (got < 0)
 			return got;
 		r->ready_at = 0;
 		r->ready_n = (u32)got;
 		if (timeout_ns >= 0)
 			left = MAX(timeout_ns - (s64)(sys_clock_ns() - start), (s64)0);
-		if (!got && !left)
-			return 0;
+		if (!got)
+			return left ? -EINTR : 0;
 	}
 }
 

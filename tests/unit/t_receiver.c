@@ -4,6 +4,8 @@
  */
 #include "receiver_fixture.h"
 
+#include <sys/time.h>
+
 #include "net/receiver.h"
 #include "reclaim/owed.h"
 #include "sys/fault.h"
@@ -393,6 +395,30 @@ static void in_a_loop(void)
 }
 BOTH(in_a_loop);
 
+static void noted(int number)
+{
+	(void)number;
+}
+
+/* Again and again: one of them finds it asleep. */
+static void signalled(void)
+{
+	struct itimerval often = {{0, 5000}, {0, 5000}}, never = {0};
+	struct sigaction act = {.sa_handler = noted};
+
+	begin(8);
+	open_ends(SOCK_STREAM);
+	CHECK(!memcg_receiver_add(receiver, ends[0], 1));
+	CHECK(!sigaction(SIGALRM, &act, NULL) && !setitimer(ITIMER_REAL, &often, NULL));
+	CHECK(next_in(-1) == -EINTR && next_in(LONG) == -EINTR);
+	CHECK(!setitimer(ITIMER_REAL, &never, NULL));
+	put_payload(ends[1], 0, 100);
+	expect_bytes(1, 0, 100);
+	close_ends();
+	end();
+}
+BOTH(signalled);
+
 static void *other_thread(void *arg)
 {
 	(void)arg;
@@ -511,10 +537,10 @@ static void refused(void)
 	c.pages = 257;
 	CHECK(!memcg_receiver_create(pool, cg, &c) && errno == EINVAL);
 	CHECK(!memcg_receiver_create(NULL, cg, NULL) && errno == EINVAL);
-	sys_fault_arm(SYS_FAULT_EPOLL, 1, 0, 0, 0);
+	sys_fault_arm(SYS_FAULT_POLL, 1, 0, 0, 0);
 	CHECK(!memcg_receiver_create(pool, cg, NULL) && errno == EMFILE);
-	sys_fault_arm(SYS_FAULT_EPOLL, 2, 0, 0, 0);
-	CHECK(!memcg_receiver_create(pool, cg, NULL) && errno == ENOMEM);
+	sys_fault_arm(SYS_FAULT_POLL, 2, 0, 0, 0);
+	CHECK(!memcg_receiver_create(pool, cg, NULL) && errno == ENOSPC);
 	sys_fault_disarm_all();
 	CHECK(memcg_receiver_fd(NULL) == -EINVAL && !memcg_receiver_destroy(NULL));
 	CHECK(memcg_receiver_next(NULL, &got, sizeof(got), frags, 1, 0) == -EINVAL);
@@ -788,6 +814,7 @@ int main(void)
 		TWO(stopped_before_it_goes),
 		TWO(moved_when_it_is_full),
 		TWO(in_a_loop),
+		TWO(signalled),
 		TWO(of_one_thread),
 		TWO(not_from_inside),
 		TWO(in_the_child_of_a_fork),
