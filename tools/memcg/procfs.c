@@ -126,17 +126,23 @@ size_t procfs_descendants(pid_t root, struct process **list)
 
 /* ---- one process ---- */
 
-uint64_t procfs_rss_anon(pid_t pid)
+static bool find_kib(const char *status, const char *name, uint64_t *bytes)
 {
-	uint64_t kib = 0;
-	char text[4096], *line;
+	const char *line = strstr(status, name);
 
-	if (read_file(pid, "status", text, sizeof(text)) <= 0)
-		return 0;
-	line = strstr(text, "\nRssAnon:");
-	if (!line || sscanf(line, " RssAnon: %" SCNu64, &kib) != 1)
-		return 0;
-	return kib * 1024;
+	if (!line || sscanf(line + strlen(name), "%" SCNu64, bytes) != 1)
+		return false;
+	*bytes *= 1024;
+	return true;
+}
+
+bool procfs_resident(pid_t pid, uint64_t *rss, uint64_t *rss_anon)
+{
+	char text[4096];
+
+	*rss = *rss_anon = 0;
+	return read_file(pid, "status", text, sizeof(text)) > 0 &&
+	       find_kib(text, "\nVmRSS:", rss) && find_kib(text, "\nRssAnon:", rss_anon);
 }
 
 bool procfs_image(pid_t pid, uint64_t *dev, uint64_t *ino)

@@ -20,7 +20,8 @@ bool procfs_read(pid_t pid, struct process *process);
 /* Descendants of `root`, without it: their number, *list to be freed; 0 also on failure. */
 size_t procfs_descendants(pid_t root, struct process **list);
 
-uint64_t procfs_rss_anon(pid_t pid); /* bytes; 0: gone, or no line of that name */
+/* Resident memory in bytes: all of it, and the anonymous part. False: gone, or no such lines. */
+bool procfs_resident(pid_t pid, uint64_t *rss, uint64_t *rss_anon);
 
 /* Device and inode of the program it runs. */
 bool procfs_image(pid_t pid, uint64_t *dev, uint64_t *ino);

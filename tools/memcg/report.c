@@ -5,83 +5,12 @@
  */
 #include "run.h"
 
-#include "procfs.h"
+#include "section.h"
 #include "size.h"
 #include "holders.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
-#include <sys/wait.h>
-
-struct section {
-	const struct track *track;
-	const struct slot *slot;
-	const struct tracked *seen;
-	struct slot_view view;
-	enum slot_state state;
-	bool alive;  /* its process is still there */
-	bool whole;  /* the view is of one moment */
-	bool execed; /* it became another program */
-};
-
-/* ---- how it ended ---- */
-
-static void print_status(FILE *to, int status)
-{
-	if (WIFSIGNALED(status))
-		fprintf(to, "killed by signal %d (SIG%s)", WTERMSIG(status),
-			sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
-	else
-		fprintf(to, "exit status %d", WEXITSTATUS(status));
-}
-
-static void print_end(FILE *to, const struct section *s)
-{
-	fputs("  ended:         ", to);
-	if (s->execed)
-		fputs("became another program (exec)", to);
-	else if (s->seen->reaped)
-		print_status(to, s->seen->status);
-	else if (s->state == SLOT_EXITED)
-		fputs("by itself; its status went to its parent", to);
-	else if (s->alive)
-		fputs("not yet: it runs on without us", to);
-	else
-		fputs("unseen: killed, or by _exit", to);
-	fputc('\n', to);
-}
-
-/* ---- the recount ---- */
-
-static const char *why_not_taken(const struct section *s)
-{
-	if (s->execed)
-		return "exec";
-	if (s->view.recount.state == SLOT_RECOUNT_BUSY)
-		return "threads were still running";
-	if (s->seen->reaped)
-		return WIFSIGNALED(s->seen->status) ? "killed" : "_exit";
-	if (s->state == SLOT_EXITED)
-		return "_exit";
-	return s->alive ? "still running" : "killed or _exit";
-}
-
-static void print_recount(FILE *to, const struct section *s)
-{
-	const struct slot_recount *r = &s->view.recount;
-
-	if (s->execed || r->state != SLOT_RECOUNT_TAKEN)
-		fprintf(to, "  recount: not taken (%s)\n", why_not_taken(s));
-	else if (r->differences)
-		fprintf(to,
-			"  recount: %" PRIu64 " differences: the memory holds %" PRIu64
-			" bytes, the counters say %" PRIu64 "\n",
-			r->differences, r->memory, r->counters);
-	else
-		fprintf(to, "  recount: closed (%" PRIu64 " bytes in %" PRIu64 " groups)\n",
-			r->memory, r->groups);
-}
 
 /* ---- numbers ---- */
 
@@ -108,20 +37,12 @@ static void print_table(FILE *to, const struct slot_view *v)
 	}
 }
 
-/*
- * What the process has besides ours: stacks, data of libraries, maps made past the hooks. Of one
- * moment: its own last, or our last look.
- */
 static void print_unmanaged(FILE *to, const struct section *s)
 {
-	uint64_t rss = s->seen->rss_anon, ours = s->seen->ours;
+	uint64_t bytes;
 
-	if (s->view.rss_anon) {
-		rss = s->view.rss_anon;
-		ours = s->view.current;
-	}
-	if (rss)
-		fprintf(to, "  unmanaged      %14" PRIu64 "\n", rss > ours ? rss - ours : 0);
+	if (section_unmanaged(s, &bytes))
+		fprintf(to, "  unmanaged      %14" PRIu64 "\n", bytes);
 	else
 		fprintf(to, "  unmanaged      %14s\n", "not seen");
 }
@@ -144,48 +65,15 @@ static void print_numbers(FILE *to, const struct section *s)
 
 /* ---- sections ---- */
 
-/*
- * Between fork and exec a process is a copy of its parent, with its parent's numbers. What it
- * became has a section; the copy is worth none.
- */
-static bool passing(const struct section *s)
-{
-	return s->execed && s->slot->forked;
-}
-
-/* Asked now: a slot may have been claimed since the last look. */
-static bool still_there(const struct slot *s)
-{
-	struct process p;
-
-	return procfs_read((pid_t)s->pid, &p) && p.start == s->start && p.state != 'Z' &&
-	       p.state != 'X';
-}
-
-static bool read_section(const struct track *t, uint32_t index, struct section *s)
-{
-	*s = (struct section){.track = t, .slot = room_slot(t->room, index)};
-	s->seen = &t->slots[index];
-	s->state = atomic_load_acquire(&s->slot->state);
-	if (s->state == SLOT_EMPTY)
-		return false;
-	s->whole = room_read(s->slot, &s->view);
-	s->execed = track_was_execed(t, index);
-	s->alive = !s->seen->reaped && still_there(s->slot);
-	/* On its way from fork to a slot of its new image: this one is all there is of it. */
-	if (s->slot->forked && s->alive && t->seek_escapes && !track_has_later(t, index))
-		s->execed = false;
-	return !passing(s);
-}
-
 static void print_section(FILE *to, const struct section *s)
 {
-	fprintf(to, "\n%s (pid %u, started by %u)\n",
-		s->slot->command[0] ? s->slot->command : s->slot->comm, s->slot->pid,
+	char text[SECTION_TEXT];
+
+	fprintf(to, "\n%s (pid %u, started by %u)\n", section_command(s), s->slot->pid,
 		s->slot->ppid);
-	print_end(to, s);
+	fprintf(to, "  ended:         %s\n", section_end(s, text));
 	print_numbers(to, s);
-	print_recount(to, s);
+	fprintf(to, "  recount: %s\n", section_recount(s, text));
 }
 
 static void print_escapes(FILE *to, const struct track *t)
@@ -212,7 +100,7 @@ int report_write(FILE *to, const struct track *t, const struct run_options *o)
 	fprintf(to, "memcg run: max %s, high %s, for each process\n", size_exact(o->max, max),
 		size_exact(o->high, high));
 	for (uint32_t i = 0; i < room_used(t->room); i++)
-		if (read_section(t, i, &s)) {
+		if (section_read(t, i, &s)) {
 			holders_pick(&s.view, o->top, true);
 			print_section(to, &s);
 			sections++;

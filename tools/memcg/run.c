@@ -7,10 +7,13 @@
  */
 #include "run.h"
 
+#include "account_run.h"
 #include "memcg_cmd.h"
 #include "program.h"
+#include "record.h"
 #include "rules.h"
 #include "source/directory.h"
+#include "web.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,11 +33,12 @@ struct run {
 	struct room room;
 	struct track track;
 	struct watch watch;
-	sigset_t mask;	/* as the program is to have it */
-	int report_fd;	/* -1: standard error */
-	int rules_fd;	/* -1: none */
-	bool created;	/* the report's file was not there before */
-	char link[128]; /* by which other commands find us; "" where it could not be made */
+	struct record *record; /* NULL: the report is no page */
+	sigset_t mask;	       /* as the program is to have it */
+	int report_fd;	       /* -1: standard error */
+	int rules_fd;	       /* -1: none */
+	bool created;	       /* the report's file was not there before */
+	char link[128];	       /* by which other commands find us; "" where it could not be made */
 	char library[PATH_MAX];
 };
 
@@ -92,6 +97,19 @@ static int refused(const char *what, int err)
 	return STATUS_OURS;
 }
 
+static bool wants_page(const struct run *r)
+{
+	const char *name = r->options.report, *dot = name ? strrchr(name, '.') : NULL;
+
+	return dot && !strcasecmp(dot, ".html");
+}
+
+static int begin_record(struct run *r)
+{
+	r->record = r->watch.record = record_create(&r->room, r->watch.began);
+	return r->record ? 0 : refused("no memory to record what the report shows", -ENOMEM);
+}
+
 static int make_room(struct run *r)
 {
 	const struct run_options *o = &r->options;
@@ -105,7 +123,9 @@ static int make_room(struct run *r)
 	r->watch.quiet = o->quiet;
 	r->watch.top = o->top;
 	err = watch_init(&r->watch, &r->mask);
-	return err ? refused("no descriptor to receive signals by", err) : 0;
+	if (err)
+		return refused("no descriptor to receive signals by", err);
+	return wants_page(r) ? begin_record(r) : 0;
 }
 
 static int prepare(struct run *r)
@@ -154,11 +174,42 @@ static FILE *report_stream(struct run *r)
 	return to;
 }
 
+static int write_page(FILE *to, struct run *r, const char *text)
+{
+	struct account account;
+	int err = account_run(&account, &r->track, r->record, &r->options, text);
+
+	if (!err)
+		err = web_write(to, &account);
+	account_free(&account);
+	return err;
+}
+
+/* The page has the text within. */
+static int write_report(FILE *to, struct run *r)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *memory;
+	int err;
+
+	if (!r->record)
+		return report_write(to, &r->track, &r->options);
+	memory = open_memstream(&text, &size);
+	err = memory ? report_write(memory, &r->track, &r->options) : -errno;
+	if (memory && fclose(memory) && !err)
+		err = -errno;
+	if (!err)
+		err = write_page(to, r, text);
+	free(text);
+	return err;
+}
+
 /* Status 0 or STATUS_OURS; also closes the file, which may be where a full disk shows. */
 static int put_report(struct run *r)
 {
 	FILE *to = report_stream(r);
-	int err = to ? report_write(to, &r->track, &r->options) : -errno;
+	int err = to ? write_report(to, r) : -errno;
 
 	if (to && to != stderr && fclose(to) && !err)
 		err = -errno;
@@ -235,6 +286,8 @@ static int finish(struct run *r)
 
 	look_last(r);
 	track_pending(&r->track);
+	if (r->record)
+		record_finish(r->record, &r->track, run_clock_ns());
 	if (limit_too_small(r)) {
 		forget_report(r);
 		return never_started(r);
@@ -286,6 +339,7 @@ out:
 	if (r->link[0])
 		unlink(r->link);
 	track_exit(&r->track);
+	record_destroy(r->record);
 	free(r);
 	return status;
 }

@@ -7,8 +7,10 @@
  *   launch.c   the environment, and the start of the program
  *   watch.c    waiting: children that end, signals to hand on, the clock
  *   track.c    what became of each process; who escaped
- *   live.c     lines while it runs       report.c  what is written at the end
+ *   live.c     lines while it runs       report.c  what is written at the end, as text
  *   holders.c  which groups those show
+ *   record.c   what is taken down for a page (web.h)
+ *   section.c  one process in the report
  */
 #ifndef MEMCG_TOOL_RUN_H
 #define MEMCG_TOOL_RUN_H
@@ -19,6 +21,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+
+struct record;
 
 struct run_options {
 	uint64_t max, high;
@@ -60,7 +64,7 @@ struct tracked {
 	bool reaped; /* `status` holds, as of waitpid(2) */
 	bool alive;  /* at the last look */
 	int status;
-	uint64_t rss_anon; /* at the last look, and our part of it in the same moment */
+	uint64_t rss, rss_anon; /* at the last look, and our part of it in the same moment */
 	uint64_t ours;
 };
 
@@ -111,7 +115,8 @@ struct watch {
 	int signals;	/* signalfd */
 	uint64_t began; /* ns */
 	bool quiet;
-	unsigned top; /* as of run_options */
+	unsigned top;	       /* as of run_options */
+	struct record *record; /* NULL: nobody wants one */
 };
 
 /* Before the program starts: takes signals over. `mask` receives the mask as it was. */

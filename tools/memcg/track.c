@@ -79,7 +79,7 @@ static void sample(struct track *t, uint32_t index)
 	if (atomic_load_acquire(&s->state) == SLOT_EXECED)
 		return; /* what is there now is another program's */
 	room_read(s, &v);
-	seen->rss_anon = procfs_rss_anon((pid_t)s->pid);
+	procfs_resident((pid_t)s->pid, &seen->rss, &seen->rss_anon);
 	seen->ours = v.current;
 }
 

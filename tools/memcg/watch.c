@@ -12,6 +12,7 @@
 #include "run.h"
 
 #include "procfs.h"
+#include "record.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +124,8 @@ void watch_run(struct watch *w, struct track *t)
 		if (now < look)
 			continue;
 		track_look(t, now);
+		if (w->record)
+			record_look(w->record, t, now);
 		look = run_clock_ns();
 		look += next_look(look - now);
 		if (now >= line && !w->quiet) {
