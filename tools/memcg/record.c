@@ -176,8 +176,8 @@ static void look_at_process(struct record *r, const struct track *t, uint32_t sl
 	if (atomic_load_acquire(&room_slot(t->room, slot)->state) != SLOT_RUNNING &&
 	    !room_slot(t->room, slot)->refreshed)
 		return;
+	p->refreshed = room_slot(t->room, slot)->refreshed;
 	room_read(room_slot(t->room, slot), &v);
-	p->seen = true;
 	look_at_root(r, slot, &v, now);
 	if (!p->nr_groups)
 		return;
@@ -213,7 +213,8 @@ static void look_at_slot(struct record *r, const struct track *t, uint32_t slot,
 	}
 	if (!p->missed++)
 		p->ended_at = now;
-	look_at_process(r, t, slot, now);
+	if (p->missed == 1 || room_slot(t->room, slot)->refreshed != p->refreshed)
+		look_at_process(r, t, slot, now);
 	p->ended = p->missed > 1;
 }
 

@@ -29,10 +29,10 @@ struct record_group {
 };
 
 struct record_process {
-	bool seen;
-	bool ended;	   /* at the last look */
-	unsigned missed;   /* looks in a row that did not find it alive */
-	uint64_t ended_at; /* ns; when it was first missed */
+	uint64_t refreshed; /* of the slot, when its numbers were taken */
+	bool ended;	    /* at the last look */
+	unsigned missed;    /* looks in a row that did not find it alive */
+	uint64_t ended_at;  /* ns; when it was first missed */
 	uint64_t high;
 	struct series resident;	      /* all of it, files too */
 	struct record_group **groups; /* the root is the first */
