@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run-results.sh [handle | limits | managed] - measures, and writes bench/RESULTS.md: all of it, or one family's
+# run-results.sh [handle | limits | managed | net] - measures, and writes bench/RESULTS.md: all of it, or one family's
 # section alone (FILE=... writes elsewhere). They stand in sections of their own, with a head
 # of their own, because they take a minute, managed memory three, and the allocators ten.
 #
@@ -11,10 +11,11 @@ build=${BUILD:-build}
 out=${FILE:-bench/RESULTS.md}
 only=${1:-}
 declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory"
+	[net]="Network pages"
 	[tenantd]="A cache for many tenants") # measured by bench/tenantd.sh, kept here
 declare -A cases=([managed]="managed move zswap") # of a family that is more than one
 [ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
-	echo "usage: bench/run-results.sh [handle | limits | managed]" >&2
+	echo "usage: bench/run-results.sh [handle | limits | managed | net]" >&2
 	exit 2
 }
 work=$(mktemp -d)
@@ -87,7 +88,7 @@ kept() {
 objects() {
 	local status=0
 	# The cases of the first section: each but those of a family.
-	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/\|^managed/\|^move/\|^zswap/' | sed 's,/.*,,' | sort -u)
+	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/\|^managed/\|^move/\|^zswap/\|^net/' | sed 's,/.*,,' | sort -u)
 	measure "${names[@]}"
 	# Status 1 is a goal missed: a result. 77: valgrind or the preload is missing.
 	BUILD=$build bench/insn.sh >"$work/insn" 2>>"$work/notes" || status=$?
@@ -114,7 +115,7 @@ if [ -n "$only" ]; then
 else
 	objects >"$work/all"
 fi
-for name in handle limits managed tenantd; do
+for name in handle limits managed net tenantd; do
 	if [ "$name" != tenantd ] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
 		family "$name"
 	else

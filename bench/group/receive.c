@@ -68,7 +68,7 @@ static ssize_t hand_over(struct connection *c, size_t done, size_t left)
 		c->frags = 0;
 	}
 	got = memcg_pool_recv(pool, c->to, NULL, c->frag + c->frags, pages < 256 ? pages : 256,
-			      MSG_DONTWAIT);
+			      MSG_DONTWAIT | MEMCG_RECV_STREAM);
 	while (c->frag[c->frags].page)
 		c->frags++;
 	return got;

@@ -40,7 +40,7 @@ ssize_t input_receive(struct input *in, struct memcg_pool *pool, int fd, struct 
 	if (make_room(in, pages))
 		return -ENOBUFS;
 	to = in->frag + in->count;
-	n = memcg_pool_recv(pool, fd, cg, to, pages, MSG_DONTWAIT);
+	n = memcg_pool_recv(pool, fd, cg, to, pages, MSG_DONTWAIT | MEMCG_RECV_STREAM);
 	if (n <= 0)
 		return n;
 	id = memcg_id(cg);

@@ -75,6 +75,12 @@ struct memcg_frag {
 	uint32_t offset, length;
 };
 
+/** Flags of memcg_pool_recv, beside those of recv(2). */
+enum {
+	/** The program knows that fd is a stream socket, and spares the call asking the system. */
+	MEMCG_RECV_STREAM = 1 << 25
+};
+
 /**
  * Reads once from fd (a stream socket, with recvmsg(2) and flags; or with flags 0 whatever readv(2)
  * reads from) into up to n pages, charged to cg (NULL: the active group) before the bytes leave
@@ -83,17 +89,16 @@ struct memcg_frag {
  * was read: -errno of recvmsg or readv, also -EINTR and -EAGAIN; -ENOBUFS: not one page fits under
  * a max, after reclaim, or the pool is at its `bytes`: the payload stays in the socket, and
  * memory.events counts sock_throttled; -ESHUTDOWN; -EINVAL.
- * flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL (for as many pages as fit), MSG_OOB, MSG_NOSIGNAL;
- * others are -EINVAL. A datagram that does not fit is lost, and -EMSGSIZE: memcg_pool_recvmsg.
- * A small read goes on in the page where the group's last one ended, behind it, at the next
- * multiple of 16: the page is shared with the group's other fragments there; a datagram begins a
- * page of its own. While cg or a group above it is over its memory.high one page is read at a time,
- * which is owed for as every charge is, the socket's SO_RCVBUF is lowered until the first call
- * through fd that finds cg under it, and sock_throttled counts each read.
- * n: from 1 on; no more than 256 are used. A thread that sleeps for a socket has no page and
- * no charge meanwhile, but with MSG_WAITALL; for other files it has. Where the descriptor does not
- * block, MSG_DONTWAIT saves a system call. Not a cancellation point. May run the program's inline
- * shrinkers.
+ * flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL (for as many pages as fit), MSG_OOB, MSG_NOSIGNAL,
+ * MEMCG_RECV_STREAM; others are -EINVAL. A datagram that does not fit is lost, and -EMSGSIZE:
+ * memcg_pool_recvmsg. A small read goes on in the page where the group's last one ended, behind it,
+ * at the next multiple of 16: the page is shared with the group's other fragments there; a datagram
+ * begins a page of its own. While cg or a group above it is over its memory.high one page is read
+ * at a time, which is owed for as every charge is, the socket's SO_RCVBUF is lowered until the
+ * first call through fd that finds cg under it, and sock_throttled counts each read. n: from 1 on;
+ * no more than 256 are used. A thread that sleeps for a socket has no page and no charge meanwhile,
+ * but with MSG_WAITALL; for other files it has. Where the descriptor does not block, MSG_DONTWAIT
+ * saves a system call. Not a cancellation point. May run the program's inline shrinkers.
  */
 MEMCG_API ssize_t memcg_pool_recv(struct memcg_pool *pool, int fd, struct memcg *cg,
 				  struct memcg_frag *frags, size_t n, int flags);

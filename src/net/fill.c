@@ -45,6 +45,19 @@ static struct page *find(struct memcg_pool *p, u32 handle)
 	return page_tryget(page_at(index)) ? page_at(index) : NULL;
 }
 
+bool fill_may_claim(struct pool_ref ref, u32 handle)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg_pool *p;
+	bool may;
+
+	rcu_read_lock(self);
+	p = pool_live(ref);
+	may = p && atomic_load(&p->fill[slot_of(handle)]);
+	rcu_read_unlock(self);
+	return may;
+}
+
 struct fill fill_claim(struct pool_ref ref, u32 handle)
 {
 	struct rcu_reader *self = self_rcu();
@@ -68,7 +81,7 @@ void fill_offer(struct memcg_pool *p, u32 handle, struct page *pg, u32 end)
 {
 	u32 filled = ALIGN_UP(end, 16u);
 
-	if (filled + FILL_LEAST > PAGE_SIZE) {
+	if (!fill_worth(end)) {
 		atomic_store(&pg->net.fill, 0u);
 		return;
 	}

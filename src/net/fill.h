@@ -30,6 +30,8 @@ struct fill {
 	u32 at;		 /* first free byte */
 };
 
+/* False: there is none; fill_claim would find that too. */
+__hidden_ bool fill_may_claim(struct pool_ref ref, u32 handle);
 /* A page of handle's (0: nobody's) to go on in. Not to be kept across anything that sleeps. */
 __hidden_ struct fill fill_claim(struct pool_ref ref, u32 handle);
 /* It is not used: offered as it was, and put. */
@@ -39,6 +41,12 @@ __hidden_ void fill_unclaim(struct memcg_pool *p, u32 handle, struct fill *f);
  * The caller has a reference.
  */
 __hidden_ void fill_offer(struct memcg_pool *p, u32 handle, struct page *pg, u32 end);
+
+/* What is left behind the first `end` bytes is worth an offer. */
+static inline bool fill_worth(u32 end)
+{
+	return ALIGN_UP(end, 16u) + FILL_LEAST <= PAGE_SIZE;
+}
 
 static inline u32 fill_room(const struct fill *f)
 {

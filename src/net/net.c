@@ -127,6 +127,18 @@ void net_publish(struct page *pg, struct handle *h)
 /* --- taking and charging -----------------------------------------------------------------------
  */
 
+/* By address: those that lie side by side are one piece to read into. */
+static void sort_few(struct page **pages, u32 n)
+{
+	for (u32 i = 1; i < n; i++)
+		for (u32 k = i; k && pages[k] < pages[k - 1]; k--) {
+			struct page *pg = pages[k];
+
+			pages[k] = pages[k - 1];
+			pages[k - 1] = pg;
+		}
+}
+
 /* Few pages come from the stack: that they lie side by side saves less than finding such costs. */
 u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 {
@@ -135,8 +147,11 @@ u32 pool_take(struct memcg_pool *p, struct page **out, u32 n)
 	if (n <= TAKE_FEW)
 		while (got < n && (out[got] = cache_pop(p)))
 			got++;
-	if (likely(got == n))
+	if (likely(got == n)) {
+		if (n <= TAKE_FEW)
+			sort_few(out, n);
 		return n;
+	}
 	page_tick(); /* a program may have no other memory of ours that comes and goes */
 	more = extents_take(p, out + got, n - got);
 	atomic_add_relaxed(&p->slow, (u64)more);
@@ -188,14 +203,14 @@ int net_refused(struct memcg_pool *p, struct memcg *cg)
 	return -ENOBUFS;
 }
 
-/* Charged first: that may take its time, and the pool end meanwhile. */
-int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out, u32 n,
-		 bool counted)
+/* What is charged, or less; the rest is uncharged. counted: -ENOBUFS is told. */
+static int take_charged(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out,
+			u32 fit, bool counted)
 {
 	struct rcu_reader *self = self_rcu();
-	u32 fit = net_charge(handle, cg, n), took = 0;
 	struct memcg_pool *p;
 	int got = -ESHUTDOWN;
+	u32 took = 0;
 
 	rcu_read_lock(self);
 	p = pool_live(ref);
@@ -208,6 +223,25 @@ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page 
 	rcu_read_unlock(self);
 	net_uncharge_pages(handle, fit - took);
 	return got;
+}
+
+/* Charged first: that may take its time, and the pool end meanwhile. */
+int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out, u32 n,
+		 bool counted)
+{
+	return take_charged(ref, handle, cg, out, net_charge(handle, cg, n), counted);
+}
+
+int net_try_take(struct pool_ref ref, u32 handle, struct page **out, u32 n)
+{
+	int got;
+
+	if (handle && !charge_pages(handle, (u64)n << PAGE_SHIFT, CHARGE_ONCE)) {
+		charge_forgive();
+		return 0;
+	}
+	got = take_charged(ref, handle, NULL, out, n, false);
+	return got > 0 ? got : 0;
 }
 
 int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struct page **out, u32 n)

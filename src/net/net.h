@@ -23,6 +23,9 @@ __hidden_ int net_take(struct memcg_pool *p, u32 handle, struct memcg *cg, struc
  */
 __hidden_ int net_take_ref(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out,
 			   u32 n, bool counted);
+/* The same where they may be wanted: all n by one look at the counters, or none, and nobody hears
+ * of it. How many. */
+__hidden_ int net_try_take(struct pool_ref ref, u32 handle, struct page **out, u32 n);
 /* Back, the charge not: net_uncharge_pages. A STRICT pool's without their memory. */
 __hidden_ void net_untake(struct memcg_pool *p, struct page **pages, u32 n);
 __hidden_ u32 net_charge(u32 handle, struct memcg *cg, u32 n); /* how many fit; 0: none */

@@ -6,9 +6,11 @@
  *    with payload are published, the rest goes back with its charge. A call that fails has
  *    changed nothing.
  * 2. Bytes of a stream go on in the page where the group's last ones ended (fill.h). What there is
- * to be read is asked for first (FIONREAD) where that may spare many pages, or every one: a small
- *    read that fits in what is left charges nothing. Messages begin a page, however they are read,
- *    and as many pages are offered as the call may use: who comes second must not find his cut.
+ *    to be read is asked for first (FIONREAD) where that may spare many pages, or where those
+ *    behind such a page are not to be had at once: a small read that fits in what is left is not
+ *    refused by a max. Messages begin a page, however they are read, and as many pages are offered
+ *    as the call may use: who comes second must not find his cut. What a socket keeps is asked of
+ *    the system only where that makes a difference.
  * 3. The filling call never waits (MSG_DONTWAIT). Where the program may wait, everything goes back
  *    first, and the thread sleeps in a recvmsg that peeks at one byte: the socket's own
  *    time-outs and interruptions, and nobody is charged for a thread that has nothing. What
@@ -33,11 +35,15 @@
 #include "group/tally.h"
 #include "sys/sock.h"
 
-#define FLAGS_BYTES   (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL)
-#define FLAGS_MESSAGE (FLAGS_BYTES | MSG_TRUNC | MSG_ERRQUEUE | MSG_CMSG_CLOEXEC)
+#define FLAGS_BYTES \
+	(MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_OOB | MSG_NOSIGNAL | MEMCG_RECV_STREAM)
+#define FLAGS_MESSAGE \
+	((FLAGS_BYTES & ~MEMCG_RECV_STREAM) | MSG_TRUNC | MSG_ERRQUEUE | MSG_CMSG_CLOEXEC)
 #define FLAGS_IN_HAND (MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE) /* slept for with the pages */
 
-#define UNCOUNTED 4u /* pages: they come and go cheaper than FIONREAD is asked */
+/* Pages: to take so many and give them back costs no more than asking for what can be read. */
+#define UNCOUNTED   20u
+#define TAKEN_AHEAD 4u /* from the stock and the stack */
 
 struct receive {
 	struct pool_ref ref;
@@ -48,7 +54,7 @@ struct receive {
 	struct msghdr *msg; /* the program's; NULL: only bytes are wanted */
 	int msg_flags;	    /* the last call's */
 	bool plain;	    /* no socket */
-	bool message;	    /* what is read begins a page */
+	int message;	    /* what is read begins a page; -1: not asked yet */
 	bool high;	    /* a page at a time */
 	struct fill fill;   /* comes first */
 	u32 wanted, most;   /* fragments; by high */
@@ -57,6 +63,14 @@ struct receive {
 	struct page *pages[NET_BATCH];
 	struct iovec iov[NET_BATCH + 1];
 };
+
+/* Asked when the answer matters for the first time: each costs a call of the system's. */
+static bool is_message(struct receive *r)
+{
+	if (r->message < 0)
+		r->message = sys_keeps_messages(r->fd);
+	return r->message;
+}
 
 /* Nothing of it is to be kept while the thread sleeps, as it may when it has pages in hand. */
 static bool in_hand(const struct receive *r)
@@ -85,12 +99,20 @@ static void runs_make(struct receive *r)
 		run_add(r, page_address(r->pages[i]), PAGE_SIZE);
 }
 
+/* What mostly is read: a stream into pages side by side. recvfrom is the cheaper call. */
+static bool is_simple(const struct receive *r)
+{
+	return !r->message && r->runs == 1 && !r->plain;
+}
+
 /* Name, control and what came of the flags are the program's. */
 static ssize_t call(struct receive *r, int flags)
 {
 	struct msghdr m = r->msg ? *r->msg : (struct msghdr){0};
 	ssize_t got;
 
+	if (is_simple(r))
+		return sys_recv(r->fd, r->iov[0].iov_base, r->iov[0].iov_len, flags);
 	m.msg_iov = r->iov;
 	m.msg_iovlen = r->runs;
 	m.msg_flags = 0;
@@ -131,21 +153,28 @@ static bool may_wait(const struct receive *r)
 
 /* --- pages ----------------------------------------------------------------------------------- */
 
-/* Pages besides what is left of one: for what is there to be read, or for all that may come. */
-static u32 pages_wanted(const struct receive *r)
+/* Pages for what can be read now, besides what is left of one; at least `least`. */
+static u32 pages_readable(struct receive *r, u32 least, u32 most)
 {
-	u32 most = r->most - (r->fill.pg != NULL), least = r->fill.pg == NULL;
 	u64 room = fill_room(&r->fill);
-	long bytes;
+	long bytes = sys_readable(r->fd);
 
-	if (most <= (least ? UNCOUNTED : 0) || r->message || in_hand(r))
-		return most;
-	bytes = sys_readable(r->fd);
 	if (bytes < 0)
 		return most;
 	bytes = (u64)bytes > room ? bytes - (long)room : 0;
 	return (u32)MIN(MAX((u64)bytes + PAGE_SIZE - 1, (u64)least << PAGE_SHIFT) >> PAGE_SHIFT,
 			(u64)most);
+}
+
+/* Pages besides what is left of one: for what is there to be read, or for all that may come. */
+static u32 pages_wanted(struct receive *r)
+{
+	u32 most = r->most - (r->fill.pg != NULL), least = r->fill.pg == NULL, n;
+
+	if (most <= (least ? UNCOUNTED : 0) || r->message > 0 || in_hand(r))
+		return most;
+	n = pages_readable(r, least, most);
+	return n < most && is_message(r) ? most : n;
 }
 
 static bool over_high(const struct receive *r)
@@ -179,6 +208,17 @@ static void set_window(struct receive *r)
 		rcvbuf_restore(r->fd);
 }
 
+/* A few besides what is left of one, in case they are wanted: as cheap as asking whether. */
+static bool take_ahead(struct receive *r)
+{
+	u32 n = r->most - 1;
+
+	if (!r->fill.pg || !n || n > TAKEN_AHEAD)
+		return false;
+	r->n = (u32)net_try_take(r->ref, r->handle, r->pages, n);
+	return r->n;
+}
+
 /* 0: there is room for a byte at least. */
 static int take(struct receive *r)
 {
@@ -187,7 +227,11 @@ static int take(struct receive *r)
 
 	r->n = 0;
 	set_window(r);
-	r->fill = r->message || in_hand(r) ? (struct fill){0} : fill_claim(r->ref, r->handle);
+	r->fill = (struct fill){0};
+	if (!in_hand(r) && fill_may_claim(r->ref, r->handle) && !is_message(r))
+		r->fill = fill_claim(r->ref, r->handle);
+	if (take_ahead(r))
+		return 0;
 	n = pages_wanted(r);
 	if (n)
 		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n, !r->fill.pg);
@@ -238,7 +282,7 @@ static u32 hand_over_pages(struct receive *r, size_t bytes, struct memcg_frag *f
 		net_publish(r->pages[i], h);
 		frags[i] = (struct memcg_frag){(struct memcg_page *)r->pages[i], 0, length};
 		bytes -= length;
-		if (length < PAGE_SIZE && !r->message)
+		if (fill_worth(length) && !is_message(r))
 			fill_offer(r->pool, r->handle, r->pages[i], length);
 	}
 	if (i && h)
@@ -312,11 +356,11 @@ static ssize_t receive_into(struct pool_ref ref, int fd, struct memcg *cg, struc
 	r.ref = ref;
 	r.pool = ref.pool;
 	r.plain = false;
-	r.message = msg || sys_keeps_messages(fd);
+	r.message = msg ? 1 : flags & MEMCG_RECV_STREAM ? 0 : -1;
 	r.cg = cg ? cg : group_active();
 	r.handle = handle_for(r.cg);
 	r.fd = fd;
-	r.flags = flags;
+	r.flags = flags & ~MEMCG_RECV_STREAM;
 	r.msg = msg;
 	r.msg_flags = 0;
 	r.wanted = (u32)MIN(n, NET_BATCH);

@@ -14,6 +14,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+ssize_t sys_recv(int fd, void *to, size_t n, int flags)
+{
+	int saved = errno;
+
+	if (sys_fault(SYS_FAULT_RECV))
+		return -ECONNRESET;
+	return sys_result(syscall(SYS_recvfrom, fd, to, n, flags, NULL, NULL), saved);
+}
+
 ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	int saved = errno;

@@ -15,6 +15,7 @@ struct iovec;
 
 #define SYS_IOV_MAX 1024u /* entries in one call */
 
+__hidden_ ssize_t sys_recv(int fd, void *to, size_t n, int flags);
 __hidden_ ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags);
 __hidden_ ssize_t sys_readv(int fd, const struct iovec *iov, unsigned n);
 __hidden_ ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags);

@@ -63,6 +63,7 @@ static void refused_flags(void)
 	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, 1 << 30) == -EINVAL);
 	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, NULL, f, 2, 0) == -EINVAL);
 	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f, 2, MSG_TRUNC) == -EINVAL);
+	CHECK(memcg_pool_recvmsg(pool, ends[0], cg, &m, f, 2, MEMCG_RECV_STREAM) == -EINVAL);
 	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, MSG_DONTWAIT) == 10);
 	memcg_frags_put(f, 1);
 	close_ends();
@@ -119,7 +120,10 @@ static void from_a_pipe(void)
 	CHECK(!pipe(fd) && write(fd[1], "hello", 5) == 5);
 	CHECK(memcg_pool_recv(pool, fd[0], cg, f, 3, MSG_DONTWAIT) == -ENOTSOCK);
 	CHECK(memcg_pool_recv(pool, fd[0], cg, f, 3, 0) == 5 && !memcmp(bytes_of(f), "hello", 5));
-	CHECK(held(cg) == 4096 && !close(fd[1]));
+	memcg_frags_put(f, 3);
+	CHECK(write(fd[1], "there", 5) == 5);
+	CHECK(memcg_pool_recv(pool, fd[0], cg, f, 3, MEMCG_RECV_STREAM) == 5);
+	CHECK(!memcmp(bytes_of(f), "there", 5) && held(cg) == 4096 && !close(fd[1]));
 	CHECK(!memcg_pool_recv(pool, fd[0], cg, f + 1, 2, 0) && !close(fd[0]));
 	memcg_frags_put(f, 3);
 	all_is_back();

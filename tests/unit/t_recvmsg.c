@@ -104,6 +104,29 @@ static void read_as_bytes(void)
 	end();
 }
 
+/* What is first when it is asked for may be read by another: all pages are offered. */
+static void offered_all(void)
+{
+	struct memcg_frag many[64];
+
+	begin(SOCK_DGRAM);
+	put_message(0, 100);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, many, 64, 0) == 100 && pool_stat().peak == 64);
+	memcg_frags_put(many, 1);
+	end();
+}
+
+static void offered_what_is_there(void)
+{
+	struct memcg_frag many[64];
+
+	begin(SOCK_STREAM);
+	put_message(0, 100);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, many, 64, 0) == 100 && pool_stat().peak == 1);
+	memcg_frags_put(many, 1);
+	end();
+}
+
 /* Whether it is told to have failed or not: what it has left in a page, nobody else finds there. */
 static void strict_forgets_what_was_cut(void)
 {
@@ -248,6 +271,8 @@ int main(void)
 		PAGE_TEST(of_no_length),
 		PAGE_TEST(cut),
 		PAGE_TEST(read_as_bytes),
+		PAGE_TEST(offered_all),
+		PAGE_TEST(offered_what_is_there),
 		PAGE_TEST(strict_forgets_what_was_cut),
 		PAGE_TEST(not_paid_for),
 		PAGE_TEST(a_descriptor_with_a_message),
