@@ -392,5 +392,5 @@ ssize_t memcg_pool_recvmsg(struct memcg_pool *p, int fd, struct memcg *cg, struc
 ssize_t net_receive(struct pool_ref ref, int fd, struct memcg *cg, struct memcg_frag *frags,
 		    size_t n)
 {
-	return receive_into(ref, fd, cg, NULL, frags, n, MSG_DONTWAIT);
+	return receive_into(ref, fd, cg, NULL, frags, n, MSG_DONTWAIT | MEMCG_RECV_STREAM);
 }
