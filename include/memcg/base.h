@@ -84,6 +84,7 @@ struct memcg_config {
 	const char *swap_file;
 	uint64_t swap_size; /**< bytes it may have; 0: default 1G; less than 8192: no swap file */
 	uint64_t move_rate; /**< bytes that memcg_mm_move moves in a second; 0: as many as it can */
+	unsigned zerocopy_recv; /**< 1: memcg_zerocopy_recv maps where it can; 0: it copies */
 };
 #define MEMCG_CONFIG_INIT MEMCG_SIZED_(struct memcg_config)
 

@@ -257,6 +257,44 @@ MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_
  */
 MEMCG_API ssize_t memcg_frags_complete(int fd);
 
+/** Addresses that payload can be mapped to, as the system has received it. */
+struct memcg_zerocopy;
+/** At least two pages; no memory yet, charged to nobody. NULL and errno: EINVAL, ENOMEM, EMFILE. */
+MEMCG_API MEMCG_NODISCARD struct memcg_zerocopy *memcg_zerocopy_create(size_t bytes);
+/** With what is mapped, which is uncharged. NULL is allowed. */
+MEMCG_API void memcg_zerocopy_destroy(struct memcg_zerocopy *z);
+/**
+ * Nothing that z has mapped may be read any more (SIGBUS); the pages go back to the system and are
+ * uncharged. 0; -errno, from the system: then everything stays, and is charged (locked memory).
+ */
+MEMCG_API int memcg_zerocopy_zap(struct memcg_zerocopy *z);
+
+/** What one call has received: the mapped bytes, not to be written to, then the copied ones. */
+struct memcg_zerocopy_part {
+	const void *mapped; /**< until the next zap; NULL: none */
+	size_t mapped_bytes;
+	size_t copied; /**< in the buffer */
+};
+
+/**
+ * Payload of the stream socket fd, by the system's own pages where those can be had
+ * (TCP_ZEROCOPY_RECEIVE): cg (NULL: the active group) is charged for as many bytes as may be mapped
+ * before they are, as for memory it did not allocate (memcg_charge); what was not mapped is
+ * returned before the call is back, and the rest by memcg_zerocopy_zap. What cannot be mapped now
+ * is copied to buf (n bytes; 0: none). That is everything unless MEMCG_ZEROCOPY_RECV or the setting
+ * zerocopy_recv is 1; where z is full, or has 64 parts; and what does not fit under a max, which
+ * memory.events counts as sock_throttled. Nothing mapped and no buffer: -ENOBUFS, the
+ * payload stays in the socket. Bytes; 0: the other end has closed; else -errno of recv(2).
+ * flags: 0, MSG_DONTWAIT; others -EINVAL. Who sleeps in it is charged for nothing by that.
+ * For large streams from a network card that puts headers apart from pages full of payload. What
+ * comes over loopback is mapped only from some senders (bench/RESULTS.md). The pages are the
+ * system's, which no other call here knows: they cannot be passed on by reference.
+ * One thread at a time for each z, and for what it reads from. May run the program's inline
+ * shrinkers.
+ */
+MEMCG_API ssize_t memcg_zerocopy_recv(struct memcg_zerocopy *z, int fd, struct memcg *cg, void *buf,
+				      size_t n, struct memcg_zerocopy_part *part, int flags);
+
 /**
  * The page of the fragment, paid for by `to` (NULL: the root) from now on. 0; -EBUSY: somebody has
  * another reference on the page, another fragment of it or a view for instance; -ENOMEM: over a

@@ -196,6 +196,26 @@ static inline bool charge_end(struct memcg_charge *c)
 	return was == CHARGE_LIVE;
 }
 
+/* First the tally: the bytes keep the handle. */
+static inline void credit(struct thread *t, u32 handle, u64 bytes)
+{
+	tally_sub(TALLY_EXTERNAL, handle, bytes);
+	if (unlikely(bytes >= CHARGE_BY_STOCK ||
+		     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, (u32)bytes,
+				memcg__stock_cap)))
+		uncharge_slowly(t, handle, bytes);
+}
+
+void external_shrink(struct memcg_charge *c, u64 bytes)
+{
+	u64 less = c->bytes - bytes;
+
+	BUG_ON(!bytes || bytes > c->bytes);
+	c->bytes = bytes;
+	if (less)
+		credit(thread_self(), c->handle, less);
+}
+
 void memcg_uncharge(struct memcg_charge *c)
 {
 	struct thread *t = thread_self();
@@ -204,14 +224,8 @@ void memcg_uncharge(struct memcg_charge *c)
 		return;
 	if (unlikely(!charge_end(c)))
 		memcg_bug("memcg_uncharge(%p): not a charge, or returned before", (void *)c);
-	if (likely(c->bytes)) {
-		tally_sub(TALLY_EXTERNAL, c->handle,
-			  c->bytes); /* first: the bytes keep the handle */
-		if (unlikely(c->bytes >= CHARGE_BY_STOCK ||
-			     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(c->handle),
-					c->handle, (u32)c->bytes, memcg__stock_cap)))
-			uncharge_slowly(t, c->handle, c->bytes);
-	}
+	if (likely(c->bytes))
+		credit(t, c->handle, c->bytes);
 	record_give(t, c);
 }
 

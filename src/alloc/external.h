@@ -72,6 +72,8 @@ extern __hidden_ struct charge_page *external_pages;
 /* Every live charge, for the recount. Quiet moments only. */
 __hidden_ void external_each(void (*each)(u32 handle, u64 bytes, unsigned stat_item, void *arg),
 			     void *arg);
+/* A live charge becomes one of fewer bytes, not 0, at once: its caller's alone. */
+__hidden_ void external_shrink(struct memcg_charge *c, u64 bytes);
 __hidden_ void external_give_up(struct charge_stack *s); /* its thread ends */
 __hidden_ void external_fork_prepare(void);
 __hidden_ void external_fork_done(void);

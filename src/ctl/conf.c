@@ -92,6 +92,7 @@ static const struct row {
 	{"MEMCG_SWAP_SIZE", "a size or max", parse_size, &conf.swap_size},
 	{"MEMCG_MOVE_RATE", "a size or max", parse_size, &conf.move_rate},
 	{"MEMCG_CONTROL", "1 or a path with a /", parse_control, conf.control},
+	{"MEMCG_ZEROCOPY_RECV", "0 or 1", parse_flag, &conf.zerocopy_recv},
 };
 
 static void row_from_environment(const struct row *r)
@@ -129,7 +130,7 @@ int conf_from_program(const struct memcg_config *config)
 
 	if (err)
 		return err;
-	if (c.pcpu > 2 || c.unaccounted > 1)
+	if (c.pcpu > 2 || c.unaccounted > 1 || c.zerocopy_recv > 1)
 		return -EINVAL;
 	if (c.swap_file && parse_path(c.swap_file, conf.swap_file) < 0)
 		return -EINVAL;
@@ -141,5 +142,6 @@ int conf_from_program(const struct memcg_config *config)
 	conf.purge_ms = c.purge_ms ? c.purge_ms : conf.purge_ms;
 	conf.swap_size = c.swap_size ? c.swap_size : conf.swap_size;
 	conf.move_rate = c.move_rate ? c.move_rate : conf.move_rate;
+	conf.zerocopy_recv = c.zerocopy_recv ? 1 : conf.zerocopy_recv;
 	return 0;
 }

@@ -22,7 +22,8 @@ struct conf {
 	u64 guard_pages; /* 1: no stack has a guard by marks */
 	u64 leftovers;	 /* 1: a line for each group that is destroyed and still owns something */
 	u64 swap_size;
-	u64 move_rate; /* bytes a second that a move of charges may take; 0: any */
+	u64 move_rate;	   /* bytes a second that a move of charges may take; 0: any */
+	u64 zerocopy_recv; /* 1: payload may be mapped from sockets */
 	/* Copies: the environment is the program's to change. Paths are absolute, save control. */
 	char swap_file[CONF_PATH];   /* "": one without a name, in temp_dir */
 	char temp_dir[CONF_PATH];    /* TMPDIR's, else /tmp */

@@ -30,6 +30,7 @@
 #include "sys/cpu.h"
 #include "sys/log.h"
 #include "net/pool.h"
+#include "net/borrow.h"
 #include "net/flight.h"
 #include "net/rcvbuf.h"
 #include "vm/file.h"
@@ -119,6 +120,7 @@ static void bring_up_upper(void)
 		.size = conf.swap_size,
 	};
 	move_rate = conf.move_rate;
+	borrow_on = (u32)conf.zerocopy_recv;
 }
 
 static void set_root_limits(void)

@@ -41,6 +41,14 @@ __hidden_ int sys_zerocopy_begin(int fd);
  */
 __hidden_ int sys_zerocopy_done(int fd, u32 *first, u32 *last);
 
+/* Addresses that payload of any TCP socket can be mapped to. NULL and errno. sys_unmap. */
+__hidden_ void *sys_zerocopy_window(size_t len);
+/*
+ * Maps what the system can of the next n bytes: how many; 0: none, for whatever reason, which
+ * reading tells. *skip: that have to be read before more can be mapped; 0: the system does not say.
+ */
+__hidden_ size_t sys_zerocopy_receive(int fd, void *at, size_t n, size_t *skip);
+
 /* What a socket may keep unread (SO_RCVBUF, as the system counts it) and who chose it. */
 struct sys_window {
 	int size;

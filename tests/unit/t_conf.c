@@ -24,6 +24,7 @@
 #include "alloc/thread.h"
 #include "ctl/conf.h"
 #include "group/group.h"
+#include "net/borrow.h"
 #include "page/page.h"
 #include "sync/percpu.h"
 #include "sys/fault.h"
@@ -115,6 +116,7 @@ static void test_good_values(void **state)
 		{"MEMCG_SWAP_SIZE", "0", &conf.swap_size, 0},
 		{"MEMCG_SWAP_SIZE", "max", &conf.swap_size, MEMCG_UNLIMITED},
 		{"MEMCG_MOVE_RATE", "100M", &conf.move_rate, 100 * MIB},
+		{"MEMCG_ZEROCOPY_RECV", "1", &conf.zerocopy_recv, 1},
 	};
 	unsigned i;
 
@@ -143,6 +145,7 @@ static void test_bad_values(void **state)
 		{"MEMCG_GUARDS", "pagesize", &conf.guard_pages, 0},
 		{"MEMCG_SWAP_SIZE", "much", &conf.swap_size, GIB},
 		{"MEMCG_MOVE_RATE", "fast", &conf.move_rate, 0},
+		{"MEMCG_ZEROCOPY_RECV", "yes", &conf.zerocopy_recv, 0},
 	};
 	char start[64];
 	unsigned i;
@@ -219,11 +222,13 @@ static int check_effects(const void *arg)
 	setenv("MEMCG_REGION", "256M", 1);
 	setenv("MEMCG_SWAP_SIZE", "77M", 1);
 	setenv("MEMCG_MOVE_RATE", "78M", 1);
+	setenv("MEMCG_ZEROCOPY_RECV", "1", 1);
 	memcg_get_limit(memcg_root(), MEMCG_MAX, &max);
 	memcg_get_limit(memcg_root(), MEMCG_HIGH, &high);
 	return !(max == 100 * MIB && high == 50 * MIB && pcpu_backend == PCPU_PORTABLE &&
 		 accounting_off && page_purge_ms == 77 && promote_off && guards_by_pages &&
-		 regn.span <= 256 * MIB && swap_setup.size == 77 * MIB && move_rate == 78 * MIB);
+		 regn.span <= 256 * MIB && swap_setup.size == 77 * MIB && move_rate == 78 * MIB &&
+		 borrow_on);
 }
 
 /* A value that is read does something. */
@@ -326,6 +331,7 @@ static int init_wins(const void *arg)
 	c.swap_file = "/some/file";
 	c.swap_size = 3 * MIB;
 	c.move_rate = 4 * MIB;
+	c.zerocopy_recv = 1;
 	setenv("MEMCG_SWAP_FILE", "/other/file", 1);
 	if (memcg_init(&c) != 0)
 		return 1;
@@ -337,7 +343,7 @@ static int init_wins(const void *arg)
 	    regn.span > 512 * MIB)
 		return 3;
 	if (strcmp(swap_setup.file, "/some/file") != 0 || swap_setup.file == c.swap_file ||
-	    swap_setup.size != 3 * MIB || move_rate != 4 * MIB)
+	    swap_setup.size != 3 * MIB || move_rate != 4 * MIB || !borrow_on)
 		return 5;
 	return memcg_init(&c) == -EBUSY && memcg_init(NULL) == -EBUSY ? 0 : 4;
 }
