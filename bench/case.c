@@ -184,6 +184,24 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                             \
 	}
 
+/* By io_uring; beside it by epoll, and a call for each piece. */
+#define RECEIVER(name_)                                                                       \
+	{                                                                                     \
+		.name = "net/receiver/" name_, .linked = true, .repeats = 5, .metric = {      \
+			{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "copy"}, \
+			{.key = "poll",                                                       \
+			 .suffix = "poll",                                                    \
+			 .unit = "ns",                                                        \
+			 .against = AGAINST_KEY,                                              \
+			 .other = "copy"},                                                    \
+			{.key = "recv",                                                       \
+			 .suffix = "recv",                                                    \
+			 .unit = "ns",                                                        \
+			 .against = AGAINST_KEY,                                              \
+			 .other = "copy"},                                                    \
+		}                                                                             \
+	}
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -251,6 +269,12 @@ const struct bench_case bench_cases[] = {
 	RECEIVE("4/4"),
 	RECEIVE("64/4"),
 	RECEIVE("1024/4"),
+	RECEIVER("4/1"),
+	RECEIVER("64/1"),
+	RECEIVER("1024/1"),
+	RECEIVER("4/4"),
+	RECEIVER("64/4"),
+	RECEIVER("1024/4"),
 	MOVE("present"),
 	MOVE("shared"),
 	MOVE("compressed"),

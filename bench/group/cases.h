@@ -51,6 +51,8 @@ void measure_managed(const struct bench_time *t, const char *arg);
 void measure_swap(const struct bench_time *t, const char *arg);
 /* receive.c: KiB of a message, and connections, "64/4"; in family net */
 void measure_receive(const struct bench_time *t, const char *arg);
+/* the same by receivers */
+void measure_receiver(const struct bench_time *t, const char *arg);
 /* move.c: arg is a case */
 void measure_move(const struct bench_time *t, const char *arg);
 /* net.c: page, run, hand-over */

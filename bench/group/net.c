@@ -88,6 +88,10 @@ void measure_net(const struct bench_time *t, const char *arg)
 		measure_receive(t, arg + 8);
 		return;
 	}
+	if (!strncmp(arg, "receiver/", 9)) {
+		measure_receiver(t, arg + 9);
+		return;
+	}
 	memcg_enter(group_make(group_make(NULL, "net", 0), "tenant", 0));
 	net.pool = bench_need(memcg_pool_create(NULL));
 	if (!strcmp(arg, "page")) {

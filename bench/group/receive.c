@@ -1,6 +1,7 @@
 /*
- * receive.c - messages over loopback: received into pages that are handed over by reference,
- * against received into one hot buffer and copied to where the program keeps them. Only the
+ * receive.c - messages over loopback: received into pages that are handed over by reference, one
+ * call at a time or by a receiver (io_uring, or epoll), against received into one hot buffer and
+ * copied to where the program keeps them. Only the
  * receiving end's CPU time counts; a message is kept until the next one of its connection has come.
  * In turn in one process, for both see the same sender and the same machine.
  */
@@ -27,9 +28,12 @@ struct connection {
 	struct memcg_frag frag[FRAGS];
 	size_t frags;
 	char *copy;
+	struct memcg_receiver *receiver; /* that has it, or NULL */
 };
 
-static struct connection connection[CONNECTIONS];
+/* Of a receiver's connections nobody else reads. */
+enum { PLAIN, RING, POLLED, SETS };
+static struct connection connection[SETS][CONNECTIONS];
 static struct memcg_pool *pool;
 static char hot[MOST], text[MOST];
 
@@ -50,13 +54,29 @@ static void up(unsigned n)
 	if (bind(listener, (struct sockaddr *)&at, size) || listen(listener, 4) ||
 	    getsockname(listener, (struct sockaddr *)&at, &size))
 		bench_die("listen");
-	for (unsigned i = 0; i < n; i++)
-		connect_to(listener, &at, &connection[i]);
+	for (unsigned i = 0; i < SETS * n; i++)
+		connect_to(listener, &at, &connection[i / n][i % n]);
 	pool = bench_need(memcg_pool_create(NULL));
 	memset(text, 'x', sizeof(text));
 }
 
-/* ---- the two ways; a part of a message, at most `left`, after `done` bytes ---- */
+static void receiver_up(struct connection *c, unsigned n, unsigned flags)
+{
+	struct memcg_receiver_config config = MEMCG_RECEIVER_CONFIG_INIT;
+	struct memcg_receiver *r;
+
+	config.flags = flags;
+	r = bench_need(memcg_receiver_create(pool, NULL, &config));
+	if (!flags && !memcg_receiver_uses_ring(r))
+		bench_die("io_uring");
+	for (unsigned i = 0; i < n; i++) {
+		c[i].receiver = r;
+		if (memcg_receiver_add(r, c[i].to, i) < 0)
+			bench_die("memcg_receiver_add");
+	}
+}
+
+/* ---- the ways; a part of a message, at most `left`, after `done` bytes ---- */
 
 static ssize_t hand_over(struct connection *c, size_t done, size_t left)
 {
@@ -72,6 +92,22 @@ static ssize_t hand_over(struct connection *c, size_t done, size_t left)
 	while (c->frag[c->frags].page)
 		c->frags++;
 	return got;
+}
+
+static ssize_t receive_next(struct connection *c, size_t done, size_t left)
+{
+	struct memcg_received got;
+
+	(void)left;
+	if (!done) {
+		memcg_frags_put(c->frag, c->frags);
+		c->frags = 0;
+	}
+	if (memcg_receiver_next(c->receiver, &got, sizeof(got), c->frag + c->frags,
+				FRAGS - c->frags, 0) != 1)
+		return -1;
+	c->frags += got.frags;
+	return (ssize_t)got.bytes;
 }
 
 static ssize_t copy(struct connection *c, size_t done, size_t left)
@@ -121,32 +157,64 @@ static uint64_t message(struct connection *c, size_t bytes, way receive)
 	return took;
 }
 
-static double messages(unsigned connections, size_t bytes, unsigned each, way receive)
+static double messages(struct connection *set, unsigned connections, size_t bytes, unsigned each,
+		       way receive)
 {
 	uint64_t took = 0;
 
 	for (unsigned i = 0; i < each; i++)
 		for (unsigned c = 0; c < connections; c++)
-			took += message(&connection[c], bytes, receive);
+			took += message(&set[c], bytes, receive);
 	return (double)took / connections / each;
 }
 
 /* "64/4": so many KiB, over so many connections. */
+static void parse(const char *arg, unsigned *kib, unsigned *connections)
+{
+	if (sscanf(arg, "%u/%u", kib, connections) != 2 || *kib * KIB > MOST ||
+	    *connections > CONNECTIONS)
+		bench_die("receive/KIB/CONNECTIONS");
+	memcg_enter(group_make(group_make(NULL, "net", 0), "tenant", 0));
+	up(*connections);
+}
+
 void measure_receive(const struct bench_time *t, const char *arg)
 {
 	double took[2][TURNS];
 	unsigned kib, connections, each;
 
-	if (sscanf(arg, "%u/%u", &kib, &connections) != 2 || kib * KIB > MOST ||
-	    connections > CONNECTIONS)
-		bench_die("receive/KIB/CONNECTIONS");
-	memcg_enter(group_make(group_make(NULL, "net", 0), "tenant", 0));
-	up(connections);
+	parse(arg, &kib, &connections);
 	each = quick(t) ? 2 : 4096 / (kib + 28);
 	for (unsigned i = 0; i < TURNS; i++) {
-		took[0][i] = messages(connections, kib * KIB, each, hand_over);
-		took[1][i] = messages(connections, kib * KIB, each, copy);
+		took[0][i] = messages(connection[PLAIN], connections, kib * KIB, each, hand_over);
+		took[1][i] = messages(connection[PLAIN], connections, kib * KIB, each, copy);
 	}
 	bench_print("ns", median(took[0], TURNS));
 	bench_print("copy", median(took[1], TURNS));
+}
+
+/* All four in turn, each on connections of its own but for the two that need no receiver. */
+void measure_receiver(const struct bench_time *t, const char *arg)
+{
+	static const struct {
+		const char *key;
+		way receive;
+		unsigned set;
+	} ways[] = {{"ns", receive_next, RING},
+		    {"poll", receive_next, POLLED},
+		    {"recv", hand_over, PLAIN},
+		    {"copy", copy, PLAIN}};
+	double took[4][TURNS];
+	unsigned kib, connections, each;
+
+	parse(arg, &kib, &connections);
+	receiver_up(connection[RING], connections, 0);
+	receiver_up(connection[POLLED], connections, MEMCG_RECEIVER_POLL);
+	each = quick(t) ? 2 : 4096 / (kib + 28);
+	for (unsigned i = 0; i < TURNS; i++)
+		for (unsigned w = 0; w < 4; w++)
+			took[w][i] = messages(connection[ways[w].set], connections, kib * KIB, each,
+					      ways[w].receive);
+	for (unsigned w = 0; w < 4; w++)
+		bench_print(ways[w].key, median(took[w], TURNS));
 }

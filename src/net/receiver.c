@@ -124,6 +124,12 @@ void receiver_clear_news(struct memcg_receiver *r)
 		tell_loop(r);
 }
 
+/* Kept in its record by each thread that has one, also after a fork. */
+static u32 this_thread(void)
+{
+	return task_self() ? task_self()->system_id : sys_thread_id();
+}
+
 /* --- coming and going ------------------------------------------------------------------------ */
 
 static int config_take(const struct memcg_receiver_config *from, struct memcg_receiver_config *to)
@@ -186,7 +192,7 @@ static struct memcg_receiver *receiver_new(struct memcg_pool *p, struct memcg *c
 	r->pool = pool_ref(p);
 	r->cg = memcg_get(cg ? cg : group_active());
 	r->process = sys_process_id();
-	r->thread = sys_thread_id();
+	r->thread = this_thread();
 	r->pages = c->pages ? c->pages : PAGES_DEFAULT;
 	r->free = r->idle = r->leaving = NO_CONNECTION;
 	choose(r, c->flags);
@@ -241,7 +247,7 @@ int memcg_receiver_destroy(struct memcg_receiver *r)
 	thread_need();
 	if (r->busy)
 		return -EBUSY;
-	if (r->thread == sys_thread_id()) {
+	if (r->thread == this_thread()) {
 		r->ending = true;
 		err = r->way->stop(r);
 	} else if (!thread_has_ended(r->thread)) {
@@ -258,7 +264,7 @@ static int enter(struct memcg_receiver *r)
 {
 	if (!r)
 		return -EINVAL;
-	if (r->thread != sys_thread_id())
+	if (r->thread != this_thread())
 		return -EPERM;
 	if (r->ending)
 		return -ESHUTDOWN;

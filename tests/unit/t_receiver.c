@@ -167,7 +167,7 @@ static void limit_changes(void)
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0));
 	CHECK(memcg_receiver_add(receiver, ends[0], 1) >= 0 && !held(cg));
 	put_payload(ends[1], 0, 30000);
-	CHECK(next_in(LONG) == -ENOBUFS);
+	CHECK(is_readable(memcg_receiver_fd(receiver), LONG) && next_in(LONG) == -ENOBUFS);
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
 	expect_bytes(1, 0, 30000);
 	CHECK(!next_in(0) && held(cg) <= provided(4));
