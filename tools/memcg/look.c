@@ -63,6 +63,12 @@ static bool set_columns(struct look *l, const char *value)
 	return *value;
 }
 
+static bool set_html(struct look *l, const char *value)
+{
+	l->html = value;
+	return *value;
+}
+
 static bool parse_number(const char *value, unsigned long *n)
 {
 	char *end;
@@ -114,6 +120,7 @@ static const struct look_option look_options[] = {
 	{'n', "count", LOOK_COUNT, set_count, true},
 	{'t', "timeout", LOOK_TIMEOUT, set_timeout, true},
 	{0, "parents", LOOK_PARENTS, set_parents, false},
+	{0, "html", LOOK_HTML, set_html, true},
 };
 
 /* "-p", "-pVALUE", "--process", "--process=VALUE". */

@@ -23,12 +23,14 @@ enum look_takes {
 	LOOK_COUNT = 1u << 6,
 	LOOK_TIMEOUT = 1u << 7,
 	LOOK_PARENTS = 1u << 8,
+	LOOK_HTML = 1u << 9,
 };
 
 struct look {
 	const char *command;
 	const char *target; /* NULL: the only one */
 	const char *columns;
+	const char *html; /* file; NULL: no page is wanted */
 	unsigned depth;
 	uint64_t count; /* 0: no end */
 	int timeout_ms; /* -1: for ever */

@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{"top", "watch groups on the whole terminal", NULL, cmd_top},
 	{"mount", "groups as directories and files", NULL, cmd_mount},
 	{"export", "numbers for Prometheus", NULL, cmd_export},
+	{"report", "what a process has, as text or as a page", report_help, cmd_report},
 	{"check", "recount a running process or a core dump", check_help, cmd_check},
 };
 

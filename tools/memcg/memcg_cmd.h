@@ -27,6 +27,7 @@ struct command {
 
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 int cmd_get(int argc, char **argv);
@@ -36,6 +37,7 @@ int cmd_mount(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 extern const char run_help[];
 extern const char check_help[];
+extern const char report_help[];
 extern const char ls_help[];
 extern const char tree_help[];
 extern const char get_help[];

@@ -135,8 +135,10 @@ static void when(FILE *to, const struct account *a)
 		fputs(", for ", to);
 		web_time(to, a->elapsed);
 	}
-	fputs("; libmemcg ", to);
-	quote_html(to, a->version ? a->version : "");
+	if (a->version && *a->version) {
+		fputs("; libmemcg ", to);
+		quote_html(to, a->version);
+	}
 	fputs("</p>\n", to);
 }
 

@@ -30,6 +30,36 @@ static void limit_bar(FILE *to, const struct account_group *g)
 		BAR, BAR, mark * 100 / BAR, BAR, filled, mark ? mark - 1 : 0);
 }
 
+/* What it holds by kind, and what happened to it: names as of docs/control.md. */
+static const char *const kinds[] = {
+	"anon",	      "file",	  "shmem", "sock",  "slab",   "large",	  "buffer", "kernel_stack",
+	"pagetables", "external", "maps",  "zswap", "cached", "metadata", "stock",  "swap_current"};
+static const char *const happenings[] = {"low_events", "high_events",	 "max_events", "oom",
+					 "oom_kill",   "sock_throttled", "pgmajfault", "pswpin",
+					 "pswpout",    "zswpin",	 "zswpout"};
+
+#define NR(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool is_one_of(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+static void holdings(FILE *to, const struct account_group *g)
+{
+	const char *comma = "";
+
+	for (size_t i = 0; i < g->nr_values; i++)
+		if (is_one_of(g->values[i].name, kinds, NR(kinds))) {
+			fprintf(to, "%s%s ", comma, g->values[i].name);
+			web_bytes(to, g->values[i].value, "-");
+			comma = ", ";
+		}
+}
+
 static void group_row(FILE *to, const struct account *a, const struct account_group *g)
 {
 	fprintf(to, "<tr%s><th scope=\"row\" class=\"d%u\"><bdi>", g->gone ? " class=\"gone\"" : "",
@@ -45,12 +75,12 @@ static void group_row(FILE *to, const struct account *a, const struct account_gr
 	limit_bar(to, g);
 	fprintf(to, "</td><td class=\"n%s\">%" PRIu64 "</td>", g->refusals ? " alarm" : "",
 		g->refusals);
-	if (a->time) {
-		fputs("<td>", to);
+	fputs("<td>", to);
+	if (a->time)
 		web_spark(to, a->time, g->series);
-		fputs("</td>", to);
-	}
-	fputs("</tr>\n", to);
+	else
+		holdings(to, g);
+	fputs("</td></tr>\n", to);
 }
 
 static void groups(FILE *to, const struct account *a, const struct account_process *p)
@@ -59,9 +89,10 @@ static void groups(FILE *to, const struct account *a, const struct account_proce
 		"<div class=\"wide\"><table><caption class=\"hide\">Groups of process %d</caption>"
 		"<thead><tr><th scope=\"col\">group</th><th scope=\"col\" class=\"n\">current</th>"
 		"<th scope=\"col\" class=\"n\">peak</th><th scope=\"col\" class=\"n\">limit</th>"
-		"<th scope=\"col\">used of it</th><th scope=\"col\" class=\"n\">refusals</th>%s</tr>"
+		"<th scope=\"col\">used of it</th><th scope=\"col\" class=\"n\">refusals</th>"
+		"<th scope=\"col\">%s</th></tr>"
 		"</thead><tbody>\n",
-		p->pid, a->time ? "<th scope=\"col\">over time</th>" : "");
+		p->pid, a->time ? "over time" : "of which");
 	for (size_t i = 0; i < p->nr_groups; i++)
 		group_row(to, a, &p->groups[i]);
 	fputs("</tbody></table></div>\n", to);
@@ -163,10 +194,45 @@ static void event(FILE *to, const struct account_event *e)
 	fputs("</td></tr>\n", to);
 }
 
+/* One moment has no times, but counts of what has happened. */
+static void counts_row(FILE *to, const struct account_group *g)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < g->nr_values; i++) {
+		if (!is_one_of(g->values[i].name, happenings, NR(happenings)))
+			continue;
+		if (!any) {
+			fputs("<tr><th scope=\"row\"><bdi>", to);
+			quote_html(to, g->path);
+			fputs("</bdi></th><td>", to);
+		}
+		fprintf(to, "%s%s %" PRIu64, any ? ", " : "", g->values[i].name,
+			g->values[i].value);
+		any = true;
+	}
+	if (any)
+		fputs("</td></tr>\n", to);
+}
+
+static void counts(FILE *to, const struct account_process *p)
+{
+	fputs("<section id=\"events\"><h2>Events so far</h2><div class=\"wide tall\" tabindex=\"0\">"
+	      "<table><caption class=\"hide\">Groups to which something has happened</caption>"
+	      "<thead><tr><th scope=\"col\">group</th><th scope=\"col\">how often</th></tr></thead>"
+	      "<tbody>\n",
+	      to);
+	for (size_t i = 0; i < p->nr_groups; i++)
+		counts_row(to, &p->groups[i]);
+	fputs("</tbody></table></div></section>\n", to);
+}
+
 void web_events(FILE *to, const struct account *a)
 {
 	size_t shown = a->nr_events < LISTED_EVENTS ? a->nr_events : LISTED_EVENTS;
 
+	if (a->live && a->nr_processes)
+		counts(to, a->processes);
 	if (!a->nr_events)
 		return;
 	fputs("<section id=\"events\"><h2>Events</h2><div class=\"wide tall\" tabindex=\"0\"><table>"

@@ -364,9 +364,11 @@ function heldAt(k, seen, colours) {
 	}).filter((n) => n.value);
 }
 
-// Of a tree in one moment: each group with what its children do not hold.
+// Of a tree in one moment: each group with what its children do not hold. Colours tell apart the
+// groups of the first level that has several.
 function heldInTree(groups) {
 	const nodes = [], path = [];
+	const level = [1, 2, 3, 4].find((d) => groups.filter((g) => g.depth === d).length > 1) || 1;
 	let colour = 0;
 	for (const g of groups) {
 		const v = g.values || {};
@@ -374,7 +376,7 @@ function heldInTree(groups) {
 		const node = {name: g.path.split("/").pop() || "/", full: g.path, own: g.current, value: g.current, children: [], kinds};
 		path.length = g.depth;
 		const parent = path[g.depth - 1];
-		node.colour = g.depth === 1 ? colour++ % (COLOURS + 1) : parent ? parent.colour : COLOURS;
+		node.colour = g.depth === level ? colour++ % COLOURS : parent ? parent.colour : COLOURS;
 		if (parent) { parent.children.push(node); parent.own -= g.current; }
 		path.push(node);
 		nodes.push(node);
