@@ -202,6 +202,23 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                             \
 	}
 
+/* Beside it the copy. */
+#define SEND(name_)                                                                           \
+	{                                                                                     \
+		.name = "net/send/" name_, .linked = true, .repeats = 5, .metric = {          \
+			{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "copy"}, \
+		}                                                                             \
+	}
+
+/* Beside it pages of a pool; and how much of it was mapped at all. */
+#define BORROW(name_)                                                                          \
+	{                                                                                      \
+		.name = "net/borrow/" name_, .linked = true, .repeats = 5, .metric = {         \
+			{.key = "ns", .unit = "ns", .against = AGAINST_KEY, .other = "pages"}, \
+			{.key = "mapped", .suffix = "mapped", .unit = "%"},                    \
+		}                                                                              \
+	}
+
 const struct bench_case bench_cases[] = {
 	SIZES("pair", 1.15),
 	SIZES("batch", 0),
@@ -275,6 +292,15 @@ const struct bench_case bench_cases[] = {
 	RECEIVER("4/4"),
 	RECEIVER("64/4"),
 	RECEIVER("1024/4"),
+	SEND("zerocopy/4"),
+	SEND("zerocopy/64"),
+	SEND("zerocopy/1024"),
+	SEND("sendfile/4"),
+	SEND("sendfile/64"),
+	SEND("sendfile/1024"),
+	BORROW("plain"),
+	BORROW("sendfile"),
+	BORROW("zerocopy"),
 	MOVE("present"),
 	MOVE("shared"),
 	MOVE("compressed"),

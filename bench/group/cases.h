@@ -53,6 +53,9 @@ void measure_swap(const struct bench_time *t, const char *arg);
 void measure_receive(const struct bench_time *t, const char *arg);
 /* the same by receivers */
 void measure_receiver(const struct bench_time *t, const char *arg);
+/* uncopied.c: a way and KiB, "zerocopy/64"; how the sender sends; both in family net */
+void measure_send(const struct bench_time *t, const char *arg);
+void measure_borrow(const struct bench_time *t, const char *arg);
 /* move.c: arg is a case */
 void measure_move(const struct bench_time *t, const char *arg);
 /* net.c: page, run, hand-over */

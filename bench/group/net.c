@@ -92,6 +92,14 @@ void measure_net(const struct bench_time *t, const char *arg)
 		measure_receiver(t, arg + 9);
 		return;
 	}
+	if (!strncmp(arg, "send/", 5)) {
+		measure_send(t, arg + 5);
+		return;
+	}
+	if (!strncmp(arg, "borrow/", 7)) {
+		measure_borrow(t, arg + 7);
+		return;
+	}
 	memcg_enter(group_make(group_make(NULL, "net", 0), "tenant", 0));
 	net.pool = bench_need(memcg_pool_create(NULL));
 	if (!strcmp(arg, "page")) {
