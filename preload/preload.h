@@ -33,10 +33,14 @@ struct settings {
 	char max[32];	   /* as the user wrote it; "": no limit by the environment */
 	char rules[64];	   /* of grouping, from `memcg run`; "": none */
 	enum slot_group_by group_by;
+	bool control; /* a control socket in the default place */
 	bool no_children;
 };
 void settings_read(struct settings *s); /* of the environment; nothing in secure execution */
 void settings_hide(void);		/* takes them, and us, out of the environment */
+
+/* control.c: the control socket in children (MEMCG_CONTROL=1). */
+void control_start(void);
 
 /* exec.c: looks up what it hands on to. */
 void exec_start(void);

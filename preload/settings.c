@@ -34,12 +34,14 @@ void settings_read(struct settings *s)
 	const char *by = secure_getenv("MEMCG_GROUP_BY");
 	const char *rules = secure_getenv("MEMCG_RULES");
 	const char *alone = secure_getenv("MEMCG_NO_CHILDREN");
+	const char *control = secure_getenv("MEMCG_CONTROL");
 
 	snprintf(s->slot, sizeof(s->slot), "%s", slot ? slot : "");
 	snprintf(s->report, sizeof(s->report), "%s", report ? report : "");
 	snprintf(s->max, sizeof(s->max), "%s", max ? max : "");
 	snprintf(s->rules, sizeof(s->rules), "%s", rules ? rules : "");
 	s->group_by = group_by(by ? by : "");
+	s->control = control && !strcmp(control, "1");
 	s->no_children = alone && strcmp(alone, "") && strcmp(alone, "0");
 }
 

@@ -93,6 +93,8 @@ __attribute__((constructor)) static void preload_start(void)
 	if (settings.report[0] && !attached)
 		report_check();
 	groups_start(&settings);
+	if (settings.control)
+		control_start();
 	if (settings.no_children)
 		settings_hide();
 	errno = saved;
@@ -102,6 +104,7 @@ __attribute__((destructor)) static void preload_end(void)
 {
 	int saved = errno;
 
+	memcg_serve_stop(); /* nobody changes anything during the recount */
 	memcg__publish_exit();
 	if (settings.report[0] && !settings.slot[0])
 		report_write_at_exit();

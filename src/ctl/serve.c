@@ -50,6 +50,16 @@ void serve_unlock(void)
 	lock_release(&table);
 }
 
+int serve_poll_add(int fd, u64 key)
+{
+	return sys_poll_add(serve.poll, fd, key, SYS_POLL_IN);
+}
+
+void serve_poll_remove(int fd)
+{
+	sys_poll_remove(serve.poll, fd);
+}
+
 static bool change(u32 from, u32 to)
 {
 	return atomic_cas(&state, &from, to);
@@ -80,7 +90,8 @@ static struct serve_client *client_new(struct serve_client **at, int fd)
 	if (!c)
 		return NULL;
 	serve.next_key = MAX(serve.next_key + 1, KEY_FIRST);
-	*c = (struct serve_client){.fd = fd, .key = serve.next_key, .polled = SYS_POLL_IN};
+	*c = (struct serve_client){
+		.fd = fd, .key = serve.next_key, .polled = SYS_POLL_IN, .watch.bell = -1};
 	if (sys_poll_add(serve.poll, fd, c->key, c->polled)) {
 		meta_free(c, sizeof(*c));
 		return NULL;
@@ -109,7 +120,7 @@ static void client_drop(struct serve_client **at)
 
 static void refuse(int fd, const char *name, const char *why)
 {
-	struct serve_client c = {.fd = fd};
+	struct serve_client c = {.fd = fd, .watch.bell = -1};
 
 	serve_client_refuse(&c, name, why);
 	serve_client_end(&c);
@@ -147,7 +158,7 @@ static void hear_again(void)
 /* --- the thread
  * ------------------------------------------------------------------------------------ */
 
-static struct serve_client *client_of(u64 key)
+static struct serve_client *client_of(u32 key)
 {
 	for (unsigned i = 0; i < SERVE_CLIENTS; i++)
 		if (serve.client[i] && serve.client[i]->key == key)
@@ -160,6 +171,7 @@ static void tell_client(struct serve_client *c, unsigned what)
 {
 	if (what & (SYS_POLL_OUT | SYS_POLL_END))
 		c->blocked = false; /* the next step finds out */
+	c->hung |= (what & SYS_POLL_END) != 0;
 	if (what & (SYS_POLL_IN | SYS_POLL_END) && !serve_client_ready(c))
 		serve_client_receive(c);
 }
@@ -172,9 +184,11 @@ static void tell(const struct sys_polled *e)
 		accept_one();
 		return;
 	}
-	c = e->key == KEY_BELL ? NULL : client_of(e->key);
-	if (c)
+	c = e->key == KEY_BELL ? NULL : client_of((u32)e->key);
+	if (c && e->key == c->key)
 		tell_client(c, e->what);
+	else if (c)
+		serve_watch_look(c);
 }
 
 /* True: it could go on at once. */

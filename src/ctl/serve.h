@@ -79,7 +79,15 @@ struct serve_long {
 	size_t size, len, at;
 };
 
-struct serve_watch; /* serve_watch.c */
+/* Groups that a client is told of: serve_watch.c. */
+struct serve_watch;
+struct serve_watches {
+	struct serve_watch *first;
+	unsigned nr;
+	int bell;   /* an eventfd that all of them write to; -1: there has been none */
+	char *told; /* lines that are not on their way yet; NULL: none */
+	u32 told_len;
+};
 
 struct serve_client {
 	int fd;
@@ -92,7 +100,8 @@ struct serve_client {
 	char *out;
 	u32 out_at, out_end;
 	bool blocked; /* the socket took no more */
-	bool eof;     /* nothing more will come */
+	bool eof;     /* nothing more will come, */
+	bool hung;    /* and nobody reads */
 	bool last;    /* after this piece it is over */
 	bool over;
 	serve_more more;			 /* NULL: the answer is whole */
@@ -101,6 +110,7 @@ struct serve_client {
 		struct serve_rows rows;
 		struct serve_long text;
 	};
+	struct serve_watches watch;
 };
 
 __hidden_ void serve_client_receive(struct serve_client *c);	 /* what is there now */
@@ -135,5 +145,26 @@ __hidden_ struct memcg *serve_group(struct serve_call *call, unsigned arg, int *
 __hidden_ int serve_rows(struct serve_call *call);
 __hidden_ int serve_read(struct serve_call *call);
 __hidden_ int serve_files(struct serve_call *call);
+
+/* --- serve_watch.c ------------------------------------------------------------------- */
+
+#define SERVE_WATCHES	   256u			      /* of one client */
+#define SERVE_TOLD	   (SERVE_PIECE - SERVE_HEAD) /* bytes of events that wait for it */
+#define SERVE_KEY_WATCH(k) ((u64)(k) | 1ul << 32)     /* of its bell, beside its own */
+
+__hidden_ int serve_watch(struct serve_call *call);
+__hidden_ int serve_unwatch(struct serve_call *call);
+/* Its bell has rung: what rose is noted to be told. */
+__hidden_ void serve_watch_look(struct serve_client *c);
+__hidden_ void serve_watch_said(struct serve_client *c); /* what was noted is on its way */
+__hidden_ void serve_watch_end(struct serve_client *c);
+
+/* --- serve_move.c -------------------------------------------------------------------- */
+
+__hidden_ int serve_move(struct serve_call *call);
+
+/* For who opens more descriptors of a client: they are asked for in the same place. */
+__hidden_ int serve_poll_add(int fd, u64 key);
+__hidden_ void serve_poll_remove(int fd);
 
 #endif

@@ -226,11 +226,37 @@ static void next_request(struct serve_client *c)
 	}
 }
 
+/* Events go between two answers, and do not take the turn of a request. */
+static void send_events(struct serve_client *c)
+{
+	memcpy(c->out + SERVE_HEAD, c->watch.told, c->watch.told_len);
+	post(c, "event", c->watch.told_len);
+	serve_watch_said(c);
+}
+
+/* Who has stopped asking may still be waiting for events, as long as he is there. */
+static bool has_left(const struct serve_client *c)
+{
+	return c->eof && (c->hung || !c->watch.first);
+}
+
 bool serve_client_ready(const struct serve_client *c)
 {
 	if (c->over || c->blocked)
 		return c->over;
-	return sending(c) || c->more || has_line(c) || c->eof || c->last;
+	return sending(c) || c->more || c->watch.told_len || has_line(c) || has_left(c) || c->last;
+}
+
+static void step_between(struct serve_client *c)
+{
+	if (c->watch.told_len)
+		send_events(c);
+	if (sending(c) || c->over)
+		return;
+	if (has_line(c))
+		next_request(c);
+	else if (has_left(c))
+		c->over = true;
 }
 
 void serve_client_step(struct serve_client *c)
@@ -245,10 +271,8 @@ void serve_client_step(struct serve_client *c)
 		c->over = true;
 	else if (c->more)
 		send_more(c);
-	else if (has_line(c))
-		next_request(c);
-	else if (c->eof)
-		c->over = true;
+	else
+		step_between(c);
 }
 
 unsigned serve_client_wants(const struct serve_client *c)
@@ -284,6 +308,7 @@ void serve_client_end(struct serve_client *c)
 {
 	if (c->more)
 		answer_over(c);
+	serve_watch_end(c);
 	drop_out(c);
 	swap_in(c, NULL, 0);
 	sys_close(c->fd);

@@ -130,9 +130,17 @@ static int bye(struct serve_call *call)
 }
 
 static const struct verb verbs[] = {
-	{"hello", 0, 0, hello},	       {"rows", 1, 2, serve_rows},   {"read", 2, 2, serve_read},
-	{"write", 3, 3, write_file},   {"files", 1, 1, serve_files}, {"mkdir", 1, 1, make_group},
-	{"rmdir", 1, 1, remove_group}, {"bye", 0, 0, bye},
+	{"hello", 0, 0, hello},
+	{"rows", 1, 2, serve_rows},
+	{"read", 2, 2, serve_read},
+	{"write", 3, 3, write_file},
+	{"files", 1, 1, serve_files},
+	{"mkdir", 1, 1, make_group},
+	{"rmdir", 1, 1, remove_group},
+	{"move", 2, 3, serve_move},
+	{"watch", 1, 1, serve_watch},
+	{"unwatch", 1, 1, serve_unwatch},
+	{"bye", 0, 0, bye},
 };
 
 /* --- taking a line apart ----------------------------------------------------------------- */

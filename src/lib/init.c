@@ -38,6 +38,7 @@
 #include "vm/store.h"
 #include "vm/window.h"
 #include "vm/mech.h"
+#include "vm/mm.h"
 #include "vm/move.h"
 #include "vm/reclaim.h"
 #include "vm/swapfile.h"
@@ -153,6 +154,7 @@ static void fork_prepare(void)
 	psi_fork_prepare();
 	tasks_fork_prepare();
 	orphan_fork_prepare();
+	mms_fork_prepare();
 	flight_fork_prepare();
 	handle_fork_prepare();
 	external_fork_prepare();
@@ -173,6 +175,7 @@ static void fork_release(void)
 	zswap_fork_done();
 	external_fork_done();
 	handle_fork_done();
+	mms_fork_done();
 	orphan_fork_done();
 }
 

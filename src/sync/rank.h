@@ -20,6 +20,7 @@ enum lock_rank {
 	RANK_TASKS,    /* group/task.c: registry of threads */
 	RANK_ORPHANS,  /* slab/orphan.c: slabs nobody holds */
 	RANK_ROOM,     /* vm/store.c: room for a cluster on its way to the file */
+	RANK_MMS,      /* vm/mm.c: which address spaces there are */
 	RANK_MM,       /* vm/mm.c: windows of one mm, coming and going */
 	RANK_OBJECT,   /* vm/object.c: the windows of one object */
 	RANK_PT,       /* vm/table.c: the entries of one table */

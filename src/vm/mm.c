@@ -26,6 +26,9 @@ static int vm_up(void)
 	return err;
 }
 
+static struct lock mms_lock = LOCK_INIT(RANK_MMS);
+static struct list mms = LIST_INIT(mms);
+
 static struct memcg_mm *mm_new(struct memcg *cg)
 {
 	struct memcg_mm *mm = meta_alloc(sizeof(*mm));
@@ -37,6 +40,9 @@ static struct memcg_mm *mm_new(struct memcg *cg)
 	mm->handle = cg->handle;
 	handle_add(mm->handle, HANDLE_PIN);
 	list_init(&mm->windows);
+	lock_acquire(&mms_lock);
+	list_add_tail(&mms, &mm->link);
+	lock_release(&mms_lock);
 	return mm;
 }
 
@@ -61,8 +67,50 @@ void mm_put(struct memcg_mm *mm)
 {
 	if (atomic_sub(&mm->refs, 1ul))
 		return;
+	lock_acquire(&mms_lock);
+	list_del(&mm->link);
+	lock_release(&mms_lock);
 	handle_sub(mm->handle, HANDLE_PIN);
 	meta_free(mm, sizeof(*mm));
+}
+
+/* False: its last reference is gone, and who dropped that is on the way to take it off the list. */
+static bool mm_tryget(struct memcg_mm *mm)
+{
+	u64 refs = atomic_load(&mm->refs);
+
+	while (refs)
+		if (atomic_cas(&mm->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+struct memcg_mm *mm_next(struct memcg_mm *prev)
+{
+	struct memcg_mm *next = NULL;
+	struct list *at;
+
+	lock_acquire(&mms_lock);
+	at = prev ? prev->link.next : mms.next;
+	while (at != &mms && !mm_tryget(list_entry(at, struct memcg_mm, link)))
+		at = at->next;
+	if (at != &mms)
+		next = list_entry(at, struct memcg_mm, link);
+	lock_release(&mms_lock);
+	if (prev)
+		mm_put(prev);
+	return next;
+}
+
+/* The child's are its own to destroy, without memory by then. */
+void mms_fork_prepare(void)
+{
+	lock_acquire(&mms_lock);
+}
+
+void mms_fork_done(void)
+{
+	lock_release(&mms_lock);
 }
 
 HOOK_DEFINE(payer_read);

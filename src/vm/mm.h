@@ -5,7 +5,8 @@
  *    at that moment. The mm names a handle, which it pins, so it keeps no group; when its group is
  *    destroyed the parent pays.
  * 2. lock (RANK_MM) covers the list of windows and which blocks they have. Faults do not take it.
- * 3. References: the program's, and one of each window. Windows go before it.
+ * 3. References: the program's, one of each window, and those of who walks over all of them
+ *    (mm_next). Windows go before it.
  */
 #ifndef MEMCG_VM_MM_H
 #define MEMCG_VM_MM_H
@@ -21,11 +22,19 @@ struct memcg_mm {
 	u64 refs;
 	struct handle *handle; /* who pays; changed by a move; see mm_payer */
 	struct list windows;   /* struct window, of_mm */
+	struct list link;      /* of all there are: RANK_MMS */
 	u32 moving;	       /* somebody moves its charges: move.h; atomic */
 	u32 pass;	       /* of a walk over the windows: move.h; lock */
 };
 
 __hidden_ void mm_put(struct memcg_mm *mm);
+/*
+ * All address spaces, in the order in which they were made: pass NULL, then what came back. New
+ * reference; gives up that of prev. NULL at the end.
+ */
+__hidden_ struct memcg_mm *mm_next(struct memcg_mm *prev);
+__hidden_ void mms_fork_prepare(void);
+__hidden_ void mms_fork_done(void);
 /* The mm's handle, with a pin: handle_sub(h, HANDLE_PIN) gives it back. */
 __hidden_ struct handle *mm_payer(struct memcg_mm *mm);
 

@@ -117,6 +117,8 @@ static bool set_environment(const struct launch *l)
 		  !setenv("MEMCG_GROUP_BY", options_group_by(o->group_by), 1) &&
 		  set_rules(l->rules);
 
+	if (o->control)
+		ok = ok && !setenv("MEMCG_CONTROL", "1", 1);
 	if (o->no_children)
 		return ok && !setenv("MEMCG_NO_CHILDREN", "1", 1);
 	return ok && !unsetenv("MEMCG_NO_CHILDREN");

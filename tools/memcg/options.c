@@ -25,6 +25,8 @@ const char run_help[] =
 	"                     is a page with charts of all groups over time\n"
 	"  --quiet            no lines while it runs\n"
 	"  --no-children      leave the processes that COMMAND starts alone\n"
+	"  --control          let memcg look at and change their groups while they run: a\n"
+	"                     thread and a socket in each process\n"
 	"\n"
 	"SIZE is bytes, or a whole number with K, M, G or T, or max. The status is COMMAND's,\n"
 	"128 + the signal that ended it; 2 wrong use, 125 a failure of memcg run itself,\n"
@@ -138,11 +140,20 @@ static bool set_no_children(struct run_options *o, const char *name, const char 
 	return true;
 }
 
+static bool set_control(struct run_options *o, const char *name, const char *value)
+{
+	(void)name;
+	(void)value;
+	o->control = true;
+	return true;
+}
+
 static const struct option options[] = {
 	{"--max", set_max, NEEDED},	      {"--high", set_high, NEEDED},
 	{"--group-by", set_group_by, NEEDED}, {"--rules", set_rules, NEEDED},
 	{"--top", set_top, NUMBER},	      {"--report", set_report, NEEDED},
 	{"--quiet", set_quiet, NONE},	      {"--no-children", set_no_children, NONE},
+	{"--control", set_control, NONE},
 };
 
 /* The length of the name in "--name" or "--name=value". */

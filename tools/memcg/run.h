@@ -33,6 +33,7 @@ struct run_options {
 	const char *report;   /* NULL: standard error */
 	bool quiet;
 	bool no_children;
+	bool control;
 	char **command;
 };
 
