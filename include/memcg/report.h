@@ -75,7 +75,7 @@ MEMCG_API int memcg_set_leftovers(void (*fn)(const struct memcg_leftovers *left,
  * user's, or others may write to it; -ENOTDIR: that, or a symbolic link; -ENOENT, -EACCES, -ENOSPC:
  * the directory is not there, or not to be written to; -EAGAIN: no thread was to be had; -EMFILE,
  * -ENFILE, -ENOMEM. Nothing is left of a refused one. Any thread, no signal handler. Cost: some 20
- * system calls; while nobody is connected, nothing.
+ * system calls; while nobody is connected, a look every two seconds.
  */
 MEMCG_API int memcg_serve(const char *path);
 

@@ -20,7 +20,8 @@
 #define KEY_LISTEN   0u
 #define KEY_BELL     1u
 #define KEY_FIRST    2u
-#define ACCEPT_AGAIN 100 /* ms, when there was no descriptor for who comes */
+#define IDLE	     2000 /* ms: who waits at a closed descriptor is not told, and has to look */
+#define ACCEPT_AGAIN 100  /* ms, when there was no descriptor for who comes */
 
 enum state { NONE, STARTING, RUNNING, STOPPING };
 
@@ -227,7 +228,7 @@ static bool step_all(u32 mine)
 static bool wait_and_tell(bool more)
 {
 	struct sys_polled events[SYS_POLLED_MAX];
-	int ms = more ? 0 : serve.deaf ? ACCEPT_AGAIN : -1;
+	int ms = more ? 0 : serve.deaf ? ACCEPT_AGAIN : IDLE;
 	int n = sys_poll_wait(serve.poll, events, SYS_POLLED_MAX, ms);
 
 	if (!n && serve.deaf)
