@@ -193,7 +193,7 @@ void memcg__threads_regroup(void)
  */
 __cold_ void thread_regroup(struct thread *t)
 {
-	if (t->task.busy || !memcg__thread_hook)
+	if (t->task.busy || t->task.ours || !memcg__thread_hook)
 		return;
 	(void)atomic_and(&t->trim, ~(u32)TRIM_REGROUP);
 	memcg__thread_hook();
