@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "alloc/regroup.h"
 #include "ctl/rules.h"
 #include "glob.h"
 
@@ -228,7 +229,7 @@ struct memcg *group_named(const char *name)
 void group_enter(struct memcg *cg)
 {
 	if (cg && (!task_self() || memcg__self->active != cg))
-		memcg_put(memcg_enter(cg));
+		memcg__thread_pay(cg);
 }
 
 /* ---- the start -------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ void groups_by_thread(bool by_name);
 /* objects.c: from now on each allocation is charged to the group of the object that asks for it. */
 void groups_by_object(void);
 
-/* This thread pays from cg; NULL: as before. Nothing when it does already. */
+/* This thread pays from cg, a group of the table; NULL: as before. Nothing when it does already. */
 void group_enter(struct memcg *cg);
 
 #endif

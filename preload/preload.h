@@ -52,7 +52,7 @@ void threads_start(void);
  * objects.c: while allocations are grouped by who asks for them, everything that allocates for the
  * program begins with BY_CALLER. The fast path's share of it is one load and a branch.
  */
-extern bool by_caller;
+extern __hidden_ bool by_caller;
 void object_enter(const void *caller);
 void objects_start(void); /* looks up what it hands on to */
 

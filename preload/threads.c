@@ -36,7 +36,7 @@ static void enter_by_number(void)
 	cg = group_of_name(name);
 	if (!cg)
 		return;
-	group_enter(cg);
+	memcg_put(memcg_enter(cg));
 	memcg_put(cg);
 }
 

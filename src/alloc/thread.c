@@ -86,7 +86,8 @@ static void thread_exit(void *arg)
 	memcg__self = &nobody.task;
 	atomic_store(&t->task.active, (struct memcg *)NULL); /* psi.c may still look */
 	/* May run the program's drop, which may allocate: as a new thread would. */
-	memcg_put(active);
+	if (!t->lent)
+		memcg_put(active);
 	rcu_reader_del(&t->task.rcu);
 	task_unregister(&t->task);
 	meta_free(t, sizeof(*t));
@@ -125,6 +126,17 @@ void thread_follow_mode(struct thread *t)
 	use_handle(t, t->task.active ? t->task.active->handle->index : HANDLE_ROOT);
 }
 
+/* With the reference that goes with it: what is only lent, or nobody's, gets one. */
+static struct memcg *take_active(struct thread *t)
+{
+	struct memcg *active = t->task.active;
+
+	if (unlikely(!active || t->lent))
+		active = memcg_get(active ? active : root_group);
+	t->lent = false;
+	return active;
+}
+
 struct memcg *memcg_enter(struct memcg *cg)
 {
 	struct thread *t = thread_get();
@@ -133,7 +145,7 @@ struct memcg *memcg_enter(struct memcg *cg)
 	if (unlikely(!t)) /* no memory for a record: the root goes on paying */
 		return memcg_get(root_group);
 	cg = group_or_root(cg);
-	previous = t->task.active ? t->task.active : memcg_get(root_group);
+	previous = take_active(t);
 	thread_use(t, memcg_get(cg));
 	return previous;
 }
@@ -146,9 +158,24 @@ void memcg_leave(struct memcg *previous)
 	if (unlikely(!t))
 		return;
 	owed_serve(&t->task);
-	was = t->task.active;
+	was = t->lent ? NULL : t->task.active;
+	t->lent = false;
 	thread_use(t, previous ? previous : memcg_get(root_group));
 	memcg_put(was);
+}
+
+/* Inside malloc: drops of the program wait for a call that it makes of us. */
+void memcg__thread_pay(struct memcg *cg)
+{
+	struct thread *t = thread_get();
+	struct memcg *was;
+
+	if (unlikely(!t))
+		return;
+	was = t->lent ? NULL : t->task.active;
+	thread_use(t, cg);
+	t->lent = true;
+	group_put(was);
 }
 
 struct memcg *memcg_active(void)

@@ -29,9 +29,10 @@ struct thread {
 	struct task task; /* first: memcg__self points at it */
 	struct bin *bins; /* for the fast path */
 	u32 hold;	  /* slab_hold_of(task.tid) */
-	u32 trim; /* enum trim, set by others: what to do at the next slow path, most of all to
-		   * give back what is empty */
-	u32 mode; /* accounting_mode this thread has taken over */
+	u32 trim;  /* enum trim, set by others: what to do at the next slow path, most of all to
+		    * give back what is empty */
+	bool lent; /* task.active is without a reference of ours: memcg__thread_pay */
+	u32 mode;  /* accounting_mode this thread has taken over */
 	struct heap *own_now; /* the active group's own heap, or NULL */
 	struct heap *own[OWN_HEAPS];
 	u8 displaced[OWN_HEAPS];     /* promotions refused because another group has the place */
