@@ -17,9 +17,9 @@ held --group-by object -- ./host >same || fail "status $?"
 [ "$(cat same)" -gt 0 ] || fail "the two were never at one address: this shows nothing"
 recount_closed plugins
 # Five rounds: what it takes, two copies of a text of 1 MiB, one of which may be in a block of
-# nearly 2 MiB, and 1 MiB while it is unloaded.
-holds /plugin_a.so $((5 * (2 + 2 + 1) * M)) $((5 * (2 + 3 + 1) * M))
-holds /plugin_b.so $((5 * (4 + 2 + 1) * M)) $((5 * (4 + 3 + 1) * M))
+# nearly 2 MiB, a map, and 1 MiB while it is unloaded.
+holds /plugin_a.so $((5 * (2 + 2 + 1 + 1) * M)) $((5 * (2 + 3 + 1 + 1) * M))
+holds /plugin_b.so $((5 * (4 + 2 + 1 + 1) * M)) $((5 * (4 + 3 + 1 + 1) * M))
 holds /host $M $((M + M / 2))
 [ "$(rows | wc -l)" -eq 3 ] || fail "other groups: $(rows)"
 

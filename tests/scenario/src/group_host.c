@@ -38,9 +38,11 @@ static void *use(const char *file, size_t size, const char *text)
 	((take_fn)code)(&kept[nr_kept], size);
 	((copy_fn)look_up(library, "plugin_copy"))(&kept[nr_kept + 1], text);
 	((end_fn)look_up(library, "plugin_at_end"))(&kept[nr_kept + 3]);
+	kept[nr_kept + 4] = malloc(100); /* so that the map is not charged to who was last */
+	((take_fn)look_up(library, "plugin_map"))(&kept[nr_kept + 5], MIB);
 	if (dlclose(library) || dlopen(file, RTLD_NOW | RTLD_NOLOAD))
 		exit(5);
-	nr_kept += 4;
+	nr_kept += 6;
 	return code;
 }
 

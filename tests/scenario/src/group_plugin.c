@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void plugin_take(void **kept, size_t size);
 void plugin_take(void **kept, size_t size)
@@ -19,6 +20,12 @@ void plugin_copy(void **kept, const char *text)
 
 	kept[0] = strdup(text);
 	kept[1] = asprintf(&printed, "%s", text) > 0 ? printed : NULL;
+}
+
+void plugin_map(void **kept, size_t size);
+void plugin_map(void **kept, size_t size)
+{
+	kept[0] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static void **at_end;
