@@ -94,11 +94,12 @@ enum {
  * memcg_pool_recvmsg. A small read goes on in the page where the group's last one ended, behind it,
  * at the next multiple of 16: the page is shared with the group's other fragments there; a datagram
  * begins a page of its own. While cg or a group above it is over its memory.high one page is read
- * at a time, which is owed for as every charge is, the socket's SO_RCVBUF is lowered until the
- * first call through fd that finds cg under it, and sock_throttled counts each read. n: from 1 on;
- * no more than 256 are used. A thread that sleeps for a socket has no page and no charge meanwhile,
- * but with MSG_WAITALL; for other files it has. Where the descriptor does not block, MSG_DONTWAIT
- * saves a system call. Not a cancellation point. May run the program's inline shrinkers.
+ * (of datagrams one, whole) at a time, which is owed for as every charge is, the socket's SO_RCVBUF
+ * is lowered until the first call through fd, not through a copy of it, that finds cg under it, and
+ * sock_throttled counts each read. n: from 1 on; no more than 256 are used. A thread that sleeps
+ * for a socket has no page and no charge meanwhile, but with MSG_WAITALL; for other files it has.
+ * Where the descriptor does not block, MSG_DONTWAIT saves a system call. Not a cancellation point.
+ * May run the program's inline shrinkers.
  */
 MEMCG_API ssize_t memcg_pool_recv(struct memcg_pool *pool, int fd, struct memcg *cg,
 				  struct memcg_frag *frags, size_t n, int flags);

@@ -18,9 +18,9 @@
  *    with the pages in hand: charged, no lock, no section, no count of ours.
  * 4. A pool may be destroyed meanwhile. It stays as long as a page of it is out, taken ones
  *    too; who has none has a pool_ref, and after a sleep the pool may be no more.
- * 5. A group over its memory.high gets a page at a time: what is left of one, or a fresh one, and
- *    that is owed for (reclaim/owed.h) as any charge is. Its socket's window is lowered (rcvbuf.h),
- * and sock_throttled counts the calls that were answered so.
+ * 5. A group over its memory.high gets a page at a time: what is left of one, or a fresh one; of
+ *    messages one at a time, whole. That is owed for (reclaim/owed.h) as any charge is. Its
+ * socket's window is lowered (rcvbuf.h), and sock_throttled counts the calls that were answered so.
  * 6. Flags that would tell the program less than the truth are refused: known_flags().
  */
 #include "net/fill.h"
@@ -182,13 +182,21 @@ static bool over_high(const struct receive *r)
 	return r->handle && counter_over_high(&r->cg->counter);
 }
 
-/* A page came out of what was charged before: its time is owed for all the same. */
-static void owe_for(struct receive *r, u64 owed_before)
+/*
+ * A page came out of what was charged before: its time is owed for all the same. What a message was
+ * offered, and goes back, is not.
+ */
+static void owe_for(struct receive *r, u64 owed_before, size_t bytes)
 {
+	u64 used = MIN(ALIGN_UP(bytes, PAGE_SIZE), (u64)r->n << PAGE_SHIFT);
 	struct task *self = task_self();
 
-	if (r->high && r->n && self && self->high_bytes == owed_before)
-		owed_high(r->handle, (u64)r->n << PAGE_SHIFT);
+	if (!r->high || !self)
+		return;
+	if (r->most > 1)
+		self->high_bytes = MIN(self->high_bytes, owed_before + used);
+	if (used && self->high_bytes == owed_before)
+		owed_high(r->handle, used);
 }
 
 static u64 owed_now(void)
@@ -199,7 +207,7 @@ static u64 owed_now(void)
 static void set_window(struct receive *r)
 {
 	r->high = over_high(r);
-	r->most = r->high ? 1 : r->wanted;
+	r->most = r->high && !is_message(r) ? 1 : r->wanted; /* what is cut of one is lost */
 	if (r->plain)
 		return;
 	if (r->high)
@@ -311,11 +319,12 @@ static ssize_t receive_once(struct receive *r, struct memcg_frag *frags)
 	if (got > 0 && r->msg_flags & MSG_TRUNC && !r->msg)
 		got = -EMSGSIZE; /* the system has cut it: recv would not even have said so */
 	if (got > 0) {
-		owe_for(r, owed);
+		owe_for(r, owed, (size_t)got);
 		hand_over(r, (size_t)got, frags);
 		if (r->high)
 			group_event(r->cg, EV_SOCK_THROTTLED);
 	} else {
+		owe_for(r, owed, 0);
 		give_all_back(r);
 	}
 	return got;

@@ -103,6 +103,36 @@ static void a_page_at_a_time(void)
 	end();
 }
 
+static void datagrams_whole(void)
+{
+	struct memcg_frag f[64];
+	struct task *self;
+	u64 owed;
+
+	open_pool(0, 0);
+	open_ends(SOCK_DGRAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_HIGH, HIGH));
+	put_bytes(10000);
+	put_bytes(100);
+	go_over();
+	self = task_self();
+	self->owed = 0;
+	owed = self->high_bytes;
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 64, MSG_DONTWAIT) == 10000);
+	CHECK(f[2].page && !f[3].page && throttled(cg) == 1);
+	/* For what it took, not for what it might have. */
+	CHECK(self->owed & OWED_HIGH && self->high_bytes == owed + 3 * 4096);
+	memcg_frags_put(f, 3);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 64, MSG_DONTWAIT) == 100);
+	CHECK(self->high_bytes == owed + 4 * 4096 && throttled(cg) == 2);
+	memcg_frags_put(f, 1);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 64, MSG_DONTWAIT) == -EAGAIN);
+	CHECK(self->high_bytes == owed + 4 * 4096 && throttled(cg) == 2);
+	go_under();
+	self->owed = 0;
+	end();
+}
+
 /* ---- the window ---- */
 
 static void lowered_and_set_back(void)
@@ -262,9 +292,10 @@ static void what_waits_unread(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(a_page_at_a_time),	PAGE_TEST(lowered_and_set_back),
-		PAGE_TEST(the_programs_choice), PAGE_TEST(another_of_that_number),
-		PAGE_TEST(the_system_refuses),	PAGE_TEST(what_waits_unread),
+		PAGE_TEST(datagrams_whole),	   PAGE_TEST(a_page_at_a_time),
+		PAGE_TEST(lowered_and_set_back),   PAGE_TEST(the_programs_choice),
+		PAGE_TEST(another_of_that_number), PAGE_TEST(the_system_refuses),
+		PAGE_TEST(what_waits_unread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
