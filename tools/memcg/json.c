@@ -56,7 +56,7 @@ static unsigned put_character(FILE *to, const char *text)
 	return n ? n : 1;
 }
 
-static void put_string(FILE *to, const char *text)
+void json_text(FILE *to, const char *text)
 {
 	fputc('"', to);
 	while (*text)
@@ -75,7 +75,7 @@ static void begin_value(struct json *j, const char *key)
 	}
 	j->first = false;
 	if (key) {
-		put_string(j->to, key);
+		json_text(j->to, key);
 		fputs(": ", j->to);
 	}
 }
@@ -103,7 +103,7 @@ void json_close(struct json *j, char bracket)
 void json_string(struct json *j, const char *key, const char *value)
 {
 	begin_value(j, key);
-	put_string(j->to, value);
+	json_text(j->to, value);
 }
 
 void json_number(struct json *j, const char *key, uint64_t value)

@@ -27,6 +27,9 @@ void json_number(struct json *j, const char *key, uint64_t value);
 /* A field of a row: a number, "max", or null where it is not known. */
 void json_field(struct json *j, const char *key, uint64_t value);
 
+/* A string alone. */
+void json_text(FILE *to, const char *text);
+
 /* The length of the character that text begins with; 0: it is none. */
 unsigned utf8_length(const char *text);
 

@@ -216,10 +216,7 @@ int look_open(struct look *l)
 	l->source = source_open(l->target, why, sizeof(why));
 	if (l->source)
 		return 0;
-	complain(l->command, "%s%s", why,
-		 !l->target && !strncmp(why, "there are several", 17)
-			 ? "; memcg -p PID, see memcg ls"
-			 : "");
+	complain(l->command, "%s%s", why, l->target ? "" : " (memcg COMMAND -p PID; memcg ls)");
 	return STATUS_OURS;
 }
 
@@ -231,11 +228,33 @@ const char *look_path(struct look *l)
 	return *l->arg++;
 }
 
+/* What to do about it, where the answer alone does not say. */
+static const char *advice(const char *command, int err)
+{
+	static const struct {
+		const char *command;
+		int err;
+		const char *text;
+	} known[] = {
+		{"mkdir", EEXIST, " (--parents takes what is there)"},
+		{"mkdir", ENOENT, " (--parents makes those above it too)"},
+		{"rmdir", EBUSY, " (groups below it must go first: memcg tree)"},
+		{"set", EINVAL, " (what it takes: memcg-files(5))"},
+		{"set", ENOENT, " (what there is: memcg tree, memcg get --all)"},
+		{"get", ENOENT, " (what there is: memcg tree, memcg get --all)"},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(known[i].command, command) && known[i].err == -err)
+			return known[i].text;
+	return "";
+}
+
 int look_refused(const struct look *l, int err)
 {
 	const char *why = source_why(l->source);
 
-	complain(l->command, "%s", *why ? why : strerror(-err));
+	complain(l->command, "%s%s", *why ? why : strerror(-err), advice(l->command, err));
 	return err == -EPIPE || err == -EPROTO || err == -ETIMEDOUT ? STATUS_OURS : STATUS_REFUSED;
 }
 

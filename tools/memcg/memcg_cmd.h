@@ -32,6 +32,11 @@ int cmd_ls(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_set(int argc, char **argv);
+int cmd_mkdir(int argc, char **argv);
+int cmd_rmdir(int argc, char **argv);
+int cmd_move(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_mount(int argc, char **argv);
 int cmd_export(int argc, char **argv);
@@ -42,6 +47,11 @@ extern const char ls_help[];
 extern const char tree_help[];
 extern const char get_help[];
 extern const char set_help[];
+extern const char mkdir_help[];
+extern const char rmdir_help[];
+extern const char move_help[];
+extern const char stat_help[];
+extern const char watch_help[];
 
 /* One line on standard error, "memcg COMMAND: ...", in one write. */
 void complain(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

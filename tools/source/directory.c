@@ -19,7 +19,10 @@
 #define PLACES	 3
 #define PATH_LEN 96
 
-/* What the environment says, and what it would say in a session of the user's. */
+/*
+ * What the environment says comes first, and is all that is listed: a process that is named may
+ * have had another environment.
+ */
 static unsigned places_of(uid_t uid, char places[PLACES][PATH_LEN])
 {
 	const char *runtime = uid == geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL;
@@ -154,13 +157,12 @@ static int by_pid(const void *a, const void *b)
 int directory_list(struct entry **list, size_t *n)
 {
 	char places[PLACES][PATH_LEN];
-	unsigned nr = places_of(geteuid(), places);
-	int err = 0;
+	int err;
 
+	places_of(geteuid(), places);
 	*list = NULL;
 	*n = 0;
-	for (unsigned i = 0; i < nr && !err; i++)
-		err = list_place(places[i], list, n);
+	err = list_place(places[0], list, n);
 	if (err) {
 		free(*list);
 		*list = NULL;

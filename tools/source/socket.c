@@ -64,6 +64,20 @@ static int drop(void *arg, const char *bytes, size_t n)
 	return 0;
 }
 
+/* The process says what is wrong; about what is added here. */
+static int say_why(struct sock *s, int err, const char *const *words)
+{
+	const char *path = words[1];
+
+	if (!s->wire.refused || !path)
+		return source_fail(&s->base, err, "%s", s->wire.why);
+	if (!strcmp(words[0], "read") || !strcmp(words[0], "write"))
+		return source_fail(&s->base, err, "%s of %s: %s", words[2], path, s->wire.why);
+	if (!strcmp(words[0], "move"))
+		return source_fail(&s->base, err, "%s to %s: %s", path, words[2], s->wire.why);
+	return source_fail(&s->base, err, "%s: %s", path, s->wire.why);
+}
+
 static int ask(struct sock *s, const char *const *words, const char *last, wire_sink sink,
 	       void *arg, size_t most)
 {
@@ -74,9 +88,7 @@ static int ask(struct sock *s, const char *const *words, const char *last, wire_
 		return err;
 	s->wire.why[0] = s->wire.fd < 0 ? s->wire.why[0] : '\0';
 	err = wire_ask(&s->wire, s->request, length, sink, arg, most, WIRE_ANSWER_MS);
-	if (err && s->wire.why[0])
-		return source_fail(&s->base, err, "%s", s->wire.why);
-	return err;
+	return err && s->wire.why[0] ? say_why(s, err, words) : err;
 }
 
 #define WORDS(...)                \

@@ -119,13 +119,13 @@ static struct source *open_entry(const struct entry *e, char *why, size_t size)
 
 static void name_them(const struct entry *list, size_t n, char *why, size_t size)
 {
-	size_t used = (size_t)snprintf(why, size, "there are several, name one by its PID:");
-	char comm[16];
+	size_t used = (size_t)snprintf(why, size, "there are several, choose one by its PID:");
+	char command[48];
 
 	for (size_t i = 0; i < n && used < size; i++) {
-		proc_comm(list[i].pid, comm);
-		used += (size_t)snprintf(why + used, size - used, " %d (%s%s)", (int)list[i].pid,
-					 list[i].kind == SOURCE_RUN ? "run: " : "", comm);
+		proc_command(list[i].pid, command, sizeof(command));
+		used += (size_t)snprintf(why + used, size - used, "%s %d (%s)", i ? "," : "",
+					 (int)list[i].pid, command);
 	}
 }
 

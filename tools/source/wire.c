@@ -329,6 +329,7 @@ static int refused(struct wire *w, const char *text)
 {
 	size_t n = strcspn(text, " ");
 
+	w->refused = true;
 	return fail(w, -number_of(text, n), "%s", text[n] ? text + n + 1 : text);
 }
 
@@ -365,6 +366,7 @@ int wire_ask(struct wire *w, const char *line, size_t length, wire_sink sink, vo
 	int64_t end = now_ms() + timeout_ms;
 	int said = 0, got;
 
+	w->refused = false;
 	if (w->fd < 0)
 		return -EPIPE; /* why is what it was */
 	got = send_line(w, line, length, end);

@@ -27,6 +27,7 @@ struct wire {
 	size_t at, end; /* what has come and was not taken is between */
 	char *events;
 	size_t event_at, event_end;
+	bool refused; /* the last answer was the peer's `err`; why is its text */
 	char why[384];
 };
 
