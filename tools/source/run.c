@@ -197,15 +197,23 @@ static int run_mkdir(struct source *s, const char *path)
 	return hand_back(r, &at, source_mkdir(at.peer, rest));
 }
 
+/* A group that has no row in its slot may be there all the same: what it takes comes first. */
+static int changeable(struct run *r, const char *path, struct place *at)
+{
+	int err = run_place(r, path, at);
+
+	if (!at->peer && (!err || (err == -ENOENT && at->kind == PLACE_GROUP)))
+		return needs_control(r, path);
+	return err;
+}
+
 static int run_rmdir(struct source *s, const char *path)
 {
 	struct run *r = (struct run *)s;
 	struct place at;
-	int err = run_place(r, path, &at);
+	int err = changeable(r, path, &at);
 
-	if (err)
-		return err;
-	return at.peer ? hand_back(r, &at, source_rmdir(at.peer, at.rest)) : needs_control(r, path);
+	return err ? err : hand_back(r, &at, source_rmdir(at.peer, at.rest));
 }
 
 static int run_move(struct source *s, const char *path, const char *to, bool dry,
@@ -213,14 +221,12 @@ static int run_move(struct source *s, const char *path, const char *to, bool dry
 {
 	struct run *r = (struct run *)s;
 	struct place from, target;
-	int err = run_place(r, path, &from);
+	int err = changeable(r, path, &from);
 
 	if (!err)
-		err = run_place(r, to, &target);
+		err = changeable(r, to, &target);
 	if (err)
 		return err;
-	if (!from.peer || !target.peer)
-		return needs_control(r, path);
 	if (from.peer != target.peer)
 		return source_fail(s, -EXDEV, "%s and %s are groups of two processes", path, to);
 	return hand_back(r, &from, source_move(from.peer, from.rest, target.rest, dry, out));
