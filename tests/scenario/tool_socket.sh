@@ -8,7 +8,7 @@
 	echo "skipped: $BUILD has no examples/tenantd"
 	exit 77
 }
-serve
+serve --threads 2
 
 gives 0 "^$server .*tenantd" ls
 "$memcg" ls --json >ls.json
@@ -85,7 +85,7 @@ XDG_RUNTIME_DIR=$work/runtime2 gives 125 'no process is there' tree # anybody co
 kill "$server"
 wait "$server" 2>/dev/null
 gives 125 'no process is there' tree
-serve
+serve --threads 2
 kill -9 "$server"
 wait "$server" 2>/dev/null
 gives 125 'no process is there' tree
