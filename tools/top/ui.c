@@ -83,11 +83,18 @@ static void search_typed(struct ui *u)
 	search(u, 1);
 }
 
+/* Who sorts wants to see what comes first. */
+static void arrange_from_top(struct ui *u)
+{
+	model_arrange(&u->model);
+	model_move(&u->model, -(long)u->model.lines);
+}
+
 static void sort_by(struct ui *u, const struct column *c)
 {
 	u->model.sort = c;
 	u->model.reversed = false;
-	model_arrange(&u->model);
+	arrange_from_top(u);
 }
 
 static void sort_typed(struct ui *u)
@@ -216,7 +223,7 @@ static bool order_key(struct ui *u, long key)
 		u->model.flat = !u->model.flat;
 	else
 		return false;
-	model_arrange(&u->model);
+	arrange_from_top(u);
 	return true;
 }
 

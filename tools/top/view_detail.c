@@ -18,7 +18,7 @@
 
 struct entry {
 	char text[128];
-	char value[NUMBER_TEXT];
+	char value[NUMBER_TEXT]; /* or three of pressure */
 	bool file;
 };
 
@@ -56,6 +56,19 @@ static bool parse_number(const char *line, const char *file, struct entry *e)
 	return true;
 }
 
+/* "some avg10=0.12 avg60=0.03 avg300=0.00 total=4711", as much of it as an entry holds. */
+static bool parse_pressure(const char *line, struct entry *e)
+{
+	char kind[8], avg[3][8];
+
+	if (sscanf(line, "%7s avg10=%7[0-9.] avg60=%7[0-9.] avg300=%7[0-9.]", kind, avg[0], avg[1],
+		   avg[2]) != 4)
+		return false;
+	snprintf(e->text, sizeof(e->text), "%s", kind);
+	snprintf(e->value, sizeof(e->value), "%s %s %s", avg[0], avg[1], avg[2]);
+	return true;
+}
+
 static bool parse_line(const char *line, char *file, size_t size, struct entry *e)
 {
 	memset(e, 0, sizeof(*e));
@@ -67,6 +80,8 @@ static bool parse_line(const char *line, char *file, size_t size, struct entry *
 	}
 	if (parse_number(line, file, e))
 		return strcmp(file, "memory.stat") != 0 || strcmp(e->value, "0") != 0;
+	if (parse_pressure(line, e))
+		return true;
 	snprintf(e->text, sizeof(e->text), "%s", line);
 	return *line;
 }

@@ -184,18 +184,27 @@ static void draw_headings(const struct view *v, struct grid *g, int y, const str
 	}
 }
 
-/* The cursor's line is always among those shown. */
-static void scroll(struct view *v, int page)
+/* The cursor's line is always among those shown: a step scrolls a line, a jump puts it into the
+ * middle. */
+static size_t scrolled(size_t top, size_t cursor, size_t page)
+{
+	if (cursor + 1 < top || cursor > top + page)
+		return cursor > page / 2 ? cursor - page / 2 : 0;
+	if (cursor < top)
+		return cursor;
+	return cursor >= top + page ? cursor - page + 1 : top;
+}
+
+static void scroll(struct view *v, int rows)
 {
 	const struct model *m = v->model;
+	size_t page = rows > 0 ? (size_t)rows : 1;
 
-	v->page = page;
-	if (v->top > m->cursor)
-		v->top = m->cursor;
-	if (page > 0 && m->cursor >= v->top + (size_t)page)
-		v->top = m->cursor - (size_t)page + 1;
-	if (v->top && page > 0 && v->top + (size_t)page > m->lines)
-		v->top = m->lines > (size_t)page ? m->lines - (size_t)page : 0;
+	v->page = rows;
+	v->top = scrolled(v->top, m->cursor, page);
+	/* No empty lines below while there are groups above. */
+	if (v->top + page > m->lines)
+		v->top = m->lines > page ? m->lines - page : 0;
 }
 
 void view_table(struct view *v, struct grid *g, int y, int rows)
