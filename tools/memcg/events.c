@@ -14,13 +14,13 @@
 #include <time.h>
 
 const char watch_help[] =
-	"usage: memcg watch [-p PROCESS] [OPTIONS] [PATH ...]\n"
+	"usage: memcg watch [-p TARGET] [OPTIONS] [PATH ...]\n"
 	"\n"
 	"A line for each event of the groups (/ where none is named): time, path, file, what\n"
 	"rose, and how often it has happened. Ends with the process, or when every group that is\n"
 	"watched is gone.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -n, --count N          end after N lines\n"
 	"  -t, --timeout SECONDS  end after that time\n"
 	"  -j, --json             an object a line\n";

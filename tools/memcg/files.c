@@ -13,23 +13,23 @@
 #include <string.h>
 
 const char get_help[] =
-	"usage: memcg get [-p PROCESS] [-j] [PATH] [FILE ...]\n"
+	"usage: memcg get [-p TARGET] [-j] [PATH] [FILE ...]\n"
 	"\n"
 	"Files of the group at PATH (/ where none is given), as memcg-files(5) has them. FILE is a\n"
 	"name like memory.max, or max for short. Without one: all that are a single line.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -a, --all              without FILE: all that can be read\n"
 	"  -j, --json             an object: numbers, \"max\", objects for lines of name and number\n";
 
 const char set_help[] =
-	"usage: memcg set [-p PROCESS] [PATH] FILE VALUE\n"
-	"       memcg set [-p PROCESS] [PATH] FILE=VALUE ...\n"
+	"usage: memcg set [-p TARGET] [PATH] FILE VALUE\n"
+	"       memcg set [-p TARGET] [PATH] FILE=VALUE ...\n"
 	"\n"
 	"Writes files of the group at PATH (/ where none is given): memory.max 64M, or max=64M for\n"
 	"short. The first that is refused ends it. A VALUE that begins with - stands behind --.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n";
+	"  -p, --process TARGET   its PID, or the path of its control socket\n";
 
 /* "max" is memory.max; names of the run's own have no dot and no longer form. */
 static const char *full_name(const char *name, char buf[64])

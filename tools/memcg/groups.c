@@ -15,27 +15,27 @@
 #include <string.h>
 
 const char mkdir_help[] =
-	"usage: memcg mkdir [-p PROCESS] [--parents] PATH ...\n"
+	"usage: memcg mkdir [-p TARGET] [--parents] PATH ...\n"
 	"\n"
 	"Makes groups. Nobody is in one that is made from outside until the program enters it.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"      --parents          those above it too, and no error where it is there already\n";
 
 const char rmdir_help[] =
-	"usage: memcg rmdir [-p PROCESS] PATH ...\n"
+	"usage: memcg rmdir [-p TARGET] PATH ...\n"
 	"\n"
 	"Takes groups offline, at once, whatever they own: that is their parent's then. A group with\n"
 	"others below it is busy.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n";
+	"  -p, --process TARGET   its PID, or the path of its control socket\n";
 
 const char move_help[] =
-	"usage: memcg move [-p PROCESS] [-n] [-j] PATH TO\n"
+	"usage: memcg move [-p TARGET] [-n] [-j] PATH TO\n"
 	"\n"
 	"Moves the managed memory that PATH pays for to the group TO, and says how much went.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -n, --dry-run          only say what would go\n"
 	"  -b, --bytes            exact numbers\n"
 	"  -j, --json             for programs\n";

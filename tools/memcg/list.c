@@ -17,22 +17,23 @@
 #define TAKES (LOOK_JSON | LOOK_BYTES | LOOK_COLUMNS)
 
 const char ls_help[] =
-	"usage: memcg ls [-p PROCESS] [OPTIONS] [PATH]\n"
+	"usage: memcg ls [-p TARGET] [OPTIONS] [PATH]\n"
 	"\n"
-	"Without PROCESS and PATH: the processes and runs that can be looked at. Else the groups\n"
+	"Without TARGET and PATH: the processes and runs that can be looked at. Else the groups\n"
 	"directly below PATH (/ where none is given).\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
-	"  -c, --columns A,B,...  of memcg-rows: current,peak,high,max,refused where none are named\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
+	"  -c, --columns A,B,...  current,peak,high,max,refused where none are named\n"
+	"                         (all there are: memcg(1))\n"
 	"  -b, --bytes            exact numbers\n"
 	"  -j, --json             all there is to know, for programs\n";
 
 const char tree_help[] =
-	"usage: memcg tree [-p PROCESS] [OPTIONS] [PATH]\n"
+	"usage: memcg tree [-p TARGET] [OPTIONS] [PATH]\n"
 	"\n"
 	"The group at PATH (/ where none is given) and all below it.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -d, --depth N          no more than N levels below PATH\n"
 	"  -c, --columns A,B,...  current,peak,high,max,refused where none are named\n"
 	"  -b, --bytes            exact numbers\n"

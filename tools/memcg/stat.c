@@ -10,12 +10,12 @@
 #include <string.h>
 
 const char stat_help[] =
-	"usage: memcg stat [-p PROCESS] [OPTIONS] [PATH]\n"
+	"usage: memcg stat [-p TARGET] [OPTIONS] [PATH]\n"
 	"\n"
 	"Usage and limits of the group at PATH (/ where none is given), then its memory.stat,\n"
 	"memory.events and memory.pressure: lines that are not 0.\n"
 	"\n"
-	"  -p, --process PROCESS  its PID, or the path of its control socket\n"
+	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -a, --all              lines that are 0 too\n"
 	"  -b, --bytes            exact numbers\n"
 	"  -j, --json             all of it, for programs\n";
