@@ -10,7 +10,7 @@ TORTURE ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo serve check check-all bench fuzz torture mutants models install clean format docs sources help
+.PHONY: all demo serve check check-all check-browser bench fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build tools
@@ -44,6 +44,10 @@ check: ## every test that a change must pass
 check-all: ## make check, then every slow slice (SLICE=name: that one only)
 	@$(DEPS) build tools check demo bench
 	@scripts/check-all $(SLICE)
+
+check-browser: ## look at reports in headless Chromium, which it installs (300 MB)
+	@$(DEPS) build check browser
+	@scripts/check-browser
 
 bench: ## measure (BENCH='names or options' is passed on)
 	@$(DEPS) build bench

@@ -39,9 +39,10 @@ static struct scale scale_for(uint64_t highest, uint32_t points)
 	return s;
 }
 
+/* Where a point begins; the one before it ends there. */
 static double x_of(const struct scale *s, uint32_t point)
 {
-	return LEFT + (double)(WIDTH - LEFT - RIGHT) * point / (s->points > 1 ? s->points - 1 : 1);
+	return LEFT + (double)(WIDTH - LEFT - RIGHT) * point / s->points;
 }
 
 static double y_of(const struct scale *s, uint64_t bytes)
@@ -116,19 +117,22 @@ static void grid(FILE *to, const struct scale *s, uint64_t elapsed)
 static void line(FILE *to, const char *class, const struct scale *s, const uint64_t *v)
 {
 	fprintf(to, "<path class=\"%s\" d=\"", class);
-	for (uint32_t i = 0; i < s->points; i++)
+	for (uint32_t i = 0; i < s->points; i++) {
+		if (v[i] && !(i && v[i - 1]))
+			fprintf(to, "M%.1f %.1f", x_of(s, i), y_of(s, v[i]));
 		if (v[i])
-			fprintf(to, "%c%.1f %.1f", i && v[i - 1] ? 'L' : 'M', x_of(s, i),
-				y_of(s, v[i]));
+			fprintf(to, "L%.1f %.1f", x_of(s, i + 1), y_of(s, v[i]));
+	}
 	fputs("\"/>\n", to);
 }
 
 static void area(FILE *to, const struct scale *s, const uint64_t *v)
 {
-	fprintf(to, "<path class=\"usage-area\" d=\"M%.1f %.1f", x_of(s, 0), y_of(s, 0));
+	fprintf(to, "<path class=\"usage-area\" d=\"M%.1f %.1fL%.1f %.1f", x_of(s, 0), y_of(s, 0),
+		x_of(s, 0), y_of(s, v[0]));
 	for (uint32_t i = 0; i < s->points; i++)
-		fprintf(to, "L%.1f %.1f", x_of(s, i), y_of(s, v[i]));
-	fprintf(to, "L%.1f %.1fZ\"/>\n", x_of(s, s->points - 1), y_of(s, 0));
+		fprintf(to, "L%.1f %.1f", x_of(s, i + 1), y_of(s, v[i]));
+	fprintf(to, "L%.1f %.1fZ\"/>\n", x_of(s, s->points), y_of(s, 0));
 }
 
 static void draw(FILE *to, const struct account *a, const struct whole *w)
@@ -148,10 +152,10 @@ static void draw(FILE *to, const struct account *a, const struct whole *w)
 	if (limit)
 		fprintf(to, "<path class=\"limit\" d=\"M%d %.1fH%d\"/>\n", LEFT, y_of(&s, w->limit),
 			WIDTH - RIGHT);
-	fputs("</svg>\n<p class=\"legend\"><span class=\"key usage\"></span>usage "
-	      "<span class=\"key resident\"></span>resident",
+	fputs("</svg>\n<p class=\"legend\"><span><span class=\"key usage\"></span>usage</span>"
+	      "<span><span class=\"key resident\"></span>resident</span>",
 	      to);
-	fputs(limit ? " <span class=\"key limit\"></span>limit</p>\n" : "</p>\n", to);
+	fputs(limit ? "<span><span class=\"key limit\"></span>limit</span></p>\n" : "</p>\n", to);
 }
 
 void web_chart(FILE *to, const struct account *a)

@@ -134,19 +134,21 @@ function drawGrid(chart, s) {
 			"text-anchor": i === 4 ? "end" : i ? "middle" : "start"}, clock(s.span * i / 4)));
 }
 
-const lineThrough = (s, values) =>
-	values.map((v, k) => `${k ? "L" : "M"}${s.px(k).toFixed(1)} ${s.y(v).toFixed(1)}`).join("");
+// A point's value holds from its beginning, so that one point alone is a line too.
+const begin = (s, v, k) => `M${s.x(k * data.step).toFixed(1)} ${s.y(v).toFixed(1)}`;
+const lineTo = (s, v, k) => `L${s.px(k).toFixed(1)} ${s.y(v).toFixed(1)}`;
+const lineThrough = (s, values) => values.map((v, k) => (k ? "" : begin(s, v, k)) + lineTo(s, v, k)).join("");
 
 // Where nobody lives nothing is resident: no line, instead of a fall to 0.
 const lineWhereAny = (s, values) =>
-	values.map((v, k) => (v ? `${values[k - 1] ? "L" : "M"}${s.px(k).toFixed(1)} ${s.y(v).toFixed(1)}` : "")).join("");
+	values.map((v, k) => (v ? (values[k - 1] ? "" : begin(s, v, k)) + lineTo(s, v, k) : "")).join("");
 
 // Groups are told less often than the root: their sum may be of an earlier moment, and larger.
 function drawStack(chart, s, view, only) {
 	const base = new Array(data.points).fill(0);
 	for (const part of view.parts) {
 		const upper = part.values.map((v, k) => Math.min(base[k] + v, view.usage.peaks[k]));
-		const back = base.map((v, k) => `L${s.px(k).toFixed(1)} ${s.y(v).toFixed(1)}`).reverse().join("");
+		const back = base.map((v, k) => lineTo(s, v, k)).reverse().join("") + `L${s.x(0)} ${s.y(base[0])}`;
 		chart.append(svg("path", {
 			class: `stack f${part.colour}${only && only !== part ? " fade" : ""}`,
 			d: lineThrough(s, upper) + back + "Z",
