@@ -57,12 +57,13 @@ static int move_entry(struct entry *e, struct memcg *to)
 }
 
 /* What does not fit there is let go: its charge must not stay behind. */
-static void visit(struct entry *e, void *tenant)
+static size_t visit(struct entry *e, void *tenant)
 {
 	struct tenant *t = tenant;
 
 	if (move_entry(e, t->cg))
 		store_set_expiry(&t->store, e, 1);
+	return 1;
 }
 
 static void end_move(struct tenant *t)

@@ -8,6 +8,8 @@
 #include "chore.h"
 #include "server.h"
 
+#define WORDS_MOST 16384u /* of a request that has the tenant's lock: its neighbours wait */
+
 #define OOM "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
 enum needs {
@@ -342,24 +344,33 @@ static void run_flushdb(struct request *r)
 
 /* ---- SCAN ---- */
 
-#define SCAN_MOST 4096 /* keys of one SCAN, whatever it asks for: its neighbours wait */
+/* What one SCAN does, whatever it asks for: its neighbours wait. */
+#define SCAN_MOST  4096		/* keys */
+#define MATCH_STEP 1024		/* steps of a match that count as another key */
+#define MATCH_MOST (16ul << 20) /* steps at one key */
 
 struct scan {
 	struct request *r;
 	const struct slice *match;
 	bool tell; /* the second time: how many there are comes first */
+	bool too_long;
 	long long n;
 };
 
-static void scan_visit(struct entry *e, void *arg)
+/* For how many keys it counts: a match may take as many steps as pattern times key. */
+static size_t scan_visit(struct entry *e, void *arg)
 {
 	struct scan *s = arg;
+	size_t steps = s->match ? s->match->length * e->key : 0;
 
-	if (s->match && !glob(s->match->bytes, s->match->length, entry_key(e), e->key))
-		return;
+	s->too_long |= steps > MATCH_MOST;
+	if (s->too_long ||
+	    (s->match && !glob(s->match->bytes, s->match->length, entry_key(e), e->key)))
+		return 1 + steps / MATCH_STEP;
 	s->n++;
 	if (s->tell)
 		reply_bulk(s->r->out, entry_key(e), e->key);
+	return 1 + steps / MATCH_STEP;
 }
 
 static bool scan_options(struct request *r, struct scan *s, long long *count, bool *strings)
@@ -413,6 +424,10 @@ static void run_scan(struct request *r)
 	if (!scan_options(r, &s, &count, &strings))
 		return;
 	next = store_scan(r->s, cursor, (size_t)count, scan_visit, &s);
+	if (s.too_long) {
+		reply_error(r->out, "ERR the pattern is too long for the length of a key");
+		return;
+	}
 	reply_text(r->out, "*2\r\n");
 	reply_bulk(r->out, text, (size_t)snprintf(text, sizeof(text), "%lu", next));
 	reply_number(r->out, '*', strings ? s.n : 0);
@@ -643,6 +658,8 @@ static void run(const struct command *command, struct request *r)
 		wrong_words(r->out, command->name);
 	else if (why)
 		reply_error(r->out, "%s", why);
+	else if (command->needs & KEYS && r->args > WORDS_MOST)
+		reply_error(r->out, "ERR more than %u words in one request", WORDS_MOST);
 	else if (command->needs & KEYS)
 		run_locked(command, r);
 	else

@@ -411,7 +411,7 @@ bool store_expire_some(struct store *s, uint64_t deadline_ns)
 }
 
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
-		    void (*visit)(struct entry *e, void *arg), void *arg)
+		    size_t (*visit)(struct entry *e, void *arg), void *arg)
 {
 	size_t seen = 0, left = n * SPARSE;
 	unsigned shift;
@@ -421,10 +421,8 @@ uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
 	shift = 64 - finest(s);
 	do {
 		for (struct entry *e = *bucket_of(s, cursor); e; e = e->next)
-			if (e->hash >> shift == cursor >> shift && !is_over(e)) {
-				visit(e, arg);
-				seen++;
-			}
+			if (e->hash >> shift == cursor >> shift && !is_over(e))
+				seen += visit(e, arg);
 		cursor = ((cursor >> shift) + 1) << shift; /* 0 behind the last */
 	} while (cursor && seen < n && --left);
 	return cursor;

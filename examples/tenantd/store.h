@@ -85,9 +85,10 @@ uint64_t store_evict(struct store *s, uint64_t bytes, uint64_t deadline_ns);
 /* Looks at some keys, and drops those whose time is over. True: the deadline was first. */
 bool store_expire_some(struct store *s, uint64_t deadline_ns);
 /* Calls for each of a bucket or more, until there were n, or many more buckets than that had none;
- * returns the cursor to go on from, 0 at the end. visit may not allocate from the tenant. */
+ * returns the cursor to go on from, 0 at the end. visit says for how many of the n
+ * entries the work on this one counts, and may not allocate from the tenant. */
 uint64_t store_scan(struct store *s, uint64_t cursor, size_t n,
-		    void (*visit)(struct entry *e, void *arg), void *arg);
+		    size_t (*visit)(struct entry *e, void *arg), void *arg);
 /* Everything in *s goes to *gone, to be freed by store_free_some; s is empty. */
 void store_take(struct store *s, struct store *gone);
 /* Frees up to n entries; false: nothing is left, the tables neither. */

@@ -148,6 +148,17 @@ assert "no room" in admin("TENANT", "MOVE", "large", "tiny")
 eventually(lambda: not admin.tenant("large")["moving"])
 assert present(large, n, 8192) == n and admin.tenant("large")["group"] == "/large"
 
+# ---- dropped while it moves: what has gone over and what has not ----
+for attempt in range(3):
+    ask("CREATE", "torn", "pw-torn")
+    torn = login("torn")
+    fill(torn, 3000, 8192)
+    # In one turn of a thread, which does its chores between turns: the move has begun, and not more.
+    admin.send(request("TENANT", "MOVE", "torn", "gold8192") + request("TENANT", "DROP", "torn"))
+    assert [admin.reply(), admin.reply()] == ["OK", "OK"] and admin.tenant("torn") is None
+    answer = torn("GET", "key:1")
+    assert isinstance(answer, Error) and "dropped" in answer, answer
+
 # ---- drop: at once, whatever it has ----
 fill(large, 20000, 1000, "more")
 begin = time.monotonic()
@@ -181,13 +192,14 @@ END
 stop
 # Keys of dropped tenants were the root's, then nobody's: none is left.
 awk '$1 == "/" && $NF > 4194304 { exit 1 }' tenantd.log || fail "dropped tenants' memory is still there"
+! grep -q torn tenantd.log || fail "a tenant that was dropped while it moved has left a group"
 
 # One thread, and a client with much to do: the other has its turns in between. It may be the test that
 # does not run meanwhile, so it is tried again.
 start --threads 1
 /usr/bin/python3 - "$port" <<'END' || fail "see above"
 import sys, time
-from resp import Client, request
+from resp import Client, Error, request
 
 KEYS, MANY = 20000, 1500
 busy, other = Client(sys.argv[1]), Client(sys.argv[1])
@@ -201,6 +213,22 @@ while int(cursor):
     cursor, some = busy("SCAN", cursor, "COUNT", 10**12)
     found += some
 assert len(set(found)) == KEYS
+
+
+# No request holds a tenant's lock for as long as it likes.
+assert busy("DEL", *["no%d" % i for i in range(16000)]) == 0
+for name in ("DEL", "MGET", "MSET", "EXISTS"):
+    answer = busy(name, *["no%d" % i for i in range(20000)])
+    assert isinstance(answer, Error) and "16384 words" in answer, answer
+for length, error in ((50000, False), (100000, True)):
+    assert busy("SET", "a" * length, "v") == "OK"
+    cursor, failed = None, False
+    while cursor != b"0" and not failed:
+        answer = busy("SCAN", cursor or 0, "MATCH", "a*" * 100 + "b", "COUNT", 10**12)
+        failed = isinstance(answer, Error)
+        cursor = None if failed else answer[0]
+    assert failed == error, (length, answer)
+    assert busy("DEL", "a" * length) == 1
 
 
 def commands():
