@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "alloc/regroup.h"
+#include "ctl/publish.h"
 #include "ctl/rules.h"
 #include "glob.h"
 
@@ -49,6 +50,13 @@ static void rules_map(const char *path)
 	else if (p != -1)
 		syscall(SYS_munmap, p, st.st_size);
 	close(fd);
+}
+
+static void hold_if_ruled(void)
+{
+	for (u64 i = 0; rules && i < rules->nr; i++)
+		if (rules->rule[i].high != MEMCG_UNLIMITED)
+			memcg__publish_hold();
 }
 
 static const struct rule *rule_matching(const char *name)
@@ -238,6 +246,7 @@ void groups_start(const struct settings *s)
 {
 	if (s->rules[0])
 		rules_map(s->rules);
+	hold_if_ruled();
 	if (s->group_by == SLOT_GROUP_OBJECT)
 		groups_by_object();
 	else if (s->group_by != SLOT_GROUP_NONE)

@@ -17,9 +17,10 @@
 #define START_ROOM   (256 * KIB) /* below this nothing starts: libc alone takes as much */
 #define OTHERS	     (SLOT_ROWS - 1)
 
-static u64 due;	    /* when the next publication may be; whoever moves it makes it */
-static u32 refused; /* the first refusal has been published with all groups */
-static u32 forking; /* forks under way: the child must not write into its parent's slot */
+static u64 due;		    /* when the next publication may be; whoever moves it makes it */
+static u32 refused;	    /* the first refusal has been published with all groups */
+static u32 forking;	    /* forks under way: the child must not write into its parent's slot */
+static bool hold_in_malloc; /* also without a high of the root's */
 static u64 seen_max = MEMCG_UNLIMITED,
 	   seen_high = MEMCG_UNLIMITED; /* racy: applied twice is once */
 
@@ -202,8 +203,15 @@ static void follow_limits(void)
 	follow_one(MEMCG_MAX, &h->max, &seen_max);
 	follow_one(MEMCG_HIGH, &h->high, &seen_high);
 	/* A program that does not know of groups never leaves one: its allocations are where it
-	 * can be held, and --high is how its user asked for that. */
-	atomic_store(&owed_in_malloc, atomic_load(&seen_high) != MEMCG_UNLIMITED);
+	 * can be held, and --high is how its user asked for that, or a rule with a high. */
+	atomic_store(&owed_in_malloc,
+		     atomic_load(&hold_in_malloc) || atomic_load(&seen_high) != MEMCG_UNLIMITED);
+}
+
+void memcg__publish_hold(void)
+{
+	atomic_store(&hold_in_malloc, true);
+	atomic_store(&owed_in_malloc, true);
 }
 
 /* In a thread's slow path, no lock held. */

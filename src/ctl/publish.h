@@ -26,6 +26,13 @@ __private_ void memcg__publish_exit(void);
  */
 __private_ u64 memcg__publish_too_small(void);
 
+/*
+ * A group below the root is to have a high: what its allocations owe for that is served in malloc,
+ * as with
+ * --high. Once, while no other thread is there.
+ */
+__private_ void memcg__publish_hold(void);
+
 /* The root's numbers, as they stand: for who changed them after the charge was made. */
 __private_ void memcg__publish_watch(void);
 

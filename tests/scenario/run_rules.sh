@@ -107,6 +107,21 @@ recount_closed limited
 [ "$(limit_of /small)" = $((16 * M)) ] || fail "small: $(cat report)"
 [ "$(rows | awk '$1 == "/small" { print $5 }')" -ge 48 ] || fail "small: refusals: $(cat report)"
 
+# ---- a high holds who is past it, in malloc ----
+seconds() { # HIGH - how long the interpreter takes to get to about 54 MiB, by its own clock
+	echo "python* /held memory.high=$1" >rules
+	held --group-by object --rules rules -- /usr/bin/python3 -c '
+import time
+start = time.monotonic()
+x = [bytearray(65536) for _ in range(800)]
+print(time.monotonic() - start)' || fail "memory.high=$1: status $?: $(cat report)"
+}
+if [ -x /usr/bin/python3 ]; then
+	below=$(seconds 256M) || exit 1
+	over=$(seconds 42M) || exit 1
+	awk -v a="$below" -v b="$over" 'BEGIN { exit !(b > a + 0.2) }' || fail "not held above memory.high: $below, $over"
+fi
+
 # ---- names of objects; the children too, from the file as it was ----
 if [ -x /usr/bin/python3 ]; then
 	printf '*.so.*\t/libraries\nmmap*\t/maps\npython*\t/interpreter memory.max=40M\n' >rules
