@@ -23,6 +23,14 @@ holds /plugin_b.so $((5 * (4 + 2 + 1 + 1) * M)) $((5 * (4 + 3 + 1 + 1) * M))
 holds /host $M $((M + M / 2))
 [ "$(rows | wc -l)" -eq 3 ] || fail "other groups: $(rows)"
 
+# Coming and going beside short threads: no block of one is another's.
+gcc -O1 "$src/group_turns.c" -o turns -pthread || fail "no program"
+held --group-by object -- ./turns || fail "turns: status $?"
+recount_closed turns
+held_most /plugin_a.so 100000 199000
+held_most /plugin_b.so 100000 199000
+held_most /turns 5000 90000
+
 # Children of fork have the same groups, and charges of their own.
 gcc -O1 -D_GNU_SOURCE -x c - -o forks <<'C' || fail "no program"
 #include <stdlib.h>
