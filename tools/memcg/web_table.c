@@ -130,12 +130,20 @@ static void values(FILE *to, const struct account *a, const struct account_proce
 	fputs("</dd></div></dl>\n", to);
 }
 
-static void process(FILE *to, const struct account *a, size_t index)
+/* Those that had most are open from the beginning. */
+static bool open_at_first(const struct account *a, const struct account_process *p)
 {
-	const struct account_process *p = &a->processes[index];
+	unsigned larger = 0;
 
+	for (size_t i = 0; i < a->nr_processes && larger < OPEN_AT_FIRST; i++)
+		larger += a->processes[i].groups[0].peak > p->groups[0].peak;
+	return larger < OPEN_AT_FIRST;
+}
+
+static void process(FILE *to, const struct account *a, const struct account_process *p)
+{
 	fprintf(to, "<details class=\"process\"%s><summary><bdi>",
-		index < OPEN_AT_FIRST ? " open" : "");
+		open_at_first(a, p) ? " open" : "");
 	quote_html(to, p->command);
 	fprintf(to, "</bdi> <span class=\"pid\">pid %d</span> <span class=\"pid\">peak ", p->pid);
 	web_bytes(to, p->groups[0].peak, "-");
@@ -148,7 +156,7 @@ static void process(FILE *to, const struct account *a, size_t index)
 void web_processes(FILE *to, const struct account *a)
 {
 	for (size_t i = 0; i < a->nr_processes; i++)
-		process(to, a, i);
+		process(to, a, &a->processes[i]);
 }
 
 /* ---- events ---- */

@@ -269,6 +269,13 @@ function showView(view, only) {
 	askable(figure, drawn, view);
 }
 
+// A shell that starts one program is not what one came to see.
+function mostOf(seen) {
+	const all = viewOf(null).usage.highest;
+	const i = seen.findIndex((p) => p.groups.length > 1 && highest(p.groups[0].series) >= 0.75 * all);
+	return i >= 0 ? i : "all";
+}
+
 function overTime() {
 	const seen = data.processes.filter((p) => p.groups[0].series);
 	if (!seen.length || !data.points) {
@@ -283,7 +290,8 @@ function overTime() {
 		byId("controls").append(html("label", {}, "show "), choice);
 		byId("controls").hidden = false;
 	}
-	showView(viewOf(seen.length > 1 ? null : seen[0]));
+	if (seen.length > 1) choice.value = mostOf(seen);
+	choice.dispatchEvent(new Event("change"));
 }
 
 // ---- the map: areas as large as what they hold ----
