@@ -26,7 +26,7 @@
 #define MS		 1000000ull
 #define FIRST_LOOK_NS	 (10 * MS)
 #define LOOK_NS		 (50 * MS)
-#define LOOK_SHARE	 50 /* looking takes one part in so many of the time */
+#define LOOK_SHARE	 100 /* looking takes one part in so many of the time */
 #define FIRST_LINE_NS	 (500 * MS)
 #define BETWEEN_LINES_NS (1000 * MS)
 
