@@ -405,7 +405,7 @@ void serve_fork_child(void)
 	u32 was = state;
 	bool self = task_self() && memcg__self->tid == thread_tid;
 
-	lock_init(&table, RANK_SERVE);
+	lock_release(&table);
 	generation++;
 	state = NONE;
 	thread_tid = 0;

@@ -237,8 +237,8 @@ static void fork_child(void)
 	/* Last: they free what they have, with every other lock at rest. */
 	shrinkers_fork_child();
 	reclaimer_fork_child();
-	serve_fork_child();
 	maps_fork_child();
+	serve_fork_child();
 }
 
 static __attribute__((constructor(101))) void register_fork(void)

@@ -1,4 +1,5 @@
 /* t_serve_place.c - where the socket is, whose it is, and what becomes of it in a fork. */
+#include "fork_fixture.h"
 #include "serve_fixture.h"
 
 #include <fcntl.h>
@@ -306,6 +307,8 @@ static int in_the_child(const char *own)
 	for (int fd = 512; fd < 530; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			return 4;
+	if (!THREADS_AFTER_FORK)
+		return 0;
 	if (memcg_serve(own))
 		return 5;
 	return memcg_serve_stop() ? 6 : 0;

@@ -148,7 +148,7 @@ static void who_does_not_listen(void **state)
 	snprintf(line, sizeof(line), "watch\t%s\n", path);
 	asks_ok(&t, line, "");
 	p = (struct pollfd){.fd = t.fd, .events = POLLRDHUP};
-	for (unsigned i = 0; i < 100000 && !poll(&p, 1, 0); i++)
+	for (unsigned i = 0; i < 100000 && !poll(&p, 1, 1); i++)
 		meet_the_max(cg);
 	assert_int_equal(poll(&p, 1, PATIENCE_S * 1000), 1);
 	talk_end(&t);
