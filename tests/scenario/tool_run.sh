@@ -116,7 +116,7 @@ eventually in_state S "$watch" || fail "watch does not wait"
 echo >&8
 wait "$run" || fail "the program: $? $(cat program.err)"
 wait "$watch" || fail "watch does not end with the run: $(cat watch.out)"
-[ ! -e "runtime/memcg/$run.run" ] || fail "the link is left behind"
+[ ! -L "runtime/memcg/$run.run" ] || fail "the link is left behind"
 
 # ---- one that was killed leaves a link, which is not believed ----
 "$memcg" run --quiet -- sleep 2 2>/dev/null &

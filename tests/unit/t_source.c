@@ -241,7 +241,7 @@ static void bounds(void **state)
 	assert_int_equal(wire_open(&w, at.sun_path), 0);
 	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 4096, 60000), 0);
 	got = 0;
-	assert_int_equal(wire_ask(&w, "b\n", 2, drop, &got, 80000, 60000), -EPROTO);
+	assert_int_equal(wire_ask(&w, "b\n", 2, drop, &got, 80000, 20000), -EPROTO);
 	assert_int_equal(got, 80000);
 	assert_int_equal(w.fd, -1);
 	wire_close(&w);
