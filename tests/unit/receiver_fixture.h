@@ -17,20 +17,24 @@ static struct memcg_receiver *receiver;
 static struct memcg_received got;
 static struct memcg_frag frags[FRAGS];
 
-/* A test of both ways: BOTH(name) after `static void name(void)`, and TWO(name) in the list. */
-#define BOTH(name)                         \
-	static void name##_by_ring(void)   \
-	{                                  \
-		way = 0;                   \
-		name();                    \
-	}                                  \
-	static void name##_by_poll(void)   \
-	{                                  \
-		way = MEMCG_RECEIVER_POLL; \
-		name();                    \
-	}                                  \
+/* Groups without limits and what the first way has counted. */
+static inline void start_again(void)
+{
+	CHECK(!memcg_destroy(cg) && !memcg_destroy(other));
+	receiver = NULL;
+	way = MEMCG_RECEIVER_POLL;
+}
+
+/* A test of both ways, one after the other: BOTH(name) after it, and TWO(name) in the list. */
+#define BOTH(name)                     \
+	static void name##_twice(void) \
+	{                              \
+		name();                \
+		start_again();         \
+		name();                \
+	}                              \
 	_Static_assert(1, #name)
-#define TWO(name) PAGE_TEST(name##_by_ring), PAGE_TEST(name##_by_poll)
+#define TWO(name) PAGE_TEST(name##_twice)
 
 static inline struct memcg_receiver *receiver_of(struct memcg *g, unsigned pages)
 {

@@ -214,9 +214,8 @@ static void over_high(void)
 		owed = self->high_bytes;
 		CHECK(holds_payload(frags, got.frags, done) == (size_t)got.bytes);
 		memcg_frags_put(frags, got.frags);
-		CHECK(held(cg) <= 4 * 4096);
 	}
-	CHECK(throttled(cg) >= 5 && self->owed & OWED_HIGH);
+	CHECK(held(cg) <= 4 * 4096 && throttled(cg) >= 5 && self->owed & OWED_HIGH);
 	CHECK(begun >= 5 && rises + 1 >= begun); /* the ring's first was before */
 	self->owed = 0;
 	memcg_frags_put(kept, 3);
