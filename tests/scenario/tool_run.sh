@@ -97,8 +97,7 @@ gives 0 '' set high max
 "$memcg" watch -n 1 --json / >watch.json 2>watch.err &
 watch=$!
 children+=("$watch")
-# It has looked once when it sleeps in poll; an event before that would not be one.
-eventually in_state S "$watch" || fail "watch does not wait"
+eventually grep -qs watching watch.err || fail "watch does not wait"
 echo >&8
 eventually grep -qs refused program.out || fail "the new limit does not hold: $(cat program.err)"
 wait "$watch" || fail "watch: $(cat watch.err)"
@@ -112,7 +111,7 @@ gives 0 '^.. +\|- thread-|^   .- thread-[0-9]+ ' tree
 "$memcg" watch >watch.out 2>&1 &
 watch=$!
 children+=("$watch")
-eventually in_state S "$watch" || fail "watch does not wait"
+eventually grep -qs watching watch.out || fail "watch does not wait"
 echo >&8
 wait "$run" || fail "the program: $? $(cat program.err)"
 wait "$watch" || fail "watch does not end with the run: $(cat watch.out)"

@@ -18,7 +18,7 @@ const char watch_help[] =
 	"\n"
 	"A line for each event of the groups (/ where none is named): time, path, file, what\n"
 	"rose, and how often it has happened. Ends with the process, or when every group that is\n"
-	"watched is gone.\n"
+	"watched is gone. The line `watching' on standard error says from when on they are seen.\n"
 	"\n"
 	"  -p, --process TARGET   its PID, or the path of its control socket\n"
 	"  -n, --count N          end after N lines\n"
@@ -99,6 +99,7 @@ static int follow(struct look *l, int groups)
 	}
 }
 
+/* A script that makes what it waits for must know from when on it is seen: a line says so. */
 int cmd_watch(int argc, char **argv)
 {
 	struct look l;
@@ -113,5 +114,7 @@ int cmd_watch(int argc, char **argv)
 	if (status)
 		return status;
 	status = watch_all(&l);
+	if (status > 0)
+		complain(l.command, "watching");
 	return look_end(&l, status < 0 ? -status : follow(&l, status));
 }

@@ -155,8 +155,13 @@ static int hand_back(struct run *r, const struct place *at, int result)
 	return result;
 }
 
-static int needs_control(struct run *r, const char *path)
+static int needs_control(struct run *r, const char *path, const struct place *at)
 {
+	if (at->kind == PLACE_RUN)
+		return source_fail(&r->base, -EOPNOTSUPP,
+				   "%s: groups belong to processes: /PID/NAME, see memcg tree; and "
+				   "memcg run --control is needed",
+				   path);
 	return source_fail(&r->base, -EOPNOTSUPP,
 			   "%s: groups of an unmodified program can be made, removed and moved "
 			   "when it was started by memcg run --control",
@@ -192,7 +197,7 @@ static int run_mkdir(struct source *s, const char *path)
 	if (err)
 		return err;
 	if (!at.peer)
-		return needs_control(r, path);
+		return needs_control(r, path, &at);
 	rest = r->only ? path : strchr(path + 1, '/');
 	return hand_back(r, &at, source_mkdir(at.peer, rest));
 }
@@ -203,7 +208,7 @@ static int changeable(struct run *r, const char *path, struct place *at)
 	int err = run_place(r, path, at);
 
 	if (!at->peer && (!err || (err == -ENOENT && at->kind == PLACE_GROUP)))
-		return needs_control(r, path);
+		return needs_control(r, path, at);
 	return err;
 }
 

@@ -134,7 +134,7 @@ static bool add_run(struct run *r, struct rows_builder *b, unsigned depth)
 	row->refused = row->oom = row->max_events = t.refused;
 	row->children = t.processes;
 	while (depth && slots_next(&r->slots, &at, &p))
-		if (!add_process(r, b, depth - 1, &p, "/"))
+		if (!add_process(r, b, depth == UINT32_MAX ? depth : depth - 1, &p, "/"))
 			return false;
 	return true;
 }
