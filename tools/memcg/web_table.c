@@ -65,7 +65,8 @@ static void group_row(FILE *to, const struct account *a, const struct account_gr
 	fprintf(to, "<tr%s><th scope=\"row\" class=\"d%u\"><bdi>", g->gone ? " class=\"gone\"" : "",
 		g->depth < 6 ? g->depth : 6);
 	quote_html(to, g->path);
-	fprintf(to, "</bdi>%s</th><td class=\"n\">", g->gone ? " <i>(gone)</i>" : "");
+	fprintf(to, "</bdi>%s</th><td class=\"n\">",
+		g->gone ? " <i>(at the end gone, or one of the others)</i>" : "");
 	web_bytes(to, g->current, "-");
 	fputs("</td><td class=\"n\">", to);
 	web_bytes(to, g->peak, "-");
