@@ -450,6 +450,53 @@ static void child_of_a_fork(void)
 	all_is_back();
 }
 
+/* --- from several threads ---- */
+
+static u32 stop;
+
+static void *completes(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		CHECK(memcg_frags_complete(ends[1]) >= 0);
+	return NULL;
+}
+
+static void *sweeps(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		page_purge_all();
+		CHECK(memcg_frags_complete(-1) >= 0);
+	}
+	return NULL;
+}
+
+/* One sends; whoever comes first lets go, once. */
+static void told_to_several(void)
+{
+	pthread_t thread[2];
+	struct memcg_frag f[4];
+
+	open_pool(0, 0);
+	open_tcp();
+	CHECK(!pthread_create(&thread[0], NULL, completes, NULL));
+	CHECK(!pthread_create(&thread[1], NULL, sweeps, NULL));
+	for (unsigned i = 0; i < effort(200); i++) {
+		payload_pages(f, 4);
+		CHECK(send_uncopied(f, 4) == 4 * 4096);
+		memcg_frags_put(f, 4);
+		peer_reads(4 * 4096);
+	}
+	while (held(cg))
+		;
+	atomic_store(&stop, 1u);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(!pthread_join(thread[i], NULL));
+	close_ends();
+	all_is_back();
+}
+
 /* Numbers come round. */
 static void numbers(void)
 {
@@ -590,6 +637,7 @@ int main(void)
 		PAGE_TEST(group_dies),
 		PAGE_TEST(pool_dies),
 		PAGE_TEST(child_of_a_fork),
+		PAGE_TEST(told_to_several),
 		PAGE_TEST(numbers),
 #ifdef MEMCG_DEBUG
 		PAGE_TEST(told_before_it_is_back),
