@@ -42,7 +42,7 @@ bool task_register(struct task *t)
 	t->tid = tid_take_locked();
 	if (t->tid) {
 		list_add_tail(&tasks, &t->link);
-		task_nr += !t->ours;
+		atomic_store(&task_nr, task_nr + !t->ours);
 	}
 	lock_release(&tasks_lock);
 	return t->tid != 0;
@@ -53,7 +53,7 @@ void task_unregister(struct task *t)
 	lock_acquire(&tasks_lock);
 	list_del(&t->link);
 	tid_give_locked(t->tid);
-	task_nr -= !t->ours;
+	atomic_store(&task_nr, task_nr - !t->ours);
 	lock_release(&tasks_lock);
 }
 
