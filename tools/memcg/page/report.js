@@ -252,7 +252,7 @@ function legend(view, only, choose) {
 	if (view.parts.length > 1)
 		for (const part of view.parts) {
 			const b = html("button", {type: "button", "aria-pressed": String(only === part), title: part.name},
-				html("span", {class: `key box f${part.colour}`}), part.name);
+				html("span", {class: `key box f${part.colour}`}), shorten(part.name, 28));
 			b.addEventListener("click", () => choose(only === part ? null : part));
 			list.append(b);
 		}
@@ -324,7 +324,12 @@ function squarify(nodes, box, place) {
 	}
 }
 
-const fits = (text, w) => (text.length * 7 <= w ? text : w > 30 ? text.slice(0, Math.floor(w / 7) - 1) + "…" : "");
+// Long names differ at their ends more often than at their beginnings.
+function shorten(text, n) {
+	const c = [...text], head = Math.floor((n - 1) / 3);
+	return c.length <= n ? text : c.slice(0, head).join("") + "…" + c.slice(c.length - (n - 1 - head)).join("");
+}
+const fits = (text, w) => (w > 30 || text.length * 7 <= w ? shorten(text, Math.floor(w / 7)) : "");
 
 function drawNode(map, node, box, figure) {
 	if (box.w < 1 || box.h < 1) return;
