@@ -92,23 +92,35 @@ static int put_page(const struct look *l, const struct account *a)
 	return STATUS_OURS;
 }
 
+/* The number of groups that were destroyed and are not free of memory; NULL: none. */
+static const char *dying(const char *stat)
+{
+	static const char name[] = "nr_dying_descendants ";
+	const char *line = stat ? strstr(stat, name) : NULL;
+
+	return line && line[strlen(name)] != '0' ? line : NULL;
+}
+
 static int make_page(struct look *l, const char *path, const struct rows *rows)
 {
 	struct account account;
 	int err, status;
 	char *text = look_read(l, path, "memory.report", &err);
 	char *owners = look_read(l, path, "memory.owners", &err);
+	char *stat = look_read(l, path, "cgroup.stat", &err);
 
 	err = account_live(&account, source_info(l->source), rows, text, owners);
 	if (err) {
 		complain(l->command, "%s", strerror(-err));
 		status = STATUS_OURS;
 	} else {
+		account.leftovers = dying(stat);
 		status = put_page(l, &account);
 	}
 	account_free(&account);
 	free(text);
 	free(owners);
+	free(stat);
 	return status;
 }
 

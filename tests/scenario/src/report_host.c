@@ -40,6 +40,8 @@ int main(int argc, char **argv)
 	while (memcg_malloc(1000))
 		;
 	memcg_leave(NULL);
+	if (memcg_destroy(group(web, "left over", 500)))
+		return 3;
 	if (memcg_serve(argv[1]))
 		return 3;
 	if (write(1, "ready\n", 6) != 6 || read(0, &end, 1) < 0)
