@@ -38,6 +38,7 @@ void model_exit(struct model *m)
 	free(m->bucket);
 	free(m->at);
 	free(m->line);
+	free(m->found);
 	free(m->search);
 	memset(m, 0, sizeof(*m));
 }
@@ -178,19 +179,18 @@ static void take_limit(const struct model *m, struct group *g)
 
 static int make_room(struct model *m, size_t n)
 {
-	struct group **at, **line;
+	struct group ***arrays[] = {&m->at, &m->line, &m->found};
 
 	if (n <= m->room)
 		return 0;
 	n += n / 2;
-	at = realloc(m->at, n * sizeof(*at));
-	if (at)
-		m->at = at;
-	line = realloc(m->line, n * sizeof(*line));
-	if (line)
-		m->line = line;
-	if (!at || !line)
-		return -ENOMEM;
+	for (unsigned i = 0; i < 3; i++) {
+		struct group **larger = realloc(*arrays[i], n * sizeof(*larger));
+
+		if (!larger)
+			return -ENOMEM;
+		*arrays[i] = larger;
+	}
 	m->room = n;
 	return 0;
 }
@@ -200,9 +200,11 @@ static int find_all(struct model *m, const struct rows *rows)
 {
 	int err = make_room(m, rows->n);
 
-	for (size_t i = 0; !err && i < rows->n; i++)
-		if (!find_or_add(m, rows->row[i].path))
+	for (size_t i = 0; !err && i < rows->n; i++) {
+		m->found[i] = find_or_add(m, rows->row[i].path);
+		if (!m->found[i])
 			err = -ENOMEM;
+	}
 	return err;
 }
 
@@ -243,7 +245,7 @@ int model_update(struct model *m, const struct rows *rows)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct row *r = &rows->row[i];
 
-		m->at[i] = find(m, r->path, hash_of(r->path));
+		m->at[i] = m->found[i];
 		/* The same path again: whoever made these rows errs, and a tree has no rings. */
 		if (m->at[i]->seen == m->refresh)
 			continue;

@@ -65,6 +65,7 @@ struct group {
 struct model {
 	struct group **at; /* by row */
 	struct group **line;
+	struct group **found; /* by row, while a refresh comes in */
 	size_t n, lines, groups, room;
 	struct group **bucket;
 	size_t buckets; /* a power of two */
