@@ -23,6 +23,8 @@ order group /later 7000000
 sees 'a group that comes' '^    later +6\.[67][0-9]M'
 order remove /later
 loses 'a group that goes' 'later'
+order file /job 2000000
+sees 'two tones' '^    job +2\.[34][0-9]M +█+▒+ .* 1\.9[01]M'
 
 # ---- keys ----
 keys /

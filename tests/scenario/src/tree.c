@@ -5,16 +5,20 @@
  *     group PATH [BYTES]   makes it; BYTES of it in use
  *     many N               N groups below /many
  *     more PATH BYTES      as much more in use
+ *     file PATH BYTES      as much of a file in its pages, which reclaim could drop
  *     remove PATH
  *
  * and says `ok` or the error after each line. It ends with its input.
  */
+#define _GNU_SOURCE
 #include <memcg.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static int use(struct memcg *cg, size_t bytes)
 {
@@ -62,6 +66,27 @@ static int with(const char *path, int (*fn)(struct memcg *, size_t), size_t byte
 	return cg ? fn(cg, bytes) : -errno;
 }
 
+/* The file and its pages stay: that is what this is for. */
+static int read_file(struct memcg *cg, size_t bytes)
+{
+	static char piece[65536];
+	struct memcg *before = memcg_enter(cg);
+	struct memcg_file *file = NULL;
+	int fd = memfd_create("tree", MFD_CLOEXEC), err = 0;
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)bytes))
+		file = memcg_file_open(fd, 0);
+	if (!file)
+		err = -errno;
+	for (size_t at = 0; file && !err && at < bytes; at += sizeof(piece)) {
+		ssize_t n = memcg_file_read(file, piece, sizeof(piece), at);
+
+		err = n < 0 ? (int)n : 0;
+	}
+	memcg_leave(before);
+	return err;
+}
+
 static int drop(struct memcg *cg, size_t unused)
 {
 	(void)unused;
@@ -81,6 +106,8 @@ static int obey(char *line)
 		return make(path, n);
 	if (!strcmp(verb, "more"))
 		return with(path, use, n);
+	if (!strcmp(verb, "file"))
+		return with(path, read_file, n);
 	return strcmp(verb, "remove") != 0 ? -EINVAL : with(path, drop, 0);
 }
 
