@@ -24,7 +24,7 @@ sees 'a group that comes' '^    later +6\.[67][0-9]M'
 order remove /later
 loses 'a group that goes' 'later'
 order file /job 2000000
-sees 'two tones' '^    job +2\.[34][0-9]M +█+▒+ .* 1\.9[01]M'
+sees 'two tones' '^    job +2\.[34][0-9]M +█*▒+ .* 1\.9[0-9]M'
 
 # ---- keys ----
 keys /
