@@ -80,7 +80,9 @@ static void stale_kind_on_a_truncated_file(void)
 	CHECK((mm = memcg_mm_create(cg)) && (file = memcg_file_open(fd, 0)));
 	p = memcg_mmap(mm, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, 0, file, 0);
 	CHECK(p);
+	CHECK(!memcg_pin(p + 2 * PAGE_SIZE, 1)); /* where faults cannot be served, too */
 	p[2 * PAGE_SIZE] = 1;
+	memcg_unpin(p + 2 * PAGE_SIZE, 1);
 	for (u32 i = regn.managed_end - 1; (pg = page_at(i))->kind != PAGE_FILE || !page_count(pg);
 	     i--)
 		CHECK(i > regn.managed);
