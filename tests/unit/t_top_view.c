@@ -252,22 +252,12 @@ static void is_whole(const struct grid *g)
 
 static void any_name(char *name, unsigned *seed)
 {
-	static const char *const pieces[] = {"\x1b[2J",
-					     "\xe6\x96\x87",
-					     "e\xcc\x81\xcc\x81\xcc\x81",
-					     "\xe2\x80\xae",
-					     "\xff\xfe",
-					     "\xf0\x9f\x90\x98",
-					     "\t",
-					     "\xc2\x9b"
-					     "31m",
-					     "name",
-					     "\xe2\x80\x8d",
-					     "\xf0\x9f",
-					     "\xed\xa0\x80",
-					     "\xcc\x81",
-					     "\x7f",
-					     "\xf3\xa0\x80\xa0"};
+	static const char *const pieces[] = {
+		"\x1b[2J",	"\xe6\x96\x87", "e\xcc\x81\xcc\x81\xcc\x81",
+		"\xe2\x80\xae", "\xff\xfe",	"\xf0\x9f\x90\x98",
+		"\t",		"\xc2\x9b[31m", "name",
+		"\xe2\x80\x8d", "\xf0\x9f",	"\xed\xa0\x80",
+		"\xcc\x81",	"\x7f",		"\xf3\xa0\x80\xa0"};
 
 	strcpy(name, "/");
 	for (unsigned n = 1 + (unsigned)rand_r(seed) % 12; n; n--)
