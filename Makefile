@@ -82,7 +82,7 @@ install: ## install below PREFIX (default /usr/local), staged under DESTDIR
 format: ## clang-format over every source file
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-docs: ## write man/memcg-files.5 and docs/files.md from the tables of the source
+docs: ## write man/memcg-files.5, docs/files.md, and the pages build/man/man3/*.3
 	@$(DEPS) build
 	@scripts/setup build
 	@ninja -C build --quiet memcg-files-doc

@@ -65,7 +65,13 @@ struct memcg_cache;
 /** align 0: 16. ctor may be NULL; runs once when a slot's memory is made. EINVAL, ENOMEM. */
 MEMCG_API MEMCG_NODISCARD struct memcg_cache *
 memcg_cache_create(const char *name, size_t size, size_t align, void (*ctor)(void *));
+/**
+ * One object, charged to the active group. flags: MEMCG_ZERO (not with a ctor), NOWAIT, NOFAIL,
+ * RESERVE, UNACCOUNTED. NULL and ENOMEM or EINVAL.
+ */
 MEMCG_API MEMCG_MALLOC void *memcg_cache_alloc(struct memcg_cache *cache, unsigned flags);
+/** Credits whoever pays for it, and keeps errno. NULL is allowed. What is no
+ * object of this cache, or one freed twice, ends the process with one line. */
 MEMCG_API void memcg_cache_free(struct memcg_cache *cache, void *object);
 /** -EBUSY with live objects: logs their count and owners. */
 MEMCG_API int memcg_cache_destroy(struct memcg_cache *cache);

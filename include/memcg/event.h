@@ -19,7 +19,7 @@ enum memcg_event {
 	MEMCG_EVENT_OOM = 1u << 3,	      /**< reclaim found nothing */
 	MEMCG_EVENT_OOM_KILL = 1u << 4,	      /**< an OOM handler said that it killed */
 	MEMCG_EVENT_OOM_GROUP_KILL = 1u << 5, /**< the same, for a group with memory.oom.group */
-	MEMCG_EVENT_SOCK_THROTTLED = 1u << 6  /**< no meaning inside a process: stays 0 */
+	MEMCG_EVENT_SOCK_THROTTLED = 1u << 6  /**< a network read met a limit */
 };
 
 /**
@@ -51,8 +51,9 @@ MEMCG_API int memcg_event_read(struct memcg *cg, struct memcg_events *ev, size_t
 MEMCG_API MEMCG_NODISCARD int memcg_eventfd(struct memcg *cg, unsigned events);
 
 /**
- * Closes it, and the library's end of it. A plain close(2) leaves that open until the group
- * is gone. 0; -EBADF: not from memcg_eventfd(), or closed already, or made before a fork.
+ * Closes a descriptor of memcg_eventfd(), and the library's end of it. A plain close(2) leaves that
+ * open until the group is gone. 0; -EBADF: not from memcg_eventfd(), or closed already, or made
+ * before a fork.
  */
 MEMCG_API int memcg_eventfd_close(int fd);
 
@@ -127,9 +128,9 @@ MEMCG_API void memcg_shrinker_unregister(struct memcg_shrinker *shrinker);
 MEMCG_API int memcg_reclaimer_start(void);
 
 /**
- * Ends it, when it has done what it was asked for until now; waits for that, so a callback that
- * never returns is waited for. 0; -ESRCH: none runs; -EDEADLK: from a shrinker or an OOM handler,
- * or on that thread.
+ * Ends the reclaimer, when it has done what it was asked for until now; waits for that, so a
+ * callback that never returns is waited for. 0; -ESRCH: none runs; -EDEADLK: from a shrinker or an
+ * OOM handler, or on that thread.
  */
 MEMCG_API int memcg_reclaimer_stop(void);
 

@@ -54,6 +54,7 @@ MEMCG_API struct memcg *memcg_next(struct memcg *root, struct memcg *prev);
 /** The path, "/" for the root, into buf. Length without the NUL, or -ERANGE. */
 MEMCG_API int memcg_path(struct memcg *cg, char *buf, size_t size);
 
+/** Whether the group is online: false from its memcg_destroy() on. */
 MEMCG_API bool memcg_online(struct memcg *cg);
 MEMCG_API uint64_t memcg_id(struct memcg *cg); /**< never reused; the root's is 1 */
 
@@ -62,7 +63,7 @@ MEMCG_API uint64_t memcg_id(struct memcg *cg); /**< never reused; the root's is 
  * reference is gone: in a call of this header, never inside an allocation or a free.
  */
 MEMCG_API void memcg_set_data(struct memcg *cg, void *data, void (*drop)(void *));
-MEMCG_API void *memcg_data(struct memcg *cg);
+MEMCG_API void *memcg_data(struct memcg *cg); /**< that word; NULL: none was set */
 
 /* --- limits, usage ------------------------------------------------------ */
 
@@ -86,16 +87,17 @@ enum memcg_limit {
 MEMCG_API int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes);
 MEMCG_API int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes);
 
-MEMCG_API uint64_t memcg_current(struct memcg *cg); /**< at most memcg_slack() above the truth */
-MEMCG_API uint64_t memcg_slack(struct memcg *cg);   /**< charged ahead and held by CPUs */
-MEMCG_API uint64_t memcg_peak(struct memcg *cg);
+/** What the group and all below it are charged for: at most memcg_slack() above the truth. */
+MEMCG_API uint64_t memcg_current(struct memcg *cg);
+MEMCG_API uint64_t memcg_slack(struct memcg *cg);    /**< charged ahead and held by CPUs */
+MEMCG_API uint64_t memcg_peak(struct memcg *cg);     /**< the most that current has been */
 MEMCG_API uint64_t memcg_headroom(struct memcg *cg); /**< to the nearest max on the way up */
 
 /**
  * Of the group and all below it: bytes, and numbers of events where the kernel counts events.
- * current, then the lines of memory.stat in the kernel's order, then ours. Members without a
- * comment have no meaning for memory inside a process, and are 0. Passed with its size: it grows
- * at the end.
+ * current, then the lines of memory.stat in the kernel's order, then ours. Those of the kernel's
+ * that are about things a process's own memory does not have are 0; memcg-files(5) lists them.
+ * Passed with its size: it grows at the end.
  */
 struct memcg_stat {
 	uint64_t current;
@@ -195,15 +197,16 @@ struct memcg_ctl;
 MEMCG_API MEMCG_NODISCARD struct memcg_ctl *memcg_ctl_open(struct memcg *cg, const char *file);
 
 /**
- * As memcg_read(). memory.peak: this reader's own peak, once it was reset. A file with a
- * descriptor (memcg_ctl_fd): makes that unreadable, and ready to tell of what happens after
+ * Reads its file, as memcg_read(). memory.peak: this reader's own peak, once it was reset. A file
+ * with a descriptor (memcg_ctl_fd): makes that unreadable, and ready to tell of what happens after
  * this read.
  */
 MEMCG_API ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size);
 
 /**
- * As memcg_write(). memory.peak: starts this reader's own peak afresh, whatever is written.
- * memory.pressure: "some|full STALL_US WINDOW_US" makes this reader's trigger; -EBUSY: it has one.
+ * Writes its file, as memcg_write(). memory.peak: starts this reader's own peak afresh, whatever is
+ * written. memory.pressure: "some|full STALL_US WINDOW_US" makes this reader's trigger; -EBUSY: it
+ * has one.
  */
 MEMCG_API int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len);
 
@@ -217,7 +220,8 @@ MEMCG_API int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len
  */
 MEMCG_API int memcg_ctl_fd(struct memcg_ctl *ctl);
 
-MEMCG_API void memcg_ctl_close(struct memcg_ctl *ctl); /**< NULL is allowed */
+/** Ends a reader, its descriptor and its reference of the group. NULL is allowed. */
+MEMCG_API void memcg_ctl_close(struct memcg_ctl *ctl);
 
 /* --- who pays ------------------------------------------------------------ */
 
@@ -237,7 +241,7 @@ struct memcg_failure {
 	uint64_t wanted; /**< bytes asked for */
 	char path[256];	 /**< its path, cut from the left when longer */
 };
-/** 0; -ENOENT when this thread was never refused; -EINVAL. */
+/** Says which charge of this thread was refused last. 0; -ENOENT: none ever was; -EINVAL. */
 MEMCG_API int memcg_last_failure(struct memcg_failure *out, size_t size);
 
 #ifndef __cplusplus

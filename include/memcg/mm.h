@@ -52,6 +52,7 @@ MEMCG_API void *memcg_mmap(struct memcg_mm *mm, size_t length, int prot, unsigne
  */
 MEMCG_API void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t length, int prot,
 				unsigned flags);
+
 /**
  * The file of fd, cached in managed memory; fd may be closed after. Opening a file twice, by
  * whatever descriptors, gives the same pages; whoever brings one in pays for it. Map it with
@@ -65,6 +66,7 @@ MEMCG_API void *memcg_mmap_same(struct memcg_mm *mm, const void *addr, size_t le
  * the program.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_file *memcg_file_open(int fd, unsigned flags);
+
 /**
  * Everything written through windows of the file before the call is on its device: 0. Else an error
  * of writing it back, now or since the last sync of this handle (EIO, ENOSPC, EFBIG): what could
@@ -73,6 +75,7 @@ MEMCG_API MEMCG_NODISCARD struct memcg_file *memcg_file_open(int fd, unsigned fl
  * when the program has closed the library's own descriptor.
  */
 MEMCG_API int memcg_file_sync(struct memcg_file *file);
+
 /**
  * Copies from the file's pages, brought in and paid for by the active group where they are not yet;
  * with what was written through windows. Bytes, fewer than n only at the end; 0 there. -EINVAL,

@@ -37,17 +37,17 @@ struct memcg_pool_config {
 	}
 
 /**
- * NULL: defaults. NULL and errno: EINVAL (size, unknown flags), E2BIG, ENOMEM, ENOSPC (255 pools
- * are alive), ENOSYS where the system has no file in memory. The child of a fork may make
- * its own: of its parent's nothing can be taken there, and pages it puts go nowhere.
+ * Makes a pool. config NULL: defaults. NULL and errno: EINVAL (size, unknown flags), E2BIG, ENOMEM,
+ * ENOSPC (255 pools are alive), ENOSYS where the system has no file in memory. The child of a fork
+ * may make its own: of its parent's nothing can be taken there, and pages it puts go nowhere.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_pool *
 memcg_pool_create(const struct memcg_pool_config *config);
 
 /**
- * No page is taken from it any more: calls are -ESHUTDOWN. Pages that are out stay what they are
- * and come home with their last put; with the last of them the pool goes. NULL is allowed: 0.
- * Waits for calls under way in other threads; nobody may begin one after.
+ * Ends a pool: no page is taken from it any more, calls are -ESHUTDOWN. Pages that are out stay
+ * what they are and come home with their last put; with the last of them the pool goes. NULL is
+ * allowed: 0. Waits for calls under way in other threads; nobody may begin one after.
  */
 MEMCG_API int memcg_pool_destroy(struct memcg_pool *pool);
 
@@ -62,7 +62,7 @@ struct memcg_pool_stat {
 	uint64_t released; /**< given back to the system */
 	uint64_t refused;  /**< reads that found no page under a max, or none in the pool */
 };
-/** Exact when nothing is in motion. 0; -EINVAL. */
+/** What a pool has, and has done: exact when nothing is in motion. 0; -EINVAL. */
 MEMCG_API int memcg_pool_stat(struct memcg_pool *pool, struct memcg_pool_stat *out, size_t size);
 
 /**
@@ -150,10 +150,10 @@ struct memcg_received {
 };
 
 /**
- * cg pays (NULL: the active group; the receiver has a reference). Destroyed, its nearest ancestor
- * online pays for what it had and for what comes. The pool may be destroyed: -ESHUTDOWN, when what
- * has been received is told. config NULL: defaults. NULL and errno: EINVAL (no pool, size, unknown
- * flags, pages), E2BIG, ENOMEM, EMFILE, ENOSPC.
+ * Makes a receiver. cg pays (NULL: the active group; the receiver has a reference). Destroyed, its
+ * nearest ancestor online pays for what it had and for what comes. The pool may be destroyed:
+ * -ESHUTDOWN, when what has been received is told. config NULL: defaults. NULL and errno: EINVAL
+ * (no pool, size, unknown flags, pages), E2BIG, ENOMEM, EMFILE, ENOSPC.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_receiver *
 memcg_receiver_create(struct memcg_pool *pool, struct memcg *cg,

@@ -31,7 +31,8 @@ enum memcg_pipe_end { MEMCG_PIPE_READ = 0, MEMCG_PIPE_WRITE = 1 };
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_pipe *memcg_pipe_create(unsigned pages, unsigned flags);
 
-/** Drops what is in it; closes its descriptors. No thread is in a call of it. NULL is allowed. */
+/** Ends a pipe: drops what is in it, closes its descriptors. No thread is in a call of it. NULL is
+ * allowed. */
 MEMCG_API void memcg_pipe_destroy(struct memcg_pipe *pipe);
 
 /**

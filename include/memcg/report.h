@@ -80,8 +80,8 @@ MEMCG_API int memcg_set_leftovers(void (*fn)(const struct memcg_leftovers *left,
 MEMCG_API int memcg_serve(const char *path);
 
 /**
- * Ends it: removes its name, closes all connections, waits for what it is doing. 0; -ESRCH: there
- * is none; -EDEADLK: on its thread, or in a shrinker or an OOM handler.
+ * Ends the control socket: removes its name, closes all connections, waits for what it is doing. 0;
+ * -ESRCH: there is none; -EDEADLK: on its thread, or in a shrinker or an OOM handler.
  */
 MEMCG_API int memcg_serve_stop(void);
 

@@ -22,6 +22,14 @@ done
 while read -r name; do
 	grep -qxF "### $name" docs/files.md || fail "$name is not in docs/files.md"
 done < <(sed -n 's/^\t{"\([a-z.]*\)", .*/\1/p' src/ctl/file_table.c)
+# Of the kernel's lines of memory.stat those stay 0 that nothing fills in, and no others.
+said=$(sed -n '/^## Lines that read 0/,/^## Not/p' docs/files.md | grep -oE '\b[a-z_0-9]+[,.]' | tr -d ',.' |
+	grep -xFf <(grep -oE 'X\([a-z_]+\)' src/group/stat_lines.h | sed 's/X(//; s/)//') | LC_ALL=C sort)
+kernels=$(sed -n '/STAT_LINES_KERNEL/,/[^\\]$/p' src/group/stat_lines.h | grep -oE 'X\([a-z_]+\)' |
+	sed 's/X(//; s/)//' | LC_ALL=C sort)
+filled=$(grep -oE '(s->|^[[:space:]]+\.)[a-z_]+ = ' src/group/stat.c | grep -oE '[a-z_]{2,}' | LC_ALL=C sort -u)
+[ "$said" = "$(comm -23 <(echo "$kernels") <(echo "$filled"))" ] ||
+	fail "lines that read 0: $(diff <(echo "$said") <(comm -23 <(echo "$kernels") <(echo "$filled")) | grep '[<>]')"
 if command -v groff >/dev/null; then
 	said=$(groff -man -Tutf8 -ww -z man/memcg-files.5 2>&1)
 	[ -z "$said" ] || fail "groff: $said"

@@ -64,4 +64,8 @@ done
 for file in libmemcg.so.0 libmemcg-preload.so; do
 	[ -e "$lib/$file" ] || fail "$file was not installed"
 done
+man=$(find stage -path '*/man7/memcg.7')
+for page in memcg_create memcg_free_sized; do
+	[ -s "$(dirname "$(dirname "$man")")/man3/$page.3" ] || fail "$page(3) was not installed"
+done
 [ -x stage/usr/local/bin/memcg ] || fail "memcg was not installed"

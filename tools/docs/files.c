@@ -49,6 +49,8 @@ static void put(const char *text)
 		put_man(*text, &code);
 }
 
+static bool below_heading; /* no macro for a paragraph there */
+
 static void heading(const char *text)
 {
 	const char *c;
@@ -57,6 +59,7 @@ static void heading(const char *text)
 		printf("\n## %s\n", text);
 		return;
 	}
+	below_heading = true;
 	fputs(".SH ", stdout);
 	for (c = text; *c; c++)
 		putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
@@ -67,7 +70,9 @@ static void heading(const char *text)
 static void paragraph(const char *text)
 {
 	if (man)
-		fputs(*text == '.' || *text == '\'' ? ".PP\n\\&" : ".PP\n", stdout);
+		printf("%s%s", below_heading ? "" : ".PP\n",
+		       *text == '.' || *text == '\'' ? "\\&" : "");
+	below_heading = false;
 	put(text);
 	fputs(man ? "\n" : "\n\n", stdout);
 }
@@ -90,9 +95,10 @@ static void item(const char *name, const char *text)
 
 static void begin(void)
 {
+	below_heading = man;
 	if (man)
 		puts(".\\\" Written by `make docs` from src/ctl/file_table.c: change that.\n"
-		     ".TH MEMCG-FILES 5 \"\" \"libmemcg\" \"File Formats\"\n"
+		     ".TH MEMCG-FILES 5 2026-11-21 \"libmemcg\" \"File Formats\"\n"
 		     ".SH NAME\nmemcg-files \\- the files of a memory group\n"
 		     ".SH SYNOPSIS\n.nf\n.B #include <memcg.h>\n.PP\n"
 		     ".BI \"ssize_t memcg_read(struct memcg *\" cg \", const char *\" file \", "
@@ -169,17 +175,42 @@ static void all_files(const char *title, unsigned ours)
 			one_file(&file_table[i]);
 }
 
-/* Of the kernel's: what src/group/stat.c fills in. */
+/* Of the kernel's: what src/group/stat.c does not fill in. tests/scenario/docs.sh compares the two.
+ */
 static bool has_meaning(const char *line)
 {
-	static const char *const meant[] = {"kernel", "kernel_stack", "pagetables", "slab",
-					    "slab_unreclaimable"};
+	static const char *const none[] = {"sec_pagetables",
+					   "percpu",
+					   "vmalloc",
+					   "zswap_incomp",
+					   "anon_thp",
+					   "file_thp",
+					   "shmem_thp",
+					   "slab_reclaimable",
+					   "hugetlb",
+					   "workingset_nodereclaim",
+					   "pgdemote_kswapd",
+					   "pgdemote_direct",
+					   "pgdemote_khugepaged",
+					   "pgdemote_proactive",
+					   "pgsteal_khugepaged",
+					   "pgscan_khugepaged",
+					   "pgpromote_success",
+					   "pglazyfree",
+					   "pglazyfreed",
+					   "thp_fault_alloc",
+					   "thp_collapse_alloc",
+					   "thp_swpout",
+					   "thp_swpout_fallback",
+					   "numa_pages_migrated",
+					   "numa_pte_updates",
+					   "numa_hint_faults"};
 	size_t i;
 
-	for (i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
-		if (!strcmp(line, meant[i]))
-			return true;
-	return false;
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (!strcmp(line, none[i]))
+			return false;
+	return true;
 }
 
 static void lines_without_meaning(void)
@@ -192,7 +223,7 @@ static void lines_without_meaning(void)
 
 	heading("Lines that read 0");
 	paragraph("These lines of `memory.stat` are about things that a process's own memory does "
-		  "not have, or not yet. They are there so that what parses the kernel's file "
+		  "not have. They are there so that what parses the kernel's file "
 		  "parses ours:");
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!has_meaning(names[i]))
@@ -207,7 +238,7 @@ static void end(void)
 		  "`cgroup.kill`, `cgroup.pressure`, `irq.pressure`, `cpu.stat`. Other controllers "
 		  "have no files. About devices to swap to: `memory.swap.tiers.max`.");
 	if (man)
-		puts(".SH SEE ALSO\n.BR memcg (1)");
+		puts(".SH SEE ALSO\n.BR memcg (1),\n.BR memcg_read (3),\n.BR memcg (7)");
 }
 
 int main(int argc, char **argv)
