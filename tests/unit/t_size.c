@@ -35,7 +35,7 @@ static void test_good(void **state)
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		uint64_t bytes = 99;
 
-		assert_true(size_parse(good[i].text, &bytes));
+		assert_true(size_from_text(good[i].text, &bytes));
 		assert_int_equal(bytes, good[i].bytes);
 	}
 }
@@ -71,7 +71,7 @@ static void test_bad(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(size_parse(bad[i], &bytes));
+		assert_false(size_from_text(bad[i], &bytes));
 	assert_int_equal(bytes, 99);
 }
 

@@ -45,7 +45,7 @@ struct option {
 
 static bool parse_size(const char *name, const char *value, uint64_t *bytes)
 {
-	if (size_parse(value, bytes))
+	if (size_from_text(value, bytes))
 		return true;
 	complain("run",
 		 "%s: '%s' is not a size (want bytes, or a number with K, M, G or T, or max)", name,
@@ -111,7 +111,7 @@ static bool set_top(struct run_options *o, const char *name, const char *value)
 {
 	uint64_t n = HOLDERS_DEFAULT;
 
-	if (value && (!is_number(value) || !size_parse(value, &n) || !n || n > UINT32_MAX)) {
+	if (value && (!is_number(value) || !size_from_text(value, &n) || !n || n > UINT32_MAX)) {
 		complain("run", "%s: '%s' is not a number of groups", name, value);
 		return false;
 	}

@@ -127,7 +127,7 @@ static bool parse_limit(const struct reading *r, char *word, struct rule *rule)
 		return wrong(r, "'%s' is no limit (want memory.max=, memory.high= or memory.low=)",
 			     word);
 	before = *limit;
-	if (!size_parse(strchr(word, '=') + 1, limit))
+	if (!size_from_text(strchr(word, '=') + 1, limit))
 		return wrong(r,
 			     "%s: not a size (want bytes, or a number with K, M, G or T, or max)",
 			     word);

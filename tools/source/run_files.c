@@ -260,7 +260,7 @@ static bool parse_limit(const char *text, uint64_t *limit)
 		return false;
 	memcpy(word, text, length);
 	word[length] = '\0';
-	if (!size_parse(word, limit))
+	if (!size_from_text(word, limit))
 		return false;
 	if (*limit >= (1ull << 63) - 4096)
 		*limit = MEMCG_UNLIMITED;

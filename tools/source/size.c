@@ -20,7 +20,7 @@ static int suffix_shift(const char *s)
 	return found ? 10 * (int)(found - suffixes + 1) : -1;
 }
 
-bool size_parse(const char *text, uint64_t *bytes)
+bool size_from_text(const char *text, uint64_t *bytes)
 {
 	uint64_t n = 0;
 	int shift;

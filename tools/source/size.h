@@ -10,7 +10,7 @@
  * As cgroup v2 takes them: bytes, or a whole number with K, M, G or T (powers of 1024, either
  * case), or "max" (MEMCG_UNLIMITED). False: not a size, negative, or beyond 64 bits.
  */
-bool size_parse(const char *text, uint64_t *bytes);
+bool size_from_text(const char *text, uint64_t *bytes);
 
 #define SIZE_TEXT 24
 

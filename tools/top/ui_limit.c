@@ -64,7 +64,7 @@ static const char *consequence(const struct ui *u, const char *text)
 	const struct group *g = model_cursor(&u->model);
 	uint64_t bytes;
 
-	if (!g || strcmp(g->path, u->order.path) != 0 || !size_parse(text, &bytes) ||
+	if (!g || strcmp(g->path, u->order.path) != 0 || !size_from_text(text, &bytes) ||
 	    strcmp(u->order.file, "memory.max") != 0)
 		return "";
 	return (double)bytes < field_value(g->row->current) ? ", below its usage" : "";
@@ -77,7 +77,7 @@ void ui_limit_typed(struct ui *u)
 
 	if (!*text)
 		return;
-	if (!size_parse(text, &bytes)) {
+	if (!size_from_text(text, &bytes)) {
 		ui_say(u, STYLE_BAD, "'%s' is no size: bytes, a number with K, M, G or T, or max",
 		       text);
 		return;
