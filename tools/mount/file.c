@@ -17,7 +17,7 @@ struct file {
 	void *waiter;
 };
 
-struct file *file_open(struct fs *fs, const struct node *node)
+struct file *fs_open(struct fs *fs, const struct node *node)
 {
 	struct file *f = calloc(1, sizeof(*f));
 
@@ -45,7 +45,7 @@ static void drop_waiter(struct fs *fs, struct file *f)
 	f->waiter = NULL;
 }
 
-void file_close(struct fs *fs, struct file *f)
+void fs_close(struct fs *fs, struct file *f)
 {
 	drop_waiter(fs, f);
 	*f->at = f->next;
@@ -85,7 +85,7 @@ static int take_text(struct fs *fs, struct file *f)
 	return 0;
 }
 
-ssize_t file_read(struct fs *fs, struct file *f, size_t offset, const char **text)
+ssize_t fs_read(struct fs *fs, struct file *f, size_t offset, const char **text)
 {
 	int err = offset && f->text ? 0 : take_text(fs, f);
 
@@ -97,7 +97,7 @@ ssize_t file_read(struct fs *fs, struct file *f, size_t offset, const char **tex
 	return (ssize_t)(f->n - offset);
 }
 
-int file_write(struct fs *fs, struct file *f, const char *text, size_t n)
+int fs_write(struct fs *fs, struct file *f, const char *text, size_t n)
 {
 	int err = memchr(text, '\0', n) ? -EINVAL : tree_same(&fs->tree, f->path, f->id);
 	char *whole;
@@ -129,7 +129,7 @@ static bool tells(struct fs *fs, const struct file *f)
 	return yes;
 }
 
-int file_poll(struct fs *fs, struct file *f, void *waiter, unsigned *events)
+int fs_poll(struct fs *fs, struct file *f, void *waiter, unsigned *events)
 {
 	int err = 0;
 

@@ -25,7 +25,7 @@ int fs_init(struct fs *fs, struct source *s, void (*log)(const char *))
 void fs_exit(struct fs *fs)
 {
 	while (fs->open)
-		file_close(fs, fs->open);
+		fs_close(fs, fs->open);
 	nodes_exit(&fs->nodes);
 	free(fs->names.name);
 	tree_exit(&fs->tree);

@@ -52,7 +52,7 @@ char *fs_join(const char *path, const char *name);
 /* What the group has, asked for again where fresh. */
 int fs_files(struct fs *fs, struct node *dir, bool fresh);
 
-/* ---- what a directory holds (list.c), as of when it was opened ---- */
+/* ---- what a directory holds (listing.c), as of when it was opened ---- */
 
 struct listed {
 	char *name;
@@ -60,23 +60,23 @@ struct listed {
 	bool is_dir;
 };
 
-struct list {
+struct listing {
 	struct listed *of;
 	size_t n, room;
 };
 
-struct list *list_open(struct fs *fs, struct node *dir, int *err);
-void list_close(struct list *l);
+struct listing *listing_open(struct fs *fs, struct node *dir, int *err);
+void listing_close(struct listing *l);
 
 /* ---- open files (file.c) ---- */
 
-struct file *file_open(struct fs *fs, const struct node *node);
-void file_close(struct fs *fs, struct file *f);
+struct file *fs_open(struct fs *fs, const struct node *node);
+void fs_close(struct fs *fs, struct file *f);
 /* *text: what is there from offset on, until the next call; its length, or -errno. */
-ssize_t file_read(struct fs *fs, struct file *f, size_t offset, const char **text);
-int file_write(struct fs *fs, struct file *f, const char *text, size_t n);
+ssize_t fs_read(struct fs *fs, struct file *f, size_t offset, const char **text);
+int fs_write(struct fs *fs, struct file *f, const char *text, size_t n);
 /* *events as of poll(2). The waiter, if not NULL, is woken by the next event, and dropped. */
-int file_poll(struct fs *fs, struct file *f, void *waiter, unsigned *events);
+int fs_poll(struct fs *fs, struct file *f, void *waiter, unsigned *events);
 /* Takes all events that have come. -ENOTCONN: the program has ended. */
 int fs_events(struct fs *fs);
 

@@ -167,7 +167,7 @@ static struct file *file_of(const struct fuse_file_info *fi)
 
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct file *f = file_open(fs_of(req), node_of(req, ino));
+	struct file *f = fs_open(fs_of(req), node_of(req, ino));
 
 	if (!f) {
 		fuse_reply_err(req, ENOMEM);
@@ -176,13 +176,13 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)f;
 	fi->direct_io = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		file_close(fs_of(req), f);
+		fs_close(fs_of(req), f);
 }
 
 static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	file_close(fs_of(req), file_of(fi));
+	fs_close(fs_of(req), file_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -190,7 +190,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	const char *text;
-	ssize_t n = file_read(fs_of(req), file_of(fi), (size_t)offset, &text);
+	ssize_t n = fs_read(fs_of(req), file_of(fi), (size_t)offset, &text);
 
 	(void)ino;
 	if (n < 0)
@@ -203,7 +203,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *text, size_t n, off_t offset,
 		     struct fuse_file_info *fi)
 {
-	int err = file_write(fs_of(req), file_of(fi), text, n);
+	int err = fs_write(fs_of(req), file_of(fi), text, n);
 
 	(void)ino;
 	(void)offset;
@@ -217,7 +217,7 @@ static void do_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 		    struct fuse_pollhandle *ph)
 {
 	unsigned events;
-	int err = file_poll(fs_of(req), file_of(fi), ph, &events);
+	int err = fs_poll(fs_of(req), file_of(fi), ph, &events);
 
 	(void)ino;
 	if (err)
@@ -241,7 +241,7 @@ static void drop(void *waiter)
 static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	int err;
-	struct list *l = list_open(fs_of(req), node_of(req, ino), &err);
+	struct listing *l = listing_open(fs_of(req), node_of(req, ino), &err);
 
 	if (!l) {
 		fuse_reply_err(req, -err);
@@ -249,13 +249,13 @@ static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	}
 	fi->fh = (uintptr_t)l;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		list_close(l);
+		listing_close(l);
 }
 
 static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
 {
-	const struct list *l = (struct list *)(uintptr_t)fi->fh;
+	const struct listing *l = (struct listing *)(uintptr_t)fi->fh;
 	char *buf = malloc(size);
 	size_t used = 0;
 
@@ -280,7 +280,7 @@ static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 static void do_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	list_close((struct list *)(uintptr_t)fi->fh);
+	listing_close((struct listing *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 

@@ -1,10 +1,10 @@
 /*
  * glue.h - the file system as FUSE asks for it: requests in, errno and attributes out.
  *
- * Directories are looked up each time (a time-out of 0), because groups go without the kernel
- * knowing; their attributes are good for 10 ms, or each step of a path would ask for them again to
- * see who may pass. A file's name is kept for a second: it goes with its directory, which is looked
- * up first. Reads and writes are direct (FOPEN_DIRECT_IO): sizes are 0 and nothing is to be cached.
+ * What the kernel knows of a directory is good for 10 ms: groups go without its knowing, but each
+ * step of a path would ask twice otherwise, what is there and who may pass. A file's name is kept
+ * for a second: it goes with its directory. An open file is asked about at each read. Reads and
+ * writes are direct (FOPEN_DIRECT_IO): sizes are 0 and nothing is to be cached.
  */
 #ifndef MEMCG_MOUNT_GLUE_H
 #define MEMCG_MOUNT_GLUE_H

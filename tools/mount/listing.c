@@ -1,11 +1,11 @@
-/* list.c - what a directory holds: its files, then the groups below it. See fs.h. */
+/* listing.c - what a directory holds: its files, then the groups below it. See fs.h. */
 #include "fs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int add(struct list *l, const char *name, uint64_t number, bool is_dir)
+static int add(struct listing *l, const char *name, uint64_t number, bool is_dir)
 {
 	struct listed *grown;
 
@@ -22,7 +22,7 @@ static int add(struct list *l, const char *name, uint64_t number, bool is_dir)
 	return l->of[l->n].name && ++l->n ? 0 : -ENOMEM;
 }
 
-static int add_files(struct fs *fs, struct node *dir, struct list *l)
+static int add_files(struct fs *fs, struct node *dir, struct listing *l)
 {
 	int err = 0;
 
@@ -36,7 +36,7 @@ static int add_files(struct fs *fs, struct node *dir, struct list *l)
 }
 
 /* The first row is the group itself: it must be the one that was opened. */
-static int add_groups(struct fs *fs, const struct node *dir, struct list *l)
+static int add_groups(struct fs *fs, const struct node *dir, struct listing *l)
 {
 	const struct rows *rows;
 	int err = tree_children(&fs->tree, dir->path, &rows);
@@ -48,7 +48,7 @@ static int add_groups(struct fs *fs, const struct node *dir, struct list *l)
 	return err;
 }
 
-static int fill(struct fs *fs, struct node *dir, struct list *l)
+static int fill(struct fs *fs, struct node *dir, struct listing *l)
 {
 	int err = fs_files(fs, dir, true);
 
@@ -61,19 +61,19 @@ static int fill(struct fs *fs, struct node *dir, struct list *l)
 	return err ? err : add_groups(fs, dir, l);
 }
 
-struct list *list_open(struct fs *fs, struct node *dir, int *err)
+struct listing *listing_open(struct fs *fs, struct node *dir, int *err)
 {
-	struct list *l = calloc(1, sizeof(*l));
+	struct listing *l = calloc(1, sizeof(*l));
 
 	*err = l ? fill(fs, dir, l) : -ENOMEM;
 	if (!*err)
 		return l;
 	if (l)
-		list_close(l);
+		listing_close(l);
 	return NULL;
 }
 
-void list_close(struct list *l)
+void listing_close(struct listing *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->of[i].name);
