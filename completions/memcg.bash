@@ -32,6 +32,7 @@ _memcg_options() { # COMMAND
 	move) echo "--process --dry-run --bytes --json --help" ;;
 	watch) echo "--process --count --timeout --json --help" ;;
 	report) echo "--process --html --help" ;;
+	mount) echo "--foreground --debug --process --help" ;;
 	*) echo "--help" ;;
 	esac
 }

@@ -327,6 +327,7 @@ static void errors(void **state)
 	struct node *web = find(fs.nodes.root, "web", &st), *made;
 	struct file *f = open_at(web, "memory.max");
 	const char *text;
+	int refused;
 
 	(void)state;
 	assert_int_equal(writes(f, "5M\n"), 0);
@@ -351,7 +352,8 @@ static void errors(void **state)
 	assert_int_equal(fs_mkdir(&fs, web, "a\tb", &made, &st), -EINVAL);
 	assert_int_equal(sets(cg, "cgroup.max.descendants", "1"), 0);
 	assert_null(memcg_create(cg, "more"));
-	assert_int_equal(fs_mkdir(&fs, web, "more", &made, &st), -errno);
+	refused = errno;
+	assert_int_equal(fs_mkdir(&fs, web, "more", &made, &st), -refused);
 	forget(web);
 	destroy(child);
 	destroy(cg);
@@ -391,6 +393,7 @@ static void events(void **state)
 	struct node *web = find(fs.nodes.root, "web", &st);
 	struct file *f = open_at(web, "memory.events"), *max = open_at(web, "memory.max");
 	const char *text;
+	ssize_t n;
 
 	(void)state;
 	assert_true(fs_read(&fs, f, 0, &text) > 0);
@@ -403,8 +406,9 @@ static void events(void **state)
 	wait_for_wakes(1);
 	polled(f, TOLD);
 	polled(max, NOTHING);
-	assert_true(fs_read(&fs, f, 0, &text) > 0);
-	assert_null(strstr(text, "max 0\n"));
+	n = fs_read(&fs, f, 0, &text);
+	assert_true(n > 0);
+	assert_null(memmem(text, (size_t)n, "max 0\n", 6));
 
 	/* All of its files tell that a group went. */
 	woken = 0;
