@@ -7,10 +7,11 @@ SECONDS ?= 60
 PORT    ?= 6380
 SERVE   ?=
 TORTURE ?=
+PROGRAMS ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo serve check check-all check-browser bench fuzz torture mutants models install clean format docs sources help
+.PHONY: all demo serve check check-all check-browser check-programs bench fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build tools
@@ -48,6 +49,9 @@ check-all: ## make check, then every slow slice (SLICE=name: that one only)
 check-browser: ## look at reports in headless Chromium, which it installs (300 MB)
 	@$(DEPS) build check browser
 	@scripts/check-browser
+
+check-programs: ## whole programs under limits, with what that costs (PROGRAMS='names or options'); installs them
+	@scripts/check-programs $(PROGRAMS)
 
 bench: ## measure (BENCH='names or options' is passed on)
 	@$(DEPS) build bench
