@@ -12,7 +12,8 @@ out=${FILE:-bench/RESULTS.md}
 only=${1:-}
 declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory"
 	[net]="Network pages"
-	[tenantd]="A cache for many tenants" [grouping]="Grouping") # by tenantd.sh and grouping.sh, kept here
+	[tenantd]="A cache for many tenants" [grouping]="Grouping" # by tenantd.sh and grouping.sh, kept here
+	[programs]="Whole programs")                               # by make check-programs, kept here
 declare -A cases=([managed]="managed move zswap") # of a family that is more than one
 [ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
 	echo "usage: bench/run-results.sh [handle | limits | managed | net]" >&2
@@ -115,8 +116,8 @@ if [ -n "$only" ]; then
 else
 	objects >"$work/all"
 fi
-for name in handle limits managed net tenantd grouping; do
-	if [ "$name" != tenantd ] && [ "$name" != grouping ] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
+for name in handle limits managed net tenantd grouping programs; do
+	if [ "$name" != tenantd ] && [ "$name" != grouping ] && [ "$name" != programs ] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
 		family "$name"
 	else
 		kept "$name"

@@ -15,9 +15,9 @@ listed=$(check_programs --list) || fail "--list: $?"
 check_programs no-such-program 2>/dev/null && fail "a name that is none passes"
 
 needs lua5.4 perl
-check_programs lua5.4 perl >table || fail "a program fails: $(cat table)"
-[ "$(tail -n 1 table)" = "2 passed, 0 failed" ] || fail "no tally: $(cat table)"
-[ "$(grep -cE '^(lua5.4|perl) +yes +(held|[+]free) .* 1 of 1$' table)" -eq 2 ] || fail "no rows: $(cat table)"
+check_programs lua5.4 >table || fail "a program fails: $(cat table)"
+[ "$(tail -n 1 table)" = "1 passed, 0 failed" ] || fail "no tally: $(cat table)"
+grep -qE '^lua5.4 +yes +(held|[+]free) .* 1 of 1$' table || fail "no row: $(cat table)"
 check_programs --json perl >json 2>errors || fail "--json: $(cat json errors)"
 /usr/bin/python3 -c '
 import json, sys
