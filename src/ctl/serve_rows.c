@@ -29,7 +29,8 @@
 	X(zswpin) X(zswpout)
 #define ROWS_REST(X) \
 	X(some_avg10) X(full_avg10) X(some_total) X(full_total) X(threads) X(children)
-#define ROWS(X) ROWS_FIRST(X) ROWS_SWAP(X) ROWS_WHAT(X) ROWS_EVENTS(X) ROWS_REST(X)
+#define ROWS_LATER(X) X(inactive_file)
+#define ROWS(X) ROWS_FIRST(X) ROWS_SWAP(X) ROWS_WHAT(X) ROWS_EVENTS(X) ROWS_REST(X) ROWS_LATER(X)
 /* clang-format on */
 
 /* In the order of the columns behind `path`: printed as an array. */
@@ -163,7 +164,7 @@ static void fill_pressure(struct row *r, struct memcg *cg)
 #define SAME_COLUMNS(X) \
 	X(current) X(peak) X(anon) X(file) X(shmem) X(sock) X(slab) X(large) X(buffer) \
 	X(kernel_stack) X(pagetables) X(external) X(maps) X(zswap) X(cached) X(metadata) \
-	X(stock) X(pgfault) X(pgmajfault) X(pgscan) X(pgsteal) X(pswpin) X(pswpout) X(zswpin) \
+	X(stock) X(inactive_file) X(pgfault) X(pgmajfault) X(pgscan) X(pgsteal) X(pswpin) X(pswpout) X(zswpin) \
 	X(zswpout)
 /* clang-format on */
 #define SAME(name) r->name = s.name;

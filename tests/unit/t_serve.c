@@ -181,7 +181,8 @@ static void rows_have_their_columns(void **state)
 		"kernel_stack\tpagetables\texternal\tmaps\tzswap\tcached\tmetadata\tstock\t"
 		"reclaimable\tlow_events\thigh_events\tmax_events\toom\toom_kill\trefused\t"
 		"sock_throttled\tpgfault\tpgmajfault\tpgscan\tpgsteal\tpswpin\tpswpout\tzswpin\t"
-		"zswpout\tsome_avg10\tfull_avg10\tsome_total\tfull_total\tthreads\tchildren\n";
+		"zswpout\tsome_avg10\tfull_avg10\tsome_total\tfull_total\tthreads\tchildren\t"
+		"inactive_file\n";
 	unsigned tabs = 0, all = 0;
 
 	(void)state;
