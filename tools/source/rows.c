@@ -19,8 +19,8 @@ void rows_begin(struct rows_builder *b, struct rows *rows)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	rows->taken = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	rows->n = 0;
-	*b = (struct rows_builder){rows, 0};
+	rows->n = rows->left_out = 0;
+	*b = (struct rows_builder){.rows = rows};
 }
 
 static bool make_row(struct rows *rows)
@@ -64,6 +64,10 @@ struct row *rows_add(struct rows_builder *b, const char *path, size_t length)
 	struct rows *rows = b->rows;
 	struct row *row;
 
+	if (rows->most && rows->n >= rows->most) {
+		rows->left_out++;
+		return &b->beyond;
+	}
 	if (!make_row(rows) || !make_text(rows, b->used + length + 1))
 		return NULL;
 	row = &rows->row[rows->n++];

@@ -15,12 +15,16 @@
 
 struct rows_builder {
 	struct rows *rows;
-	size_t used; /* bytes of text */
+	size_t used;	   /* bytes of text */
+	struct row beyond; /* takes what is left out */
 };
 
 void rows_begin(struct rows_builder *b, struct rows *rows);
 
-/* Everything but the path is SOURCE_UNKNOWN. NULL: no memory, or past a bound. */
+/*
+ * Everything but the path is SOURCE_UNKNOWN. NULL: no memory, or past a bound. Past rows->most it
+ * is a row that nobody sees.
+ */
 struct row *rows_add(struct rows_builder *b, const char *path, size_t length);
 
 /* 0; -EPROTO: a row that is not below the first. */

@@ -100,14 +100,15 @@ static bool add_process(struct run *r, struct rows_builder *b, unsigned depth,
 			const struct process_view *p, const char *rest)
 {
 	struct source *peer = run_peer(r, p->pid, p->start);
-	struct rows answer = {0};
+	struct rows answer = {.most = b->rows->most};
 	char path[16];
 	bool ok;
 
 	run_process_path(r, p->pid, path, sizeof(path));
-	if (peer && !source_rows(peer, rest, depth, &answer) && answer.n)
+	if (peer && !source_rows(peer, rest, depth, &answer) && answer.n) {
 		ok = add_answer(b, path, &answer, p->index);
-	else
+		b->rows->left_out += answer.left_out;
+	} else
 		ok = add_slot(b, path, depth, p);
 	rows_free(&answer);
 	return ok;

@@ -10,6 +10,7 @@
 #include "directory.h"
 #include "proc.h"
 #include "slots.h"
+#include "wire.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -254,6 +255,11 @@ const char *source_why(const struct source *s)
 int source_fd(const struct source *s)
 {
 	return s->ops->fd(s);
+}
+
+void source_patience(unsigned ms)
+{
+	wire_patience = ms;
 }
 
 int source_rows(struct source *s, const char *path, unsigned depth, struct rows *rows)

@@ -39,6 +39,11 @@ struct source *source_open(const char *target, char *why, size_t size);
 void source_close(struct source *s);
 const struct source_info *source_info(const struct source *s);
 const char *source_why(const struct source *s);
+/*
+ * For all sources of this program: how long an answer may take at most. 0, as it is in the
+ * beginning: 10 s for the first, 60 s for the others. Before threads use sources.
+ */
+void source_patience(unsigned ms);
 /* To wait for events or the end with poll(2); -1: this kind has none, look again now and then. */
 int source_fd(const struct source *s);
 
@@ -56,7 +61,7 @@ int source_find(struct source_info **list, size_t *n);
 	X(low_events) X(high_events) X(max_events) X(oom) X(oom_kill) X(refused) \
 	X(sock_throttled) X(pgfault) X(pgmajfault) X(pgscan) X(pgsteal) X(pswpin) X(pswpout) \
 	X(zswpin) X(zswpout) X(some_avg10) X(full_avg10) X(some_total) X(full_total) \
-	X(threads) X(children)
+	X(threads) X(children) X(inactive_file)
 /* clang-format on */
 
 #define SOURCE_MAX     UINT64_MAX	/* `max`: no limit */
@@ -77,7 +82,9 @@ struct row {
 struct rows {
 	struct row *row;
 	size_t n;
-	uint64_t taken; /* CLOCK_MONOTONIC, ns */
+	size_t most;	 /* set by who asks: no more rows than that, the first ones; 0: all */
+	size_t left_out; /* those there would be, beyond */
+	uint64_t taken;	 /* CLOCK_MONOTONIC, ns */
 	size_t room;
 	char *text;
 	size_t text_room;

@@ -17,6 +17,8 @@
 
 #define HEAD_MAX 4096u /* of the line before a piece */
 
+unsigned wire_patience;
+
 static int fail(struct wire *w, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -76,9 +78,15 @@ static int explain_connect(struct wire *w, int err)
 	return fail(w, -err, "%s", strerror(err));
 }
 
+static unsigned patience_of(unsigned ms)
+{
+	return wire_patience && wire_patience < ms ? wire_patience : ms;
+}
+
 static int connect_to(struct wire *w, const char *path)
 {
-	struct timeval patience = {.tv_sec = WIRE_HELLO_MS / 1000};
+	unsigned ms = patience_of(WIRE_HELLO_MS);
+	struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
 	if (strlen(path) >= sizeof(to.sun_path))
@@ -363,7 +371,7 @@ static int take_piece(struct wire *w, wire_sink sink, void *arg, int *said, size
 int wire_ask(struct wire *w, const char *line, size_t length, wire_sink sink, void *arg,
 	     size_t most, int timeout_ms)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = now_ms() + patience_of((unsigned)timeout_ms);
 	int said = 0, got;
 
 	w->refused = false;

@@ -34,6 +34,9 @@ struct wire {
 /* Takes a part of an answer. 0; -errno: the rest is read and dropped, and that is the result. */
 typedef int (*wire_sink)(void *arg, const char *bytes, size_t n);
 
+/* No answer is waited for longer than this, in place of what was asked for; 0: of that. */
+extern unsigned wire_patience;
+
 int wire_open(struct wire *w, const char *path);
 void wire_close(struct wire *w);
 
