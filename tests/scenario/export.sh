@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# memcg export over HTTP and once: both formats read strictly, two processes and a memcg run, limits and
+# counters that change, bounds, processes that stop and end, clients that send half a request.
+: "${REPO:?the source tree}" "${BUILD:?its build directory}"
+# shellcheck source=tests/scenario/export_common.bash
+. "$REPO/tests/scenario/export_common.bash"
+
+is() { # WHAT EXPECTED ACTUAL
+	[ "$2" = "$3" ] || fail "$1: '$3', not '$2'"
+}
+get() { # PATH EXPECTED-STATUS-AND-HEADERS [METHOD [ACCEPT]]
+	local path=$1 expected=$2
+	shift 2
+	is "${1:-GET} $path" "$expected" "$(scrape get "${url%/metrics}$path" "$@" 2>body)"
+}
+text='200 text/plain; version=0.0.4; charset=utf-8 -'
+open='200 application/openmetrics-text; version=1.0.0; charset=utf-8 -'
+
+# ---- nobody is there ----
+"$exporter" --once >once 2>once.err || fail "--once without a process: status $?"
+[ ! -s once ] || fail "--once without a process says: $(cat once)"
+"$exporter" --once --openmetrics >once
+is "OpenMetrics of nobody" '# EOF' "$(cat once)"
+
+# ---- two processes, names that need care ----
+tree one
+tree two
+order one ok group '/a "b"\' 1000000
+order one ok group $'/\xff\xc3\xa4' 0
+order one ok group /z 2000000
+order two ok group /a 3000000
+"$exporter" --once >once || fail "--once: status $?"
+scrape check prometheus once || fail "not the text format"
+"$exporter" --once --openmetrics >once || fail "--once --openmetrics: status $?"
+scrape check openmetrics once || fail "not OpenMetrics"
+is processes 2 "$(scrape count once memcg_up)"
+is groups 6 "$(scrape count once container_memory_usage_bytes)"
+usage=$(scrape value once container_memory_usage_bytes "pid=${pid[one]}" comm=tree 'group=/a "b"\') || fail "no sample"
+[ "$usage" -ge 1000000 ] && [ "$usage" -lt 1100000 ] || fail "usage of a group of 1000000: $usage"
+is "a name that is no UTF-8" 0 "$(scrape value once memcg_children "pid=${pid[one]}" "group=/?ä")"
+"$exporter" --once "${pid[two]}" "runtime/memcg/${pid[two]}.sock" >once
+is "two names of one process" 1 "$(scrape count once memcg_up)"
+is "its groups" 2 "$(scrape count once container_memory_usage_bytes "pid=${pid[two]}")"
+
+# ---- HTTP ----
+serve --timeout 20
+get /metrics "$text"
+scrape check prometheus body || fail "over HTTP: not the text format"
+get /metrics "$open" GET 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
+scrape check openmetrics body || fail "over HTTP: not OpenMetrics"
+get /healthz '200 text/plain; charset=utf-8 -'
+is healthz ok "$(cat body)"
+get /metric '404 text/plain; charset=utf-8 -'
+for method in POST PUT DELETE HEAD OPTIONS TRACE; do
+	get /metrics '405 text/plain; charset=utf-8 GET' $method
+done
+[ "$(wc -l <url)" -eq 1 ] && [ ! -s export.err ] || fail "it says more than where it listens"
+if command -v promtool >/dev/null; then
+	get /metrics "$text"
+	promtool check metrics <body >promtool.err 2>&1 || fail "promtool check metrics: status $?"
+else
+	echo "no promtool: its check is left out"
+fi
+
+# ---- limits and counters ----
+is "no limit" 0 "$(scrape count once container_spec_memory_limit_bytes)"
+"$memcg" set -p "${pid[one]}" /z max=3M >/dev/null || fail "memcg set: status $?"
+shows() { # VALUE NAME LABEL... - at some scrape: those of the last 200 ms are one
+	scrape get "$url" >status 2>body && scrape check prometheus body || fail "not the text format"
+	[ "$(scrape value body "${@:2}" 2>/dev/null)" = "$1" ]
+}
+eventually shows 3145728 container_spec_memory_limit_bytes group=/z || fail "the limit is not shown"
+is "limits" 1 "$(scrape count body container_spec_memory_limit_bytes)"
+eventually shows 0 memcg_events_total event=refused group=/z || fail "something was refused already"
+order one 'Cannot allocate memory' more /z 50000000
+eventually shows 1 memcg_events_total event=refused group=/z || fail "what was refused is not shown"
+is "refused below" 1 "$(scrape value body memcg_events_total event=refused group=/ "pid=${pid[one]}")"
+
+# ---- memcg run ----
+"$memcg" run --max 96M -- sh -c 'echo ready >ready; exec sleep 300' 2>run.err &
+children+=($!)
+eventually test -s ready || fail "memcg run does not run"
+eventually shows 100663296 container_spec_memory_limit_bytes group=/ || fail "memcg run is not shown"
+is "processes with it" 3 "$(scrape count body memcg_up)"
+
+# ---- many groups: streamed, and bounded where that is asked for ----
+order two ok many 10000
+"$exporter" --once --max-groups 100 "${pid[two]}" >once || fail "--max-groups: status $?"
+is "groups of 100" 100 "$(scrape count once container_memory_usage_bytes)"
+is "groups left out" 9903 "$(scrape value once memcg_groups_left_out)"
+"$exporter" --once --depth 1 "${pid[two]}" >once || fail "--depth: status $?"
+is "groups of depth 1" 3 "$(scrape count once container_memory_usage_bytes)"
+scrape get "$url" >status 2>body
+[ "$(wc -c <body)" -gt 20000000 ] || fail "10 000 groups in $(wc -c <body) bytes"
+peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$server/status")
+[ "$peak" -lt 65536 ] || fail "an answer of $(wc -c <body) bytes cost $peak KiB"
+
+# ---- clients ----
+kill -9 "${pid[two]}"
+eventually ended "${pid[two]}"
+scrape many openmetrics "$url" 100 || fail "100 clients at once"
+scrape half "$url" 200 || fail "half requests"
+get /healthz '200 text/plain; charset=utf-8 -'
+
+# ---- processes that end while they are asked, and one that is stopped ----
+for i in 1 2 3 4 5; do
+	tree "brief$i"
+	order "brief$i" ok many 500
+	scrape get "$url" GET application/openmetrics-text >status 2>body &
+	reader=$!
+	kill -9 "${pid[brief$i]}"
+	wait $reader || fail "no answer beside a process that ends"
+	is "beside a process that ends" "$open" "$(cat status)"
+	scrape check openmetrics body || fail "not OpenMetrics beside a process that ends"
+done
+kill -STOP "${pid[one]}"
+eventually in_state T "${pid[one]}" || fail "it does not stop"
+"$exporter" --once --timeout 0.2 >once || fail "beside a process that is stopped: status $?"
+is "a stopped process" 0 "$(scrape value once memcg_up "pid=${pid[one]}")"
+is "its groups" 0 "$(scrape count once container_memory_usage_bytes "pid=${pid[one]}")"
+is "the other" 1 "$(scrape value once memcg_up comm=memcg)"
+seconds=$(scrape value once memcg_answer_seconds "pid=${pid[one]}")
+[ "${seconds%.*}" -lt 9 ] || fail "a stopped process was waited for $seconds s"
+kill -CONT "${pid[one]}"
+eventually shows 1 memcg_up "pid=${pid[one]}" || fail "it does not come back"
+
+# ---- wrong use; the end ----
+for wrong in '--listen 9909' '--listen localhost:1' '--max-groups 0' '--depth x' '--timeout 0' --nothing; do
+	status=0
+	# shellcheck disable=SC2086 # two words
+	"$exporter" $wrong >wrong 2>wrong.err || status=$?
+	[ $status -eq 2 ] && [ -s wrong.err ] || fail "$wrong: status $status"
+done
+status=0
+port=${url%/metrics}
+"$exporter" --listen "${port#http://}" 2>wrong.err || status=$?
+[ $status -eq 125 ] && grep -q 'cannot listen there: Address already in use' wrong.err || fail "a port that is taken: status $status"
+status=0
+"$exporter" --once >/dev/full 2>wrong.err || status=$?
+[ $status -eq 125 ] || fail "--once to a full disk: status $status"
+"$memcg" export --help >help || fail "memcg export --help: status $?"
+grep -q '^usage: memcg export' help || fail "memcg export is not there"
+kill -TERM "$server"
+wait "$server" || fail "status $? at its end"
