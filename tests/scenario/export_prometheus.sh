@@ -60,7 +60,7 @@ told 'container_spec_memory_limit_bytes' 8388608
 told "container_memory_usage_bytes{pid=\"${pid[one]}\",group=\"/a \\\"b\\\"\\\\\"} >= bool 1000000" 1
 told "sum(container_memory_usage_bytes{group=\"/web\"}) >= bool 3000000" 1
 order two 'Cannot allocate memory' more /web/tenant 50000000
-told 'memcg_events_total{event="refused",group="/web/tenant"}' 1
+told 'memcg_events_total{event="refused",group="/web"}' 1
 told 'max_over_time(up{job="memcg"}[1m])' 1
 
 # Every chart is of metrics that there are.
