@@ -8,24 +8,10 @@
 #include "command.h"
 #include "server.h"
 
-static void no_such_tenant(struct request *r)
-{
-	reply_error(r->out, "ERR no such tenant");
-}
-
-static void done(struct request *r, const char *why)
-{
-	if (why)
-		reply_error(r->out, "ERR %s", why);
-	else
-		reply_text(r->out, "+OK\r\n");
-}
-
-static void usage(struct request *r)
-{
-	reply_error(r->out, "ERR TENANT CREATE name password [plan] | LIMIT name|/plan "
-			    "MIN|LOW|HIGH|MAX size | MOVE name plan|/ | DROP name | LIST");
-}
+#define NO_TENANT "ERR no such tenant"
+#define USAGE                                                                                \
+	"ERR TENANT CREATE name password [plan] | LIMIT name|/plan MIN|LOW|HIGH|MAX size | " \
+	"MOVE name plan|/ | DROP name | LIST"
 
 /* ---- TENANT ---- */
 
@@ -67,20 +53,21 @@ static struct tenant *tenant_at(const struct request *r, unsigned i)
 	return tenant_find(name);
 }
 
-static void create(struct request *r)
+static const char *create(struct request *r)
 {
 	char name[TENANT_NAME], password[TENANT_NAME], plan[TENANT_NAME];
 	const char *why =
-		"a name is up to 63 letters, digits and _-.:@ and not guests, default or db<n>, "
-		"a password up to 63 bytes";
+		"ERR a name is up to 63 letters, digits and _-.:@ and not guests, default or "
+		"db<n>, a password up to 63 bytes";
 	struct tenant *t = NULL;
 
 	if (name_at(r, 2, name) && !is_reserved(name) && plan_at(r, 4, plan) &&
 	    arg_copy(r, 3, password, sizeof(password)) && *password)
 		t = tenant_create(name, password, plan, &why);
-	done(r, t ? NULL : why);
-	if (t)
-		tenant_put(t);
+	if (!t)
+		return why;
+	tenant_put(t);
+	return done(r);
 }
 
 /* The group of a tenant, or of a plan: "/gold". New reference. */
@@ -102,60 +89,49 @@ static struct memcg *group_at(const struct request *r, unsigned i)
 
 static const char *limit_file(const struct request *r, unsigned i)
 {
-	static const char *const name[] = {"min", "low", "high", "max"};
 	static const char *const file[] = {"memory.min", "memory.low", "memory.high", "memory.max"};
 
 	for (int k = 0; k < 4; k++)
-		if (arg_is(r, i, name[k]))
+		if (arg_is(r, i, strchr(file[k], '.') + 1))
 			return file[k];
 	return NULL;
 }
 
 /* The tenant evicts what is over it before the answer comes. */
-static void limit(struct request *r)
+static const char *limit(struct request *r)
 {
 	const char *file = limit_file(r, 3);
-	struct memcg *cg;
+	struct memcg *cg = file ? group_at(r, 2) : NULL;
+	int err;
 
-	if (!file) {
-		usage(r);
-		return;
-	}
-	cg = group_at(r, 2);
 	if (!cg)
-		no_such_tenant(r);
-	else
-		done(r, memcg_write(cg, file, r->arg[4].bytes, r->arg[4].length)
-				? "a limit is a number, with K, M or G behind it, or max"
-				: NULL);
+		return file ? NO_TENANT : USAGE;
+	err = memcg_write(cg, file, r->arg[4].bytes, r->arg[4].length);
 	memcg_put(cg);
+	return err ? "ERR a limit is a number, with K, M or G behind it, or max" : done(r);
 }
 
-static void drop(struct request *r)
+static const char *drop(struct request *r)
 {
 	struct tenant *t = tenant_at(r, 2);
+	const char *why = t ? tenant_drop(t) : NO_TENANT;
 
-	if (!t) {
-		no_such_tenant(r);
-		return;
-	}
-	done(r, tenant_drop(t));
-	tenant_put(t);
+	if (t)
+		tenant_put(t);
+	return why ? why : done(r);
 }
 
-static void move(struct request *r)
+static const char *move(struct request *r)
 {
 	struct tenant *t = tenant_at(r, 2);
 	char plan[TENANT_NAME];
+	const char *why = NO_TENANT;
 
-	if (!t)
-		no_such_tenant(r);
-	else if (!plan_at(r, 3, plan))
-		usage(r);
-	else
-		done(r, tenant_move(t, plan));
-	if (t)
+	if (t) {
+		why = plan_at(r, 3, plan) ? tenant_move(t, plan) : USAGE;
 		tenant_put(t);
+	}
+	return why ? why : done(r);
 }
 
 /* ---- TENANT LIST ---- */
@@ -181,35 +157,37 @@ static void list_one(struct request *r, struct tenant *t)
 	reply_bulk(r->out, line, (size_t)n);
 }
 
-static void list(struct request *r)
+static const char *list(struct request *r)
 {
 	size_t n;
 	struct tenant **all = tenants_get(&n);
 
-	if (!all) {
-		reply_error(r->out, "ERR no memory for the list");
-		return;
-	}
+	if (!all)
+		return "ERR no memory for the list";
 	reply_number(r->out, '*', (long long)n);
 	for (size_t i = 0; i < n; i++)
 		list_one(r, all[i]);
 	tenants_put(all, n);
+	return NULL;
 }
 
-void command_tenant(struct request *r)
+const char *command_tenant(struct request *r)
 {
-	if ((r->args == 4 || r->args == 5) && arg_is(r, 1, "create"))
-		create(r);
-	else if (r->args == 5 && arg_is(r, 1, "limit"))
-		limit(r);
-	else if (r->args == 4 && arg_is(r, 1, "move"))
-		move(r);
-	else if (r->args == 3 && arg_is(r, 1, "drop"))
-		drop(r);
-	else if (r->args == 2 && arg_is(r, 1, "list"))
-		list(r);
-	else
-		usage(r);
+	static const struct {
+		const char *name;
+		unsigned least, most; /* words */
+		const char *(*run)(struct request *r);
+	} known[] = {{"create", 4, 5, create},
+		     {"limit", 5, 5, limit},
+		     {"move", 4, 4, move},
+		     {"drop", 3, 3, drop},
+		     {"list", 2, 2, list}};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (arg_is(r, 1, known[i].name) && r->args >= known[i].least &&
+		    r->args <= known[i].most)
+			return known[i].run(r);
+	return USAGE;
 }
 
 /* ---- INFO ---- */
@@ -222,7 +200,7 @@ static uint64_t max_of(struct memcg *cg)
 	return max == MEMCG_UNLIMITED ? 0 : max;
 }
 
-void command_info(struct request *r)
+const char *command_info(struct request *r)
 {
 	struct tenant *t = r->t;
 	char text[1024];
@@ -249,6 +227,7 @@ void command_info(struct request *r)
 			      t->store.keys, t->store.expiring);
 	tenant_unlock(t);
 	reply_bulk(r->out, text, (size_t)n);
+	return NULL;
 }
 
 /* ---- CONFIG GET ---- */
@@ -284,16 +263,15 @@ static void settings(struct request *r, long long *n)
 	setting(r, "save", "", n);
 }
 
-void command_config(struct request *r)
+const char *command_config(struct request *r)
 {
 	long long n = 0;
 
-	if (r->args < 3 || !arg_is(r, 1, "get")) {
-		reply_error(r->out, "ERR CONFIG GET pattern... is all there is");
-		return;
-	}
+	if (r->args < 3 || !arg_is(r, 1, "get"))
+		return "ERR CONFIG GET pattern... is all there is";
 	settings(r, &n);
 	reply_number(r->out, '*', n);
 	n = -1;
 	settings(r, &n);
+	return NULL;
 }

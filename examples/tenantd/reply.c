@@ -204,32 +204,18 @@ void reply_text(struct reply *r, const char *text)
 	reply_bytes(r, text, strlen(text));
 }
 
-static void format(struct reply *r, const char *how, va_list args)
-{
-	char text[512];
-	int n = vsnprintf(text, sizeof(text), how, args);
-
-	reply_bytes(r, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
-}
-
-void reply_format(struct reply *r, const char *how, ...)
-{
-	va_list args;
-
-	va_start(args, how);
-	format(r, how, args);
-	va_end(args);
-}
-
 void reply_error(struct reply *r, const char *how, ...)
 {
+	char text[512];
 	va_list args;
+	int n;
 
 	va_start(args, how);
-	reply_bytes(r, "-", 1);
-	format(r, how, args);
-	reply_bytes(r, "\r\n", 2);
+	n = vsnprintf(text, sizeof(text), how, args);
 	va_end(args);
+	reply_bytes(r, "-", 1);
+	reply_bytes(r, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	reply_text(r, "\r\n");
 }
 
 void reply_number(struct reply *r, char sign, long long n)

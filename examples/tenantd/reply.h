@@ -46,7 +46,6 @@ void backlog_clear(struct backlog *b);
 
 void reply_bytes(struct reply *r, const char *bytes, size_t n);
 void reply_text(struct reply *r, const char *text); /* to the NUL, as it is */
-void reply_format(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_error(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_number(struct reply *r, char sign, long long n); /* ":" a number, "*" an array, "$" */
 void reply_bulk(struct reply *r, const char *bytes, size_t n);

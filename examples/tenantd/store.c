@@ -187,11 +187,10 @@ static void fill_pieces(struct entry *e, const struct input *in, const struct sl
 	memcg_frags_get(e->piece, n);
 }
 
-struct entry *entry_new(struct store *s, const struct key *key, const struct input *in,
+struct entry *entry_new(struct store *s, struct key key, const struct input *in,
 			const struct slice *value, bool keep)
 {
-	struct entry e = {
-		.hash = key->hash, .used = (uint32_t)wall_ms, .key = (uint32_t)key->length};
+	struct entry e = {.hash = key.hash, .used = (uint32_t)wall_ms, .key = (uint32_t)key.length};
 	struct entry *new;
 
 	if (!s->table)
@@ -205,7 +204,7 @@ struct entry *entry_new(struct store *s, const struct key *key, const struct inp
 	if (!new)
 		return NULL;
 	*new = e;
-	memcpy(entry_key(new), key->bytes, key->length);
+	memcpy(entry_key(new), key.bytes, key.length);
 	if (new->pieces)
 		fill_pieces(new, in, value);
 	else if (value->bytes)
@@ -230,15 +229,15 @@ static bool is_over(const struct entry *e)
 	return e->expires && e->expires <= wall_ms;
 }
 
-static struct entry **link_of(struct store *s, const struct key *key)
+static struct entry **link_of(struct store *s, struct key key)
 {
 	struct entry **at;
 
 	if (!s->table)
 		return NULL;
-	for (at = bucket_of(s, key->hash); *at; at = &(*at)->next)
-		if ((*at)->hash == key->hash && (*at)->key == key->length &&
-		    !memcmp(entry_key(*at), key->bytes, key->length))
+	for (at = bucket_of(s, key.hash); *at; at = &(*at)->next)
+		if ((*at)->hash == key.hash && (*at)->key == key.length &&
+		    !memcmp(entry_key(*at), key.bytes, key.length))
 			return at;
 	return NULL;
 }
@@ -254,7 +253,7 @@ static void unlink_entry(struct store *s, struct entry **at)
 	entry_free(e);
 }
 
-struct entry *store_find(struct store *s, const struct key *key)
+struct entry *store_find(struct store *s, struct key key)
 {
 	struct entry **at = link_of(s, key);
 
@@ -272,7 +271,7 @@ struct entry *store_find(struct store *s, const struct key *key)
 void store_put(struct store *s, struct entry *e)
 {
 	struct key key = {entry_key(e), e->key, e->hash};
-	struct entry **at = link_of(s, &key);
+	struct entry **at = link_of(s, key);
 
 	if (at)
 		unlink_entry(s, at);
@@ -285,7 +284,7 @@ void store_put(struct store *s, struct entry *e)
 	resize(s);
 }
 
-bool store_delete(struct store *s, const struct key *key)
+bool store_delete(struct store *s, struct key key)
 {
 	struct entry **at = link_of(s, key);
 	bool was = at && !is_over(*at);

@@ -66,18 +66,18 @@ static inline char *entry_bytes(const struct entry *e)
 struct key key_of(const char *bytes, size_t length);
 
 /* The entry, used just now; NULL: none, or its time is over. */
-struct entry *store_find(struct store *s, const struct key *key);
+struct entry *store_find(struct store *s, struct key key);
 /*
  * An entry for that value, in no store yet. keep: large values may stay in their pages. NULL: over
  * the limit. Any entry of the store may have gone.
  */
-struct entry *entry_new(struct store *s, const struct key *key, const struct input *in,
+struct entry *entry_new(struct store *s, struct key key, const struct input *in,
 			const struct slice *value, bool keep);
 /* It is in the store, and what had its key is not. */
 void store_put(struct store *s, struct entry *e);
 /* A value of the same length is written over where it lies. False: it cannot be. */
 bool store_overwrite(struct entry *e, const struct slice *value);
-bool store_delete(struct store *s, const struct key *key);
+bool store_delete(struct store *s, struct key key);
 void store_set_expiry(struct store *s, struct entry *e, int64_t expires);
 
 /* Frees about so many bytes of what was not used for longest; returns bytes. */

@@ -182,10 +182,10 @@ static bool is_plan(const char *name)
 static const char *taken(const char *name, const char *plan)
 {
 	if (is_tenant(name))
-		return "there is a tenant of that name";
+		return "ERR there is a tenant of that name";
 	if (is_plan(name))
-		return "there is a plan of that name";
-	return !strcmp(name, plan) || is_tenant(plan) ? "the plan has a tenant's name" : NULL;
+		return "ERR there is a plan of that name";
+	return !strcmp(name, plan) || is_tenant(plan) ? "ERR the plan has a tenant's name" : NULL;
 }
 
 static struct tenant *tenant_new(const char *name, const char *password, const char *plan)
@@ -229,7 +229,7 @@ struct tenant *tenant_create(const char *name, const char *password, const char 
 	*why = taken(name, plan);
 	if (!*why) {
 		t = create_locked(name, password, plan);
-		*why = "no group can be made of that name";
+		*why = "ERR no group can be made of that name";
 	}
 	pthread_mutex_unlock(&lock);
 	return t;
@@ -278,6 +278,11 @@ struct tenant *tenant_guest(void)
 {
 	tenant_get(guest);
 	return guest;
+}
+
+bool tenant_is_guest(const struct tenant *t)
+{
+	return t == guest;
 }
 
 int tenants_init(void)
@@ -335,7 +340,7 @@ const char *tenant_drop(struct tenant *t)
 	struct store gone;
 
 	if (!take_out(t))
-		return "the tenant was dropped";
+		return "ERR the tenant was dropped";
 	tenant_lock(t);
 	store_take(&t->store, &gone);
 	memcg_get(t->cg); /* for who looks at t->cg until the last tenant_put */
@@ -364,16 +369,16 @@ static const char *begin_move(struct tenant *t, const char *plan)
 	struct memcg *to;
 
 	if (tenant_is_dropped(t) || t->from)
-		return t->from ? "the tenant is being moved" : "the tenant was dropped";
+		return t->from ? "ERR the tenant is being moved" : "ERR the tenant was dropped";
 	if (is_tenant(plan))
-		return "the plan has a tenant's name";
+		return "ERR the plan has a tenant's name";
 	to = group_new(t, plan, &shrinker);
 	if (!to)
-		return "no group of that name can be made there";
+		return "ERR no group of that name can be made there";
 	if (memcg_headroom(to) < memcg_current(t->cg)) {
 		memcg_shrinker_unregister(shrinker);
 		memcg_destroy(to);
-		return "there is no room for what the tenant has";
+		return "ERR there is no room for what the tenant has";
 	}
 	copy_limits(t->cg, to);
 	t->from = t->cg;

@@ -45,6 +45,7 @@ int tenants_init(void);
 struct tenant *tenant_login(const char *name, const char *password);
 struct tenant *tenant_database(long n);
 struct tenant *tenant_guest(void); /* who pays for those who have not logged in */
+bool tenant_is_guest(const struct tenant *t);
 struct tenant *tenant_find(const char *name);
 void tenant_get(struct tenant *t);
 void tenant_put(struct tenant *t);
