@@ -2,9 +2,9 @@
  * extent.c - a pool's extents, and which of their pages are free.
  *
  * 1. A run is looked for in extents with room: in the first that has one long enough, else the
- *    longest of a few. So receives of many pages get pages that lie side by side, and single ones
- *    fill what is left between. What comes back to a full extent is found last: extents nobody
- *    needs become free as a whole, and go when they have been so for idle_ms.
+ *    longest of a few, and the rest as it lies. So receives of many pages get pages that lie side
+ * by side, and single ones fill what is left between. What comes back to a full extent is found
+ * last: extents nobody needs become free as a whole, and go when they have been so for idle_ms.
  * 2. A table names the extent of each 2 MiB that is a pool's: coming home costs no walk.
  * 3. Growing is decided twice: before the extent is made, without the lock, and when it is added.
  */
@@ -86,6 +86,18 @@ static struct run find_locked(struct memcg_pool *p, u32 n)
 	}
 	best.n = MIN(best.n, n);
 	return best;
+}
+
+/* The first there is: once no run is long enough another search for each piece would cost more than
+ * receiving into them, and small ones leave the long ones to who asks for many. */
+static struct run rest_locked(struct memcg_pool *p, u32 n)
+{
+	struct run r = {0};
+
+	if (!list_empty(&p->room))
+		r = run_in(list_entry(p->room.next, struct extent, link), 1);
+	r.n = MIN(r.n, n);
+	return r;
 }
 
 /* --- extents come and go ----------------------------------------------------------------- */
@@ -221,7 +233,7 @@ static u32 take_free(struct memcg_pool *p, struct page **out, u32 n)
 
 	lock_acquire(&p->lock);
 	do {
-		r = find_locked(p, n - got);
+		r = got ? rest_locked(p, n - got) : find_locked(p, n);
 		if (!r.n)
 			break;
 		take_run_locked(p, &r);

@@ -94,6 +94,34 @@ static void many_are_adjacent(void)
 	CHECK(!held(cg) && !memcg_pool_destroy(pool));
 }
 
+/* The longest run first; where none is long enough the rest are pieces, and the other long run
+ * stays. */
+static void pieces_are_taken_first(void)
+{
+	struct memcg_frag f[100], again[8], hole[12];
+	static const unsigned at[12] = {10, 20, 30, 31, 32, 33, 50, 51, 52, 53, 54, 55};
+	static const unsigned want[8] = {50, 51, 52, 53, 54, 55, 10, 20};
+	char *first;
+
+	make_pool(0, 100 * PAGE_SIZE);
+	CHECK(memcg_pool_alloc(pool, cg, f, 100) == 100);
+	first = memcg_page_address(f[0].page);
+	for (unsigned i = 0; i < 12; i++) {
+		CHECK(memcg_page_address(f[at[i]].page) == first + at[i] * PAGE_SIZE);
+		hole[i] = f[at[i]];
+		f[at[i]].page = NULL;
+	}
+	memcg_frags_put(hole, 12);
+	cache_flush_all(pool); /* to the bits */
+	CHECK(memcg_pool_alloc(pool, cg, again, 8) == 8);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK(memcg_page_address(again[i].page) == first + want[i] * PAGE_SIZE);
+	memcg_frags_put(again, 8);
+	memcg_frags_put(f, 100);
+	CHECK(!held(cg) && !memcg_pool_destroy(pool));
+	closes();
+}
+
 static void over_max(void)
 {
 	struct memcg_frag f[8];
@@ -569,6 +597,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAGE_TEST(charged_and_home),
 		PAGE_TEST(many_are_adjacent),
+		PAGE_TEST(pieces_are_taken_first),
 		PAGE_TEST(over_max),
 		PAGE_TEST(over_its_bytes),
 		PAGE_TEST(bytes_to_the_page),
