@@ -154,6 +154,11 @@ static void attributes(void **state)
 	forget(find(web, "memory.reclaim", &st));
 	assert_int_equal(st.st_mode, S_IFREG | 0200);
 
+	/* What is not on the list that was read once is looked for on a new one. */
+	web->nr_files = 1;
+	forget(find(web, "memory.max", &st));
+	assert_int_equal(st.st_mode, S_IFREG | 0600);
+
 	assert_int_equal(lookup_err(web, "none"), -ENOENT);
 	assert_int_equal(lookup_err(web, "memory.none"), -ENOENT);
 	assert_int_equal(lookup_err(web, "a\nb"), -ENOENT);

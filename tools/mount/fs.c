@@ -173,24 +173,42 @@ int fs_attr(struct fs *fs, const struct node *node, struct stat *st)
 	return err;
 }
 
-int fs_lookup(struct fs *fs, struct node *dir, const char *name, struct node **out, struct stat *st)
+static int lookup_group(struct fs *fs, const struct node *dir, const char *name, struct node **out,
+			struct stat *st)
 {
-	const struct source_file *file;
-	char *path;
-	int err = check(fs, dir);
+	char *path = fs_join(dir->path, name);
+	int err = path ? tell_group(fs, path, out, st) : -ENOMEM;
 
-	if (!err)
-		err = fs_files(fs, dir, false);
-	if (err)
-		return err;
-	file = find_file(dir, name);
-	if (file)
-		return tell_file(fs, dir, file, out, st);
-	path = fs_join(dir->path, name);
-	err = path ? tell_group(fs, path, out, st) : -ENOMEM;
 	free(path);
 	/* What no group can be called is not there either. */
 	return err == -EINVAL || err == -E2BIG ? -ENOENT : err;
+}
+
+static int lookup_file(struct fs *fs, struct node *dir, const char *name, bool fresh,
+		       struct node **out, struct stat *st)
+{
+	const struct source_file *file;
+	int err = fs_files(fs, dir, fresh);
+
+	if (err)
+		return err;
+	file = find_file(dir, name);
+	return file ? tell_file(fs, dir, file, out, st) : -ENOENT;
+}
+
+int fs_lookup(struct fs *fs, struct node *dir, const char *name, struct node **out, struct stat *st)
+{
+	int err = check(fs, dir);
+
+	if (err)
+		return err;
+	err = lookup_file(fs, dir, name, false, out, st);
+	if (err == -ENOENT)
+		err = lookup_group(fs, dir, name, out, st);
+	/* A process of a run has more files once it answers for itself. */
+	if (err == -ENOENT)
+		err = lookup_file(fs, dir, name, true, out, st);
+	return err;
 }
 
 int fs_mkdir(struct fs *fs, const struct node *dir, const char *name, struct node **out,
