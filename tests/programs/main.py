@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -135,7 +137,8 @@ def result(program, given):
                 "wrong": [f"{', '.join(missing)} not installed"]}
     try:
         return check(program, os.path.abspath(given.memcg), given.pairs)
-    except (OSError, RuntimeError, run.Hangs, ArithmeticError) as error:
+    except (OSError, RuntimeError, ValueError, ArithmeticError, run.Hangs,
+            subprocess.SubprocessError) as error:
         told = [line.strip() for line in traceback.format_exc().splitlines()[-3:]]
         return {"program": program.name, "result": "failed", "wrong": [str(error)] + told}
 
@@ -145,6 +148,9 @@ def main():
     if given.list:
         print("\n".join(program.name for program in PROGRAMS))
         return 0
+    # As an exception, so that whoever is being run is ended too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     # Servers and tools of Debian that users do not have in their PATH.
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     chosen = [p for p in PROGRAMS if not given.names or p.name in given.names]
