@@ -6,18 +6,20 @@ build/ and examples/ in it and the built programs first in PATH. ```text is look
 line before a block may stand
 
     <!-- status N -->             it ends with N
+    <!-- needs PATH -->           it is left out where that cannot be opened
     <!-- not run: a reason -->
 
 Says a line for each block that is not as it should be; exit 1 then. Last line: how many there were.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 
 repo, build = map(os.path.realpath, sys.argv[1:3])
-NOTE = re.compile(r"^<!-- (?:status (\d+)|not run: (\S.+\S)) -->$")
+NOTE = re.compile(r"^<!-- (?:status (\d+)|not run: (\S.+\S)|needs (/\S+)) -->$")
 TIME = 240  # seconds: a time-out says only that it hangs
 
 
@@ -56,16 +58,25 @@ def environment(where):
 
 def run(command, where, status):
     """None, or what is wrong with it."""
-    try:
-        done = subprocess.run(command, cwd=where, env=environment(where), timeout=TIME, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    except subprocess.TimeoutExpired:
-        return "does not end"
-    said = done.stdout.decode(errors="replace")
+    with tempfile.TemporaryFile() as out:
+        # Its own session: what a block that failed has left in the background ends with it.
+        child = subprocess.Popen(command, cwd=where, env=environment(where), stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            ended = child.wait(TIME)
+        except subprocess.TimeoutExpired:
+            ended = "no end"
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+        out.seek(0)
+        said = out.read().decode(errors="replace")
     # Then managed memory cannot be touched before it is pinned: docs/failures.md says so.
-    if done.returncode == status or "userfaultfd is refused" in said:
+    if ended == status or "userfaultfd is refused" in said:
         return None
-    return f"ended with {done.returncode}, not {status}: {said[-600:]}"
+    return f"ended with {ended}, not {status}: {said[-600:]}"
 
 
 def program(text, where, status):
@@ -82,12 +93,20 @@ def script(text, where, status):
     return run(["bash", "-eu", "-c", text], where, status)
 
 
+def can_open(path):
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
 def judge(kind, text, note):
     said = NOTE.match(note or "")
-    if kind == "text" or said and said[2]:
+    if kind == "text" or said and (said[2] or said[3] and not can_open(said[3])):
         return None
-    with tempfile.TemporaryDirectory() as where:
-        status = int(said[1]) if said else 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as where:
+        status = int(said[1]) if said and said[1] else 0
         if kind == "c":
             return program(text, where, status) if "int main(" in text else "is no whole program"
         if kind in ("sh", "indented"):
