@@ -45,6 +45,7 @@ static void names_become_values_of_labels(void **state)
 	/* Half a character, a long form, half of a pair, beyond the last one, a byte that none has.
 	 */
 	assert_label("/\xe2\x82", "/??");
+	assert_label("\xe2(\xa1", "?(?");
 	assert_label("\xc0\xaf", "??");
 	assert_label("\xed\xa0\x80", "???");
 	assert_label("\xf4\x90\x80\x80", "????");
