@@ -80,9 +80,8 @@ static struct memcg *group_at(const struct request *r, unsigned i)
 	if (arg_copy(r, i, path, sizeof(path)) && *path == '/')
 		return memcg_lookup(path);
 	t = tenant_at(r, i);
-	if (!t)
-		return NULL;
-	tenant_group(t, &cg);
+	if (t)
+		tenant_group(t, &cg);
 	tenant_put(t);
 	return cg;
 }
@@ -116,8 +115,7 @@ static const char *drop(struct request *r)
 	struct tenant *t = tenant_at(r, 2);
 	const char *why = t ? tenant_drop(t) : NO_TENANT;
 
-	if (t)
-		tenant_put(t);
+	tenant_put(t);
 	return why ? why : done(r);
 }
 
@@ -125,12 +123,9 @@ static const char *move(struct request *r)
 {
 	struct tenant *t = tenant_at(r, 2);
 	char plan[TENANT_NAME];
-	const char *why = NO_TENANT;
+	const char *why = !t ? NO_TENANT : plan_at(r, 3, plan) ? tenant_move(t, plan) : USAGE;
 
-	if (t) {
-		why = plan_at(r, 3, plan) ? tenant_move(t, plan) : USAGE;
-		tenant_put(t);
-	}
+	tenant_put(t);
 	return why ? why : done(r);
 }
 
@@ -232,46 +227,36 @@ const char *command_info(struct request *r)
 
 /* ---- CONFIG GET ---- */
 
-static void setting(struct request *r, const char *name, const char *value, long long *n)
+static bool asked_for(const struct request *r, const char *name)
 {
-	bool asked = false;
-
 	for (unsigned i = 2; i < r->args; i++)
-		asked |= glob(r->arg[i].bytes, r->arg[i].length, name, strlen(name));
-	if (!asked)
-		return;
-	if (*n < 0) {
-		reply_bulk(r->out, name, strlen(name));
-		reply_bulk(r->out, value, strlen(value));
-	} else {
-		*n += 2;
-	}
-}
-
-static void settings(struct request *r, long long *n)
-{
-	char port[8], max[24], databases[8];
-
-	snprintf(port, sizeof(port), "%d", server.port);
-	snprintf(max, sizeof(max), "%lu", max_of(r->c->cg));
-	snprintf(databases, sizeof(databases), "%d", DATABASES);
-	setting(r, "appendonly", "no", n);
-	setting(r, "databases", databases, n);
-	setting(r, "maxmemory", max, n);
-	setting(r, "maxmemory-policy", "allkeys-lru", n);
-	setting(r, "port", port, n);
-	setting(r, "save", "", n);
+		if (glob(r->arg[i].bytes, r->arg[i].length, name, strlen(name)))
+			return true;
+	return false;
 }
 
 const char *command_config(struct request *r)
 {
+	char port[8], max[24], databases[8];
+	const char *const name[] = {"appendonly",	"databases", "maxmemory",
+				    "maxmemory-policy", "port",	     "save"};
+	const char *const value[] = {"no", databases, max, "allkeys-lru", port, ""};
+	const size_t most = sizeof(name) / sizeof(*name);
 	long long n = 0;
 
 	if (r->args < 3 || !arg_is(r, 1, "get"))
 		return "ERR CONFIG GET pattern... is all there is";
-	settings(r, &n);
+	snprintf(port, sizeof(port), "%d", server.port);
+	snprintf(max, sizeof(max), "%lu", max_of(r->c->cg));
+	snprintf(databases, sizeof(databases), "%d", DATABASES);
+	for (size_t i = 0; i < most; i++)
+		n += 2 * asked_for(r, name[i]);
 	reply_number(r->out, '*', n);
-	n = -1;
-	settings(r, &n);
+	for (size_t i = 0; i < most; i++) {
+		if (!asked_for(r, name[i]))
+			continue;
+		reply_bulk(r->out, name[i], strlen(name[i]));
+		reply_bulk(r->out, value[i], strlen(value[i]));
+	}
 	return NULL;
 }

@@ -125,8 +125,7 @@ void chore_free(struct store *gone)
 
 void chore_move(struct tenant *t)
 {
-	tenant_get(t);
-	chore_add((struct chore){.tenant = t});
+	chore_add((struct chore){.tenant = tenant_get(t)});
 }
 
 bool chores_step(void)

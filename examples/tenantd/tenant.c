@@ -119,14 +119,16 @@ void tenant_group(struct tenant *t, struct memcg **cg)
 
 /* ---- the registry ---- */
 
-void tenant_get(struct tenant *t)
+struct tenant *tenant_get(struct tenant *t)
 {
-	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
+	if (t)
+		__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
+	return t;
 }
 
 void tenant_put(struct tenant *t)
 {
-	if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL))
+	if (!t || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	memcg_put(t->cg);
 	pthread_mutex_destroy(&t->lock);
@@ -138,11 +140,11 @@ static struct tenant *find_locked(const char *name)
 	struct tenant *t;
 
 	TAILQ_FOREACH(t, &tenants, list)
-	if (!strcmp(t->name, name))
-		break;
-	if (t)
-		tenant_get(t);
-	return t;
+	{
+		if (!strcmp(t->name, name))
+			return t;
+	}
+	return NULL;
 }
 
 struct tenant *tenant_find(const char *name)
@@ -150,19 +152,9 @@ struct tenant *tenant_find(const char *name)
 	struct tenant *t;
 
 	pthread_mutex_lock(&lock);
-	t = find_locked(name);
+	t = tenant_get(find_locked(name));
 	pthread_mutex_unlock(&lock);
 	return t;
-}
-
-static bool is_tenant(const char *name)
-{
-	struct tenant *t;
-
-	TAILQ_FOREACH(t, &tenants, list)
-	if (!strcmp(t->name, name))
-		return true;
-	return false;
 }
 
 static bool is_plan(const char *name)
@@ -181,11 +173,11 @@ static bool is_plan(const char *name)
 /* NULL: nobody has the names in the other's sense. */
 static const char *taken(const char *name, const char *plan)
 {
-	if (is_tenant(name))
+	if (find_locked(name))
 		return "ERR there is a tenant of that name";
 	if (is_plan(name))
 		return "ERR there is a plan of that name";
-	return !strcmp(name, plan) || is_tenant(plan) ? "ERR the plan has a tenant's name" : NULL;
+	return !strcmp(name, plan) || find_locked(plan) ? "ERR the plan has a tenant's name" : NULL;
 }
 
 static struct tenant *tenant_new(const char *name, const char *password, const char *plan)
@@ -216,8 +208,7 @@ static struct tenant *create_locked(const char *name, const char *password, cons
 		return NULL;
 	TAILQ_INSERT_TAIL(&tenants, t, list);
 	tenants_count++;
-	tenant_get(t);
-	return t;
+	return tenant_get(t);
 }
 
 struct tenant *tenant_create(const char *name, const char *password, const char *plan,
@@ -255,8 +246,7 @@ struct tenant *tenant_login(const char *name, const char *password)
 		memcpy(has, t->password, strlen(t->password));
 	if (t && t->user && same(given, has))
 		return t;
-	if (t)
-		tenant_put(t);
+	tenant_put(t);
 	return NULL;
 }
 
@@ -267,7 +257,7 @@ struct tenant *tenant_database(long n)
 
 	snprintf(name, sizeof(name), "db%ld", n);
 	pthread_mutex_lock(&lock);
-	t = find_locked(name);
+	t = tenant_get(find_locked(name));
 	if (!t)
 		t = create_locked(name, "", "");
 	pthread_mutex_unlock(&lock);
@@ -276,8 +266,7 @@ struct tenant *tenant_database(long n)
 
 struct tenant *tenant_guest(void)
 {
-	tenant_get(guest);
-	return guest;
+	return tenant_get(guest);
 }
 
 bool tenant_is_guest(const struct tenant *t)
@@ -304,9 +293,12 @@ struct tenant **tenants_get(size_t *n)
 	*n = 0;
 	pthread_mutex_lock(&lock);
 	all = malloc((tenants_count + 1) * sizeof(*all)); /* NULL has one meaning */
-	if (all)
+	if (all) {
 		TAILQ_FOREACH(t, &tenants, list)
-	tenant_get(all[(*n)++] = t);
+		{
+			all[(*n)++] = tenant_get(t);
+		}
+	}
 	pthread_mutex_unlock(&lock);
 	return all;
 }
@@ -370,7 +362,7 @@ static const char *begin_move(struct tenant *t, const char *plan)
 
 	if (tenant_is_dropped(t) || t->from)
 		return t->from ? "ERR the tenant is being moved" : "ERR the tenant was dropped";
-	if (is_tenant(plan))
+	if (find_locked(plan))
 		return "ERR the plan has a tenant's name";
 	to = group_new(t, plan, &shrinker);
 	if (!to)

@@ -47,7 +47,7 @@ struct tenant *tenant_database(long n);
 struct tenant *tenant_guest(void); /* who pays for those who have not logged in */
 bool tenant_is_guest(const struct tenant *t);
 struct tenant *tenant_find(const char *name);
-void tenant_get(struct tenant *t);
+struct tenant *tenant_get(struct tenant *t); /* NULL is nobody, here and in put */
 void tenant_put(struct tenant *t);
 
 /* NULL and a text for the client. plan: "" is the root. */

@@ -11,8 +11,9 @@
  *    page is handed out (net_publish), and nobody ever looks for a 1. Nobody has a reference that
  *    is not counted, the pool neither.
  * 3. Taking: this CPU's stack for up to four pages, else the extents' bits, the longest adjacent
- *    run; else a new extent. Coming home: one page to the stack, when that is full half of it to
- *    the bits; several that died together (pages_release) to the bits: neighbours stay neighbours.
+ *    run, then pieces; else a new extent. Coming home: one page to the stack, when that is full
+ *    half of it to the bits; several that died together (pages_release) to the bits: neighbours
+ *    stay neighbours.
  * 4. The last put (page/put.c) finds the kind after the count is zero, uncharges by the mark, and
  *    calls net_release here. Pushes, and pops, are in RCU sections that have seen the pool LIVE;
  *    memcg_pool_destroy makes it DYING, waits a grace period, and then empties all stacks: nobody
@@ -149,7 +150,7 @@ __hidden_ void net_publish(struct page *pg, struct handle *h);
 /* --- extent.c ---------------------------------------------------------------------- */
 
 __hidden_ int extents_up(void); /* the table; 0, or ENOMEM */
-/* From the bits, the longest run first; from a new extent where none is free. */
+/* From the bits, the longest run first, then pieces; from a new extent where none is free. */
 __hidden_ u32 extents_take(struct memcg_pool *p, struct page **out, u32 n);
 /* To the bits, their memory with them when resident. The last of an emptied pool ends it. */
 __hidden_ void extents_give(struct memcg_pool *p, struct page **pages, u32 n, bool resident);
