@@ -4,7 +4,7 @@
  * README.md.
  *
  * Read it from here: server (threads, turns), connection (a client), input (network pages), resp
- * (requests), command and admin, tenant (groups and shrinkers), store (keys), reply, chore.
+ * (requests), command, scan and admin, tenant (groups and shrinkers), store (keys), reply, chore.
  */
 #include <errno.h>
 #include <getopt.h>
