@@ -16,14 +16,14 @@ struct memcg_file;
 struct iovec;
 
 /**
- * Whatever is first touched through the mm from now on is charged to cg (NULL: the active group;
- * after its destruction, to its parent). NULL and ENOMEM, or ENOSYS where the system has no
- * file in memory. The first one installs a handler for SIGBUS and chains the one it finds, for
- * what is not its own (what somebody sent, memory that is broken: BUS_MCEERR_AR, AO): a program
- * that sets its own later must call ours. Where the system refuses userfaultfd one log
- * line says so, and ranges must be pinned (memcg_pin) before they are used. mlockall(MCL_FUTURE)
- * before it does no harm; mlockall(MCL_CURRENT) after it brings in all that could ever be managed:
- * a program that wants that says MCL_ONFAULT too.
+ * Makes an address space. Whatever is first touched through it from now on is charged to cg (NULL:
+ * the active group; after its destruction, to its parent). NULL and ENOMEM, or ENOSYS where the
+ * system has no file in memory. The first one installs a handler for SIGBUS and chains the one it
+ * finds, for what is not its own (what somebody sent, memory that is broken: BUS_MCEERR_AR, AO): a
+ * program that sets its own later must call ours. Where the system refuses userfaultfd one log line
+ * says so, and ranges must be pinned (memcg_pin) before they are used. mlockall(MCL_FUTURE) before
+ * it does no harm; mlockall(MCL_CURRENT) after it brings in all that could ever be managed: a
+ * program that wants that says MCL_ONFAULT too.
  */
 MEMCG_API MEMCG_NODISCARD struct memcg_mm *memcg_mm_create(struct memcg *cg);
 /** Unmaps all of it. NULL is allowed. What others hold of its pages stays theirs. */
