@@ -13,7 +13,10 @@ only=${1:-}
 declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory"
 	[net]="Network pages"
 	[tenantd]="A cache for many tenants" [grouping]="Grouping" # by tenantd.sh and grouping.sh, kept here
-	[programs]="Whole programs")                               # by make check-programs, kept here
+	[programs]="Whole programs"                                # by make check-programs, kept here
+	[recording]="Recording for a report" [start]='Starting a program by `memcg run`'
+	[top]="A refresh of memcg top, 10 000 groups" [mount]="A read through memcg mount")
+kept=" tenantd grouping programs recording start top mount " # measured by others
 declare -A cases=([managed]="managed move zswap") # of a family that is more than one
 [ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
 	echo "usage: bench/run-results.sh [handle | limits | managed | net]" >&2
@@ -116,8 +119,8 @@ if [ -n "$only" ]; then
 else
 	objects >"$work/all"
 fi
-for name in handle limits managed net tenantd grouping programs; do
-	if [ "$name" != tenantd ] && [ "$name" != grouping ] && [ "$name" != programs ] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
+for name in handle limits managed net$kept; do
+	if [[ $kept != *" $name "* ]] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
 		family "$name"
 	else
 		kept "$name"
