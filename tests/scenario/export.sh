@@ -1,20 +1,9 @@
 #!/usr/bin/env bash
 # memcg export over HTTP and once: both formats read strictly, two processes and a memcg run, limits and
-# counters that change, bounds, processes that stop and end, clients that send half a request.
+# counters that change, wrong use.
 : "${REPO:?the source tree}" "${BUILD:?its build directory}"
 # shellcheck source=tests/scenario/export_common.bash
 . "$REPO/tests/scenario/export_common.bash"
-
-is() { # WHAT EXPECTED ACTUAL
-	[ "$2" = "$3" ] || fail "$1: '$3', not '$2'"
-}
-get() { # PATH EXPECTED-STATUS-AND-HEADERS [METHOD [ACCEPT]]
-	local path=$1 expected=$2
-	shift 2
-	is "${1:-GET} $path" "$expected" "$(scrape get "${url%/metrics}$path" "$@" 2>body)"
-}
-text='200 text/plain; version=0.0.4; charset=utf-8 -'
-open='200 application/openmetrics-text; version=1.0.0; charset=utf-8 -'
 
 # ---- nobody is there ----
 "$exporter" --once >once 2>once.err || fail "--once without a process: status $?"
@@ -65,10 +54,6 @@ fi
 # ---- limits and counters ----
 is "no limit" 0 "$(scrape count once container_spec_memory_limit_bytes)"
 "$memcg" set -p "${pid[one]}" /z max=3M >/dev/null || fail "memcg set: status $?"
-shows() { # VALUE NAME LABEL... - at some scrape: those of the last 200 ms are one
-	scrape get "$url" >status 2>body && scrape check prometheus body || fail "not the text format"
-	[ "$(scrape value body "${@:2}" 2>/dev/null)" = "$1" ]
-}
 eventually shows 3145728 container_spec_memory_limit_bytes group=/z || fail "the limit is not shown"
 is "limits" 1 "$(scrape count body container_spec_memory_limit_bytes)"
 eventually shows 0 memcg_events_total event=refused group=/z || fail "something was refused already"
@@ -82,47 +67,6 @@ children+=($!)
 eventually test -s ready || fail "memcg run does not run"
 eventually shows 100663296 container_spec_memory_limit_bytes group=/ || fail "memcg run is not shown"
 is "processes with it" 3 "$(scrape count body memcg_up)"
-
-# ---- many groups: streamed, and bounded where that is asked for ----
-order two ok many 10000
-"$exporter" --once --max-groups 100 "${pid[two]}" >once || fail "--max-groups: status $?"
-is "groups of 100" 100 "$(scrape count once container_memory_usage_bytes)"
-is "groups left out" 9903 "$(scrape value once memcg_groups_left_out)"
-"$exporter" --once --depth 1 "${pid[two]}" >once || fail "--depth: status $?"
-is "groups of depth 1" 3 "$(scrape count once container_memory_usage_bytes)"
-scrape get "$url" >status 2>body
-[ "$(wc -c <body)" -gt 20000000 ] || fail "10 000 groups in $(wc -c <body) bytes"
-peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$server/status")
-[ "$peak" -lt 65536 ] || fail "an answer of $(wc -c <body) bytes cost $peak KiB"
-
-# ---- clients ----
-kill -9 "${pid[two]}"
-eventually ended "${pid[two]}"
-scrape many openmetrics "$url" 100 || fail "100 clients at once"
-scrape half "$url" 200 || fail "half requests"
-get /healthz '200 text/plain; charset=utf-8 -'
-
-# ---- processes that end while they are asked, and one that is stopped ----
-for i in 1 2 3 4 5; do
-	tree "brief$i"
-	order "brief$i" ok many 500
-	scrape get "$url" GET application/openmetrics-text >status 2>body &
-	reader=$!
-	kill -9 "${pid[brief$i]}"
-	wait $reader || fail "no answer beside a process that ends"
-	is "beside a process that ends" "$open" "$(cat status)"
-	scrape check openmetrics body || fail "not OpenMetrics beside a process that ends"
-done
-kill -STOP "${pid[one]}"
-eventually in_state T "${pid[one]}" || fail "it does not stop"
-"$exporter" --once --timeout 0.2 >once || fail "beside a process that is stopped: status $?"
-is "a stopped process" 0 "$(scrape value once memcg_up "pid=${pid[one]}")"
-is "its groups" 0 "$(scrape count once container_memory_usage_bytes "pid=${pid[one]}")"
-is "the other" 1 "$(scrape value once memcg_up comm=memcg)"
-seconds=$(scrape value once memcg_answer_seconds "pid=${pid[one]}")
-[ "${seconds%.*}" -lt 9 ] || fail "a stopped process was waited for $seconds s"
-kill -CONT "${pid[one]}"
-eventually shows 1 memcg_up "pid=${pid[one]}" || fail "it does not come back"
 
 # ---- wrong use; the end ----
 for wrong in '--listen 9909' '--listen localhost:1' '--max-groups 0' '--depth x' '--timeout 0' --nothing; do

@@ -66,3 +66,18 @@ serve() {
 	eventually test -s url || fail "memcg export does not say where it listens"
 	url=$(cat url)
 }
+
+is() { # WHAT EXPECTED ACTUAL
+	[ "$2" = "$3" ] || fail "$1: '$3', not '$2'"
+}
+get() { # PATH EXPECTED-STATUS-AND-HEADERS [METHOD [ACCEPT]]
+	local path=$1 expected=$2
+	shift 2
+	is "${1:-GET} $path" "$expected" "$(scrape get "${url%/metrics}$path" "$@" 2>body)"
+}
+text='200 text/plain; version=0.0.4; charset=utf-8 -'
+open='200 application/openmetrics-text; version=1.0.0; charset=utf-8 -'
+shows() { # VALUE NAME LABEL... - at some scrape: those of the last 200 ms are one
+	scrape get "$url" >status 2>body && scrape check prometheus body || fail "not the text format"
+	[ "$(scrape value body "${@:2}" 2>/dev/null)" = "$1" ]
+}

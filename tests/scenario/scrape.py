@@ -123,7 +123,7 @@ def many(form, url, n):
 
 def half(url, n):
     at = urllib.parse.urlsplit(url)
-    begun = [socket.create_connection((at.hostname, at.port), timeout=60) for _ in range(n)]
+    begun = [socket.create_connection((at.hostname, at.port), timeout=30) for _ in range(n)]
     for i, c in enumerate(begun):
         c.sendall([b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"\r\n\r\nG"][i % 4])
     r, body = fetch(url)
