@@ -162,15 +162,20 @@ memcg_receiver_create(struct memcg_pool *pool, struct memcg *cg,
  * What has been received and not told is lost; pages that nobody received into go back with their
  * charge. NULL is allowed: 0. -EPERM: another thread's, which has not ended (it is waited
  * for, a second); -EBUSY: from inside a call; -errno: the system does not let go, nothing is lost,
- * and the receiver is good for being destroyed only.
+ * and the receiver is good for being destroyed only. By io_uring its own thread sleeps in it some
+ * ten milliseconds, for what the system has to tell that thread: no call after ends with EINTR for
+ * it. Where a child of a fork still has the ring that takes a second, and one call of the thread's
+ * may end so when the child has gone.
  */
 MEMCG_API int memcg_receiver_destroy(struct memcg_receiver *r);
 
 /**
  * A connection to be read from, by a copy of fd: that may be closed at any time, and the connection
- * stays until it is told of its end, of an error, or that it was removed. data comes with all
- * that is told of it. Nobody else should read from it. Its id; -ENOTSOCK; -EPROTOTYPE: no stream,
- * it keeps messages apart; -EBADF and other -errno, nothing changed. May run inline shrinkers.
+ * stays until it is told of its end, of an error, or that it was removed. So it is a second
+ * descriptor for each connection (RLIMIT_NOFILE), and a receiver has three itself, by epoll two.
+ * data comes with all that is told of it. Nobody else should read from it. Its id; -ENOTSOCK;
+ * -EPROTOTYPE: no stream, it keeps messages apart; -EBADF and other -errno, nothing changed. May
+ * run inline shrinkers.
  */
 MEMCG_API int memcg_receiver_add(struct memcg_receiver *r, int fd, uint64_t data);
 /**

@@ -14,7 +14,9 @@
  *    its high one when there is none. What the system had before a limit came it keeps, and
  *    uses up. Idle and no page to be had: that is -ENOBUFS, and sock_throttled counts.
  * 4. epoll (receiver_poll.c): descriptors that are ready are read from by what memcg_pool_recv is
- *    made of, one read for each time it is asked.
+ *    made of, one read for each time it is asked. Of one whose error queue has something (what has
+ *    been sent by MSG_ZEROCOPY, time stamps) epoll tells as long as that is there, which it may be
+ *    for ever: read in vain it is *quiet*, told of when something changes, until a read gets more.
  * 5. The descriptor for the program's own loop is an epoll either way: of `news`, an eventfd, and
  *    of connections where they are polled. news is written to by the system when something
  *    completes in a ring, and by us when there is something to be told that the system does not
@@ -42,6 +44,7 @@ struct connection {
 	int fd;	  /* the receiver's own; -1: this one is free */
 	u32 next; /* among the free, the idle, or those to be told of */
 	bool asked, out;
+	bool quiet; /* by epoll */
 };
 
 struct receiver_way;

@@ -1,4 +1,4 @@
-/* receiver_poll.c - by epoll and one read at a time. Theory in receiver.h. */
+/* receiver_poll.c - by epoll and one read at a time. Theory in receiver.h, 4. */
 #include "net/receiver.h"
 
 #include <errno.h>
@@ -61,13 +61,29 @@ static u32 pages_in(const struct memcg_frag *frags, size_t n)
 	return i;
 }
 
+/* Should the system refuse, it is told of more often than need be. */
+static void set_quiet(const struct memcg_receiver *r, u32 id, bool quiet)
+{
+	struct connection *c = &r->all[id];
+	int err;
+
+	if (c->quiet == quiet)
+		return;
+	err = sys_poll_change(r->poll, c->fd, id, SYS_POLL_IN | (quiet ? SYS_POLL_CHANGE : 0));
+	c->quiet = quiet && !err;
+}
+
 /* 1: told; 0: there is nothing. */
 static int read_one(struct memcg_receiver *r, u32 id, struct memcg_received *out,
-		    struct memcg_frag *frags, size_t n)
+		    struct memcg_frag *frags, size_t n, bool ended)
 {
 	struct connection *c = &r->all[id];
 	ssize_t got = net_receive(r->pool, c->fd, r->cg, frags, n);
 
+	if (got != -EAGAIN)
+		set_quiet(r, id, false); /* what this read has left is told of */
+	else if (ended)
+		set_quiet(r, id, true); /* it is not, and would be told of for ever */
 	if (got == -EAGAIN || got == -EINTR)
 		return 0;
 	if (got == -ENOBUFS || got == -ESHUTDOWN)
@@ -85,11 +101,13 @@ static int read_ready(struct memcg_receiver *r, struct memcg_received *out,
 	int got;
 
 	while (r->ready_at < r->ready_n) {
-		u64 tag = r->ready[r->ready_at++].key;
+		const struct sys_polled *at = &r->ready[r->ready_at++];
+		u64 tag = at->key;
+		bool ended = at->what & SYS_POLL_END;
 
 		if (tag == RECEIVER_NEWS)
 			receiver_clear_news(r);
-		got = is_watched(r, tag) ? read_one(r, (u32)tag, out, frags, n) : 0;
+		got = is_watched(r, tag) ? read_one(r, (u32)tag, out, frags, n, ended) : 0;
 		if (got)
 			return got;
 	}
@@ -108,13 +126,13 @@ static int next(struct memcg_receiver *r, struct memcg_received *out, struct mem
 	u64 start = sys_clock_ns();
 	s64 left = timeout_ns;
 
-	for (;;) {
+	for (bool looked = false;; looked = true) {
 		int got = receiver_tell_leaving(r, out);
 
 		if (!got)
 			got = read_ready(r, out, frags, n);
-		if (got)
-			return got;
+		if (got || (looked && !left))
+			return got; /* the time is up, though there was news that came to nothing */
 		got = sys_poll_wait(r->poll, r->ready, READY_MOST, ms_of(left));
 		if (got < 0)
 			return got;

@@ -57,8 +57,9 @@ enum sys_call {
 	SYS_FAULT_ZEROCOPY = 35, /* ENOBUFS from a send that is not to be copied */
 	SYS_FAULT_SOCKET = 36,	 /* EMFILE from making one, or from accepting */
 	SYS_FAULT_BIND = 37,	 /* EACCES */
-	SYS_FAULT_POLL = 38,	 /* EMFILE from a new one, ENOSPC from one descriptor more */
-	SYS_FAULT_MKDIR = 39,	 /* ENOSPC */
+	SYS_FAULT_POLL =
+		38, /* EMFILE from a new one, ENOSPC from one descriptor more, or otherwise */
+	SYS_FAULT_MKDIR = 39,	      /* ENOSPC */
 	SYS_FAULT_URING_SETUP = 40,   /* EPERM, as where it is forbidden */
 	SYS_FAULT_URING = 41,	      /* EINTR, and nothing was submitted */
 	SYS_FAULT_URING_BUFFERS = 42, /* EINVAL, from giving them and from taking them back */

@@ -26,6 +26,7 @@ static int control(int poll, int op, int fd, u64 key, unsigned what)
 
 	e.events |= what & SYS_POLL_IN ? EPOLLIN : 0u;
 	e.events |= what & SYS_POLL_OUT ? EPOLLOUT : 0u;
+	e.events |= what & SYS_POLL_CHANGE ? EPOLLET : 0u;
 	return (int)sys_result(syscall(SYS_epoll_ctl, poll, op, fd, &e), saved);
 }
 
@@ -38,6 +39,8 @@ int sys_poll_add(int poll, int fd, u64 key, unsigned what)
 
 int sys_poll_change(int poll, int fd, u64 key, unsigned what)
 {
+	if (sys_fault(SYS_FAULT_POLL))
+		return -ENOSPC;
 	return control(poll, EPOLL_CTL_MOD, fd, key, what);
 }
 

@@ -1,7 +1,7 @@
 /*
- * poller.h - waiting for many descriptors at once (epoll), level-triggered. Errors are -errno,
- * errno itself is untouched; nothing allocates, nothing is a cancellation point. (Not poll.h:
- * libc's includes <sys/poll.h>, which would be this one.)
+ * poller.h - waiting for many descriptors at once (epoll), level-triggered unless asked otherwise.
+ * Errors are -errno, errno itself is untouched; nothing allocates, nothing is a cancellation point.
+ * (Not poll.h: libc's includes <sys/poll.h>, which would be this one.)
  */
 #ifndef MEMCG_SYS_POLLER_H
 #define MEMCG_SYS_POLLER_H
@@ -10,9 +10,11 @@
 #include "base/types.h"
 
 enum sys_poll {
-	SYS_POLL_IN = 1u << 0,	/* something to read, or the end of it */
-	SYS_POLL_OUT = 1u << 1, /* room to write */
-	SYS_POLL_END = 1u << 2	/* nobody is there any more; always told of */
+	SYS_POLL_IN = 1u << 0,	  /* something to read, or the end of it */
+	SYS_POLL_OUT = 1u << 1,	  /* room to write */
+	SYS_POLL_END = 1u << 2,	  /* nobody is there any more, or its error queue has something;
+				   * always told of */
+	SYS_POLL_CHANGE = 1u << 3 /* told of now, and then with each change, not as long as it is */
 };
 
 struct sys_polled {

@@ -2,9 +2,12 @@
 #include "sys/uring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/time_types.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sys/fault.h"
@@ -14,7 +17,9 @@
 #define SETUP                                                                            \
 	(IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | \
 	 IORING_SETUP_TASKRUN_FLAG)
-#define FEATURES (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG)
+#define GOING_TURNS 50u
+#define GOING_NS    20000000
+#define FEATURES    (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG)
 
 /* --- set up ---------------------------------------------------------------------------------- */
 
@@ -81,9 +86,43 @@ int sys_uring_setup(struct sys_uring *u, u32 sq_entries, u32 cq_entries)
 	return err;
 }
 
+/*
+ * Written to by nobody: the system has the one end with the ring, and closes it when it is done
+ * with that, and so has told the thread. -1: not the thread's own ring, or there is no pipe to be
+ * had.
+ */
+static int end_of_ring(const struct sys_uring *u)
+{
+	int ends[2];
+	bool kept;
+
+	if (u->fd < 0 || syscall(SYS_pipe2, ends, O_CLOEXEC))
+		return -1;
+	kept = !syscall(SYS_io_uring_register, u->fd, IORING_REGISTER_FILES, &ends[1], 1);
+	sys_close(ends[1]);
+	if (kept)
+		return ends[0];
+	sys_close(ends[0]);
+	return -1;
+}
+
+/* In turns, not by the clock: where this thread does not run for long, nor does who is waited for.
+ */
+static void wait_for_end(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	long told = 0;
+
+	for (unsigned i = 0; i < GOING_TURNS && told <= 0; i++) {
+		struct timespec turn = {0, GOING_NS};
+
+		told = syscall(SYS_ppoll, &p, 1, &turn, NULL, 8); /* interrupted: by a signal */
+	}
+}
+
 void sys_uring_close(struct sys_uring *u)
 {
-	int saved = errno;
+	int saved = errno, end = end_of_ring(u);
 
 	if (u->rings)
 		munmap(u->rings, u->rings_len);
@@ -91,6 +130,10 @@ void sys_uring_close(struct sys_uring *u)
 		munmap(u->sqes, u->sqes_len);
 	if (u->fd >= 0)
 		sys_close(u->fd);
+	if (end >= 0) {
+		wait_for_end(end);
+		sys_close(end);
+	}
 	*u = (struct sys_uring){.fd = -1};
 	errno = saved;
 }

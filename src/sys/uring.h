@@ -38,6 +38,12 @@ struct sys_uring {
  * -EMFILE.
  */
 __hidden_ int sys_uring_setup(struct sys_uring *u, u32 sq_entries, u32 cq_entries);
+/*
+ * The system is done with a closed ring some time later, by a signal of its own to the ring's
+ * thread: a call that this sleeps in then would end with -EINTR. So that thread waits here until it
+ * is: some ten milliseconds; a second at most, where somebody else has the ring open (the child of
+ * a fork).
+ */
 __hidden_ void sys_uring_close(struct sys_uring *u);
 
 /*
