@@ -7,6 +7,7 @@
 #include "alloc/thread.h"
 #include "page/page.h"
 #include "sync/lock.h"
+#include "sys/clock.h"
 #include "sys/directory.h"
 #include "sys/file.h"
 #include "sys/id.h"
@@ -37,7 +38,7 @@ static struct {
 	u32 process; /* that made it */
 	int poll, bell;
 	u32 next_key;
-	bool deaf; /* who comes is not asked for until ACCEPT_AGAIN is over */
+	u64 deaf_since; /* who comes is not asked for until ACCEPT_AGAIN is over; 0: he is */
 	struct serve_client *client[SERVE_CLIENTS];
 } serve;
 
@@ -148,12 +149,17 @@ static void accept_one(void)
 	if (fd >= 0)
 		welcome(sys_fd_high(fd));
 	else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
-		serve.deaf = !sys_poll_change(serve.poll, serve.place.listen, KEY_LISTEN, 0);
+		serve.deaf_since = sys_poll_change(serve.poll, serve.place.listen, KEY_LISTEN, 0)
+					   ? 0
+					   : sys_clock_ns();
 }
 
+/* By the clock, whatever others have to say meanwhile. */
 static void hear_again(void)
 {
-	serve.deaf = sys_poll_change(serve.poll, serve.place.listen, KEY_LISTEN, SYS_POLL_IN);
+	if (serve.deaf_since && sys_clock_ns() - serve.deaf_since >= ACCEPT_AGAIN * 1000000ul &&
+	    !sys_poll_change(serve.poll, serve.place.listen, KEY_LISTEN, SYS_POLL_IN))
+		serve.deaf_since = 0;
 }
 
 /* --- the thread
@@ -228,11 +234,10 @@ static bool step_all(u32 mine)
 static bool wait_and_tell(bool more)
 {
 	struct sys_polled events[SYS_POLLED_MAX];
-	int ms = more ? 0 : serve.deaf ? ACCEPT_AGAIN : IDLE;
+	int ms = more ? 0 : serve.deaf_since ? ACCEPT_AGAIN : IDLE;
 	int n = sys_poll_wait(serve.poll, events, SYS_POLLED_MAX, ms);
 
-	if (!n && serve.deaf)
-		hear_again();
+	hear_again();
 	for (int i = 0; i < n; i++)
 		tell(&events[i]);
 	return n >= 0;
@@ -305,7 +310,7 @@ static int start(const char *path)
 
 	if (err)
 		return err;
-	serve.deaf = false;
+	serve.deaf_since = 0;
 	serve.process = sys_process_id();
 	memset(serve.client, 0, sizeof(serve.client));
 	err = open_poll();

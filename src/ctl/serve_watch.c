@@ -3,8 +3,8 @@
  *
  * 1. A watch of a client has the library's own watch of the group's events (group/event.h) and a
  *    trigger of its pressure (reclaim/psi.h). All of a client's write to one eventfd, its bell,
- * each through a descriptor of its own. When it rings all of them are looked at: they are few, and
- * events are rare.
+ * which is lent to them: a client takes two descriptors, however many groups it is told of. When it
+ *    rings all of them are looked at: they are few, and events are rare.
  * 2. Looking: the bell is stilled, a watch armed, then its counts are read; what happens after that
  *    rings again. What rose since it was last told becomes a line, so of events in quick
  *    succession the last count is told.
@@ -162,30 +162,14 @@ static int need_bell(struct serve_client *c)
 
 static int watch_events(struct serve_watch *w, int bell)
 {
-	int end = sys_dup(bell);
-
-	if (end < 0)
-		return end;
-	end = sys_fd_high(end);
-	w->events = event_watch_add(w->cg, BIT(EV_KERNEL_NR) - 1, end);
-	if (w->events)
-		return 0;
-	sys_close(end);
-	return -errno;
+	w->events = event_watch_add_lent(w->cg, BIT(EV_KERNEL_NR) - 1, bell);
+	return w->events ? 0 : -errno;
 }
 
 static int watch_pressure(struct serve_watch *w, int bell)
 {
-	int end = sys_dup(bell);
-
-	if (end < 0)
-		return end;
-	end = sys_fd_high(end);
-	w->pressure = psi_trigger_add(w->cg, false, STALL_US, WINDOW_US, end);
-	if (w->pressure)
-		return 0;
-	sys_close(end);
-	return -errno;
+	w->pressure = psi_trigger_add_lent(w->cg, false, STALL_US, WINDOW_US, bell);
+	return w->pressure ? 0 : -errno;
 }
 
 /* Counts from here on: what was before is not told. */

@@ -19,6 +19,7 @@ struct event_watch {
 	struct event_watch *fd_next; /* in by_fd */
 	u32 mask;
 	bool armed;
+	bool lent;   /* fd is another's to close */
 	int fd;	     /* the end that is written to */
 	int user_fd; /* the other, of memcg_eventfd(); NO_FD: made by event_watch_add() */
 };
@@ -167,22 +168,38 @@ static int watch_new(struct memcg *cg, struct event_watch **out, struct event_wa
 	return err;
 }
 
+static void give_back_end(struct event_watch *w)
+{
+	if (w->fd != NO_FD && !w->lent)
+		sys_close(w->fd);
+	w->fd = NO_FD;
+}
+
 static void watch_free(struct event_watch *w)
 {
-	if (w->fd != NO_FD)
-		sys_close(w->fd);
+	give_back_end(w);
 	meta_free(w, sizeof(*w));
 }
 
-struct event_watch *event_watch_add(struct memcg *cg, u32 mask, int fd)
+static struct event_watch *watch_add(struct memcg *cg, u32 mask, int fd, bool lent)
 {
-	struct event_watch is = {.mask = mask, .fd = fd, .user_fd = NO_FD}, *w;
+	struct event_watch is = {.mask = mask, .fd = fd, .lent = lent, .user_fd = NO_FD}, *w;
 	int err = watch_new(cg, &w, is);
 
 	if (!err)
 		return w;
 	errno = -err;
 	return NULL;
+}
+
+struct event_watch *event_watch_add(struct memcg *cg, u32 mask, int fd)
+{
+	return watch_add(cg, mask, fd, false);
+}
+
+struct event_watch *event_watch_add_lent(struct memcg *cg, u32 mask, int fd)
+{
+	return watch_add(cg, mask, fd, true);
 }
 
 void event_watch_del(struct event_watch *w)
@@ -270,8 +287,7 @@ static void drop_all_locked(struct event_set *set)
 
 	while ((w = set->first)) {
 		detach_locked(w);
-		sys_close(w->fd);
-		w->fd = NO_FD;
+		give_back_end(w);
 		if (w->user_fd != NO_FD)
 			meta_free(w, sizeof(*w));
 	}

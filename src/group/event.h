@@ -67,6 +67,8 @@ __hidden_ u64 event_count(const struct memcg *cg, enum group_event ev); /* of th
  */
 #define EVENT_LOCAL(mask) ((u32)(mask) << 16)
 __hidden_ struct event_watch *event_watch_add(struct memcg *cg, u32 mask, int fd);
+/* fd stays the caller's, who closes it after the watch's end: many watches may have one. */
+__hidden_ struct event_watch *event_watch_add_lent(struct memcg *cg, u32 mask, int fd);
 __hidden_ void event_watch_del(struct event_watch *w);
 __hidden_ void event_watch_arm(struct event_watch *w); /* then read the counts */
 

@@ -32,6 +32,7 @@ struct psi_trigger {
 	struct list link;
 	enum psi_kind kind;
 	struct psi_window window;
+	bool lent; /* fd is another's to close */
 	int fd;
 };
 
@@ -287,8 +288,8 @@ bool psi_trigger_valid(u64 stall_us, u64 window_us)
 	       stall_us <= window_us;
 }
 
-struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us, u64 window_us,
-				    int fd)
+static struct psi_trigger *trigger_add(struct memcg *cg, bool full, u64 stall_us, u64 window_us,
+				       int fd, bool lent)
 {
 	struct psi_trigger *t = NULL;
 
@@ -305,6 +306,7 @@ struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us, u
 		return NULL;
 	t->kind = full ? PSI_FULL : PSI_SOME;
 	t->fd = fd;
+	t->lent = lent;
 	stalls_lock();
 	t->group = cg->psi;
 	psi_window_init(&t->window, window_us * 1000, stall_us * 1000, sys_clock_ns());
@@ -313,12 +315,24 @@ struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us, u
 	return t;
 }
 
+struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us, u64 window_us,
+				    int fd)
+{
+	return trigger_add(cg, full, stall_us, window_us, fd, false);
+}
+
+struct psi_trigger *psi_trigger_add_lent(struct memcg *cg, bool full, u64 stall_us, u64 window_us,
+					 int fd)
+{
+	return trigger_add(cg, full, stall_us, window_us, fd, true);
+}
+
 void psi_trigger_del(struct psi_trigger *t)
 {
 	stalls_lock();
 	list_del(&t->link);
 	stalls_unlock();
-	if (t->group)
+	if (t->group && !t->lent)
 		sys_close(t->fd);
 	meta_free(t, sizeof(*t));
 }
@@ -344,7 +358,8 @@ static void forget(struct psi_group *g, u64 now)
 		struct psi_trigger *t = list_entry(g->triggers.next, struct psi_trigger, link);
 
 		list_del(&t->link);
-		sys_close(t->fd);
+		if (!t->lent)
+			sys_close(t->fd);
 		t->group = NULL;
 	}
 	g->stalls = 0;

@@ -61,6 +61,9 @@ __hidden_ bool psi_trigger_valid(u64 stall_us, u64 window_us); /* no -EINVAL */
 struct psi_trigger;
 __hidden_ struct psi_trigger *psi_trigger_add(struct memcg *cg, bool full, u64 stall_us,
 					      u64 window_us, int fd);
+/* fd stays the caller's, who closes it after the trigger's end. */
+__hidden_ struct psi_trigger *psi_trigger_add_lent(struct memcg *cg, bool full, u64 stall_us,
+						   u64 window_us, int fd);
 __hidden_ void psi_trigger_del(struct psi_trigger *t);
 
 __hidden_ void psi_group_free(struct memcg *cg);

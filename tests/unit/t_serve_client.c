@@ -354,6 +354,46 @@ static void no_descriptor_for_a_client(void **state)
 	talk_end(&t);
 }
 
+struct chatter {
+	struct talk talk;
+	u32 over;
+};
+
+/* Asks without a pause: there is no moment at which nothing arrives. */
+static void *chat(void *arg)
+{
+	struct chatter *c = arg;
+
+	for (unsigned i = 0; i < 64; i++)
+		say(&c->talk, "read\t/\tmemory.min\n");
+	while (!atomic_load(&c->over)) {
+		say(&c->talk, "read\t/\tmemory.min\n");
+		assert_true(hear(&c->talk));
+	}
+	return NULL;
+}
+
+/* Nor does it take a pause of the others to ask for who waits. */
+static void no_descriptor_while_another_talks(void **state)
+{
+	struct chatter c = {.over = 0};
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(memcg_serve(place_path), 0);
+	talk_to(&c.talk, place_path);
+	asks_ok(&c.talk, "read\t/\tmemory.min\n", "0\n");
+	assert_int_equal(pthread_create(&thread, NULL, chat, &c), 0);
+	sys_fault_arm(SYS_FAULT_SOCKET, 1, 0, 0, 0);
+	talk_to(&t, place_path);
+	asks_ok(&t, "read\t/\tmemory.min\n", "0\n");
+	assert_int_equal(sys_fault_count(SYS_FAULT_SOCKET), 1);
+	atomic_store(&c.over, 1u);
+	pthread_join(thread, NULL);
+	talk_end(&t);
+	talk_end(&c.talk);
+}
+
 static void no_poll_for_a_client(void **state)
 {
 	(void)state;
@@ -439,6 +479,7 @@ int main(void)
 		SERVED(a_flood),
 		SERVED(the_65th),
 		SERVED(no_descriptor_for_a_client),
+		SERVED(no_descriptor_while_another_talks),
 		SERVED(no_poll_for_a_client),
 		cmocka_unit_test(users),
 		SERVED(another_user),
