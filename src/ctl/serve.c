@@ -24,12 +24,13 @@
 #define IDLE	     2000 /* ms: who waits at a closed descriptor is not told, and has to look */
 #define ACCEPT_AGAIN 100  /* ms, when there was no descriptor for who comes */
 
-enum state { NONE, STARTING, RUNNING, STOPPING };
+/* LOST: the thread found its descriptors closed and has ended; it is not joined yet. */
+enum state { NONE, STARTING, RUNNING, STOPPING, LOST };
 
 static u32 state;				  /* enum state; by compare-and-swap */
 static u32 generation;				  /* of processes; written in the child of a fork */
 static u32 thread_tid;				  /* the thread's number, once it runs */
-static pthread_t thread;			  /* of who is RUNNING or STOPPING */
+static pthread_t thread;			  /* of who is RUNNING, STOPPING or LOST */
 static struct lock table = LOCK_INIT(RANK_SERVE); /* serve_lock */
 
 /* The thread's, between start and stop; the table of clients under serve_lock. */
@@ -94,6 +95,7 @@ static struct serve_client *client_new(struct serve_client **at, int fd)
 	serve.next_key = MAX(serve.next_key + 1, KEY_FIRST);
 	*c = (struct serve_client){
 		.fd = fd, .key = serve.next_key, .polled = SYS_POLL_IN, .watch.bell = -1};
+	serve_own_note(&c->is, fd);
 	if (sys_poll_add(serve.poll, fd, c->key, c->polled)) {
 		meta_free(c, sizeof(*c));
 		return NULL;
@@ -162,6 +164,45 @@ static void hear_again(void)
 		serve.deaf_since = 0;
 }
 
+/* The poll first: in the child of a fork it is the parent's too, and goes on knowing the clients.
+ */
+static void close_poll(void)
+{
+	if (serve.poll >= 0)
+		sys_close(serve.poll);
+	if (serve.bell >= 0)
+		sys_close(serve.bell);
+	serve.poll = serve.bell = -1;
+}
+
+/* The program may have other files by the numbers of ours. */
+static void forget_lost(void)
+{
+	if (!serve_own_poll(&serve.place, serve.poll, serve.bell))
+		serve.poll = -1;
+	if (serve.poll < 0 || !sys_poll_has(serve.poll, serve.bell))
+		serve.bell = -1;
+	for (unsigned i = 0; i < SERVE_CLIENTS; i++)
+		if (serve.client[i])
+			serve_own_client(serve.client[i], serve.poll);
+	serve_own_place(&serve.place);
+}
+
+static void close_rest(void)
+{
+	close_poll();
+	for (unsigned i = 0; i < SERVE_CLIENTS; i++)
+		if (serve.client[i])
+			client_drop(&serve.client[i]);
+	serve_place_close(&serve.place);
+}
+
+static void close_all(void)
+{
+	forget_lost();
+	close_rest();
+}
+
 /* --- the thread
  * ------------------------------------------------------------------------------------ */
 
@@ -207,6 +248,7 @@ static bool step(struct serve_client **at)
 	if (serve_client_ready(c))
 		serve_client_step(c);
 	if (c->over) {
+		serve_own_client(c, serve.poll);
 		client_drop(at);
 		return false;
 	}
@@ -243,6 +285,23 @@ static bool wait_and_tell(bool more)
 	return n >= 0;
 }
 
+/* Ours are the poll, and the socket that is listened on, which tells it. */
+static bool all_there(void)
+{
+	return serve_own_is(&serve.place.listen_is, serve.place.listen) &&
+	       sys_poll_has(serve.poll, serve.place.listen);
+}
+
+/* Who stops it meanwhile, or the child of a fork, does what is to be done here. */
+static void give_up(void)
+{
+	if (!change(RUNNING, LOST))
+		return;
+	log_line("control socket %s: closed by the program; it is over", serve.place.path);
+	serve_place_unlink(&serve.place);
+	close_all();
+}
+
 /* A callback that forks finds itself the only thread of the child: it ends with the callback. */
 static void *control(void *arg)
 {
@@ -253,9 +312,8 @@ static void *control(void *arg)
 	thread_make_ours();
 	atomic_store(&thread_tid, memcg__self->tid);
 	while (mine == generation && atomic_load_acquire(&state) != STOPPING) {
-		if (!wait_and_tell(more)) {
-			log_line("control socket %s: closed by the program; it is over",
-				 serve.place.path);
+		if (!all_there() || !wait_and_tell(more)) {
+			give_up();
 			break;
 		}
 		more = step_all(mine);
@@ -265,26 +323,6 @@ static void *control(void *arg)
 
 /* --- start and stop
  * ---------------------------------------------------------------------------------- */
-
-/* The poll first: in the child of a fork it is the parent's too, and goes on knowing the clients.
- */
-static void close_poll(void)
-{
-	if (serve.poll >= 0)
-		sys_close(serve.poll);
-	if (serve.bell >= 0)
-		sys_close(serve.bell);
-	serve.poll = serve.bell = -1;
-}
-
-static void close_all(void)
-{
-	close_poll();
-	for (unsigned i = 0; i < SERVE_CLIENTS; i++)
-		if (serve.client[i])
-			client_drop(&serve.client[i]);
-	serve_place_close(&serve.place);
-}
 
 static int open_poll(void)
 {
@@ -321,9 +359,15 @@ static int start(const char *path)
 	}
 	if (err) {
 		serve_place_unlink(&serve.place);
-		close_all();
+		close_rest(); /* a poll that has nothing in it yet is ours all the same */
 	}
 	return err;
+}
+
+static void join_thread(void)
+{
+	sys_thread_join(thread);
+	atomic_store(&thread_tid, 0u);
 }
 
 int memcg_serve(const char *path)
@@ -331,7 +375,9 @@ int memcg_serve(const char *path)
 	int err;
 
 	lib_up();
-	if (!change(NONE, STARTING))
+	if (change(LOST, STARTING))
+		join_thread();
+	else if (!change(NONE, STARTING))
 		return -EALREADY;
 	err = start(path);
 	atomic_store_release(&state, err ? NONE : RUNNING);
@@ -345,17 +391,27 @@ static bool inside(void)
 	return self && (self->tid == atomic_load(&thread_tid) || self->reclaiming);
 }
 
+/* Without a bell the thread finds out by itself, after IDLE. */
+static void ring(void)
+{
+	if (serve_own_poll(&serve.place, serve.poll, -1) && sys_poll_has(serve.poll, serve.bell))
+		sys_eventfd_signal(serve.bell);
+}
+
 int memcg_serve_stop(void)
 {
 	if (atomic_load_acquire(&state) == RUNNING && inside())
 		return -EDEADLK;
-	if (!change(RUNNING, STOPPING))
+	if (change(LOST, STOPPING)) {
+		join_thread();
+	} else if (change(RUNNING, STOPPING)) {
+		serve_place_unlink(&serve.place);
+		ring();
+		join_thread();
+		close_all();
+	} else {
 		return -ESRCH;
-	serve_place_unlink(&serve.place);
-	sys_eventfd_signal(serve.bell);
-	sys_thread_join(thread);
-	atomic_store(&thread_tid, 0u);
-	close_all();
+	}
 	atomic_store_release(&state, NONE);
 	return 0;
 }
@@ -392,9 +448,11 @@ void serve_fork_parent(void)
 /* The thread itself is here, in a callback that forked: it will drop them, when it gets there. */
 static void disown_clients(void)
 {
+	forget_lost();
 	for (unsigned i = 0; i < SERVE_CLIENTS; i++)
 		if (serve.client[i]) {
-			sys_close(serve.client[i]->fd);
+			if (serve.client[i]->fd >= 0)
+				sys_close(serve.client[i]->fd);
 			serve.client[i]->fd = -1;
 		}
 	close_poll();
@@ -414,7 +472,7 @@ void serve_fork_child(void)
 	generation++;
 	state = NONE;
 	thread_tid = 0;
-	if (was != RUNNING && was != STOPPING)
+	if (was != RUNNING && was != STOPPING && was != LOST)
 		return;
 	if (self)
 		disown_clients();

@@ -51,8 +51,14 @@ __hidden_ bool serve_peer_allowed(u32 peer, u32 self); /* users */
 
 /* --- serve_place.c: the name that is listened on ----------------------------------- */
 
+/* Which file a descriptor was opened for: serve_own.c. */
+struct serve_own {
+	u64 device, inode; /* 0: not known */
+};
+
 struct serve_place {
-	int listen, dir;     /* descriptors */
+	int listen, dir; /* descriptors */
+	struct serve_own listen_is, dir_is;
 	u64 device, inode;   /* of the name, as it was made */
 	char name[80];	     /* in dir */
 	char path[4096 + 8]; /* whole, for lines */
@@ -91,6 +97,7 @@ struct serve_watches {
 
 struct serve_client {
 	int fd;
+	struct serve_own is;
 	u32 key; /* of sys/poller.h: which client this is, not to be taken for one before it */
 	unsigned polled; /* what is asked for there */
 	/* What arrived: in[at, len) is not taken yet; lines are looked for from `seen` on. */
@@ -122,6 +129,15 @@ __hidden_ void serve_client_rest(struct serve_client *c);
 /* Refused: the one line there is, if it can be had at once. */
 __hidden_ void serve_client_refuse(struct serve_client *c, const char *name, const char *why);
 __hidden_ void serve_client_end(struct serve_client *c); /* all but its struct and serve_lock */
+
+/* --- serve_own.c: which descriptors are ours still ---------------------------------- */
+
+__hidden_ void serve_own_note(struct serve_own *own, int fd);
+__hidden_ bool serve_own_is(const struct serve_own *own, int fd);
+__hidden_ bool serve_own_poll(const struct serve_place *p, int poll, int bell);
+/* -1 instead of what is not. poll: ours, or -1. */
+__hidden_ void serve_own_place(struct serve_place *p);
+__hidden_ void serve_own_client(struct serve_client *c, int poll);
 
 /* --- serve_request.c: what is asked ------------------------------------------------- */
 

@@ -311,5 +311,6 @@ void serve_client_end(struct serve_client *c)
 	serve_watch_end(c);
 	drop_out(c);
 	swap_in(c, NULL, 0);
-	sys_close(c->fd);
+	if (c->fd >= 0)
+		sys_close(c->fd);
 }

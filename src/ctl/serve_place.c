@@ -145,9 +145,11 @@ int serve_place_open(struct serve_place *p, const char *path)
 	if (p->dir < 0)
 		return p->dir;
 	p->dir = sys_fd_high(p->dir);
+	serve_own_note(&p->dir_is, p->dir);
 	err = p->listen = sys_unix_socket();
 	if (err >= 0) {
 		p->listen = sys_fd_high(p->listen);
+		serve_own_note(&p->listen_is, p->listen);
 		err = listen_on(p);
 	}
 	if (err)

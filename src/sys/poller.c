@@ -49,6 +49,16 @@ void sys_poll_remove(int poll, int fd)
 	(void)control(poll, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
+/* By adding it: that tells what is there and changes nothing of it. Nobody has the key. */
+bool sys_poll_has(int poll, int fd)
+{
+	int err = control(poll, EPOLL_CTL_ADD, fd, UINT64_MAX, 0);
+
+	if (!err)
+		sys_poll_remove(poll, fd);
+	return err == -EEXIST;
+}
+
 static unsigned what_of(u32 events)
 {
 	unsigned what = 0;

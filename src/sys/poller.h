@@ -27,6 +27,8 @@ __hidden_ int sys_poll_new(void); /* descriptor, close-on-exec */
 __hidden_ int sys_poll_add(int poll, int fd, u64 key, unsigned what);
 __hidden_ int sys_poll_change(int poll, int fd, u64 key, unsigned what);
 __hidden_ void sys_poll_remove(int poll, int fd);
+/* Is the file that has this number now in there, by this number? poll may be any descriptor. */
+__hidden_ bool sys_poll_has(int poll, int fd);
 /* How many there are, at most n; 0 after ms milliseconds (-1: never), or when interrupted. */
 __hidden_ int sys_poll_wait(int poll, struct sys_polled *out, unsigned n, int ms);
 

@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include "sys/clock.h"
+
 /* As many rows as a socket's buffers and two pieces do not hold. */
 #define MANY 6000u
 
@@ -354,44 +356,31 @@ static void no_descriptor_for_a_client(void **state)
 	talk_end(&t);
 }
 
-struct chatter {
-	struct talk talk;
-	u32 over;
-};
-
-/* Asks without a pause: there is no moment at which nothing arrives. */
-static void *chat(void *arg)
-{
-	struct chatter *c = arg;
-
-	for (unsigned i = 0; i < 64; i++)
-		say(&c->talk, "read\t/\tmemory.min\n");
-	while (!atomic_load(&c->over)) {
-		say(&c->talk, "read\t/\tmemory.min\n");
-		assert_true(hear(&c->talk));
-	}
-	return NULL;
-}
-
-/* Nor does it take a pause of the others to ask for who waits. */
+/* Nor does it take a pause of the others to ask for who waits: 100 rounds after a second are
+ * enough.
+ */
 static void no_descriptor_while_another_talks(void **state)
 {
-	struct chatter c = {.over = 0};
-	pthread_t thread;
+	struct pollfd answer = {.events = POLLIN};
+	u64 begin;
 
 	(void)state;
 	assert_int_equal(memcg_serve(place_path), 0);
-	talk_to(&c.talk, place_path);
-	asks_ok(&c.talk, "read\t/\tmemory.min\n", "0\n");
-	assert_int_equal(pthread_create(&thread, NULL, chat, &c), 0);
+	talk_to(&other, place_path);
+	asks_ok(&other, "read\t/\tmemory.min\n", "0\n");
 	sys_fault_arm(SYS_FAULT_SOCKET, 1, 0, 0, 0);
 	talk_to(&t, place_path);
-	asks_ok(&t, "read\t/\tmemory.min\n", "0\n");
+	say(&t, "read\t/\tmemory.min\n");
+	for (begin = sys_clock_ns(); sys_clock_ns() - begin < 1000000000ul;)
+		asks_ok(&other, "read\t/\tmemory.min\n", "0\n");
+	for (unsigned i = 0; i < 100; i++)
+		asks_ok(&other, "read\t/\tmemory.min\n", "0\n");
 	assert_int_equal(sys_fault_count(SYS_FAULT_SOCKET), 1);
-	atomic_store(&c.over, 1u);
-	pthread_join(thread, NULL);
-	talk_end(&t);
-	talk_end(&c.talk);
+	answer.fd = t.fd;
+	assert_int_equal(poll(&answer, 1, 0), 1);
+	assert_true(hear(&t));
+	assert_string_equal(t.text, "0\n");
+	end_both();
 }
 
 static void no_poll_for_a_client(void **state)

@@ -3,9 +3,11 @@
 #include "serve_fixture.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "ctl/conf.h"
+#include "sys/clock.h"
 #include "sys/unix.h"
 
 static struct talk t;
@@ -248,7 +250,8 @@ static void nothing_is_left(void **state)
 			after = open("/dev/null", O_RDONLY | O_CLOEXEC);
 			assert_int_equal(after, fds);
 			close(after);
-			assert_int_equal(fcntl(512, F_GETFD), -1);
+			for (int fd = 512; fd < 530; fd++)
+				assert_int_equal(fcntl(fd, F_GETFD), -1);
 		}
 		assert_true(failed);
 	}
@@ -292,6 +295,75 @@ static void the_program_closes_everything(void **state)
 	talk_to(&t, place_path);
 	asks_ok(&t, "read\t/\tmemory.min\n", "0\n");
 	talk_end(&t);
+}
+
+/* The numbers are other files of the program's by then: events, as our bell, and null. */
+static void take_the_numbers(void)
+{
+	for (int fd = 512; fd < 530; fd++)
+		close(fd);
+	for (int fd = 512; fd < 530; fd++) {
+		int any = fd % 2 ? open("/dev/null", O_RDWR | O_CLOEXEC) : eventfd(0, EFD_NONBLOCK);
+
+		assert_int_equal(dup2(any, fd), fd);
+		close(any);
+	}
+}
+
+/* 0, or which is not the program's any more, or was written to. */
+static int who_is_touched(void)
+{
+	for (int fd = 512; fd < 530; fd++) {
+		unsigned long long n;
+
+		if (fcntl(fd, F_GETFD) < 0)
+			return fd - 511;
+		if (fd % 2 == 0 && (read(fd, &n, sizeof(n)) >= 0 || errno != EAGAIN))
+			return fd - 511;
+	}
+	return 0;
+}
+
+static void forks_and_touches_nothing(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(who_is_touched());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(who_is_touched(), 0);
+}
+
+/* A fork and the end touch none of them, whether the thread has noticed or not. */
+static void the_numbers_are_the_programs(void **state)
+{
+	int err = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		u64 begin = sys_clock_ns();
+
+		assert_int_equal(memcg_serve(place_path), 0);
+		talk_to(&t, place_path);
+		asks_ok(&t, "watch\t/\n", "");
+		take_the_numbers();
+		forks_and_touches_nothing();
+		while (i && (err = memcg_serve("/nowhere/s")) == -EALREADY) {
+			assert_true(sys_clock_ns() - begin < PATIENCE_S * 1000000000ul);
+			sys_sleep_ns(10000000);
+		}
+		forks_and_touches_nothing();
+		assert_int_equal(memcg_serve_stop(), i ? -ESRCH : 0);
+		forks_and_touches_nothing();
+		unlink(place_path);
+		for (int fd = 512; fd < 530; fd++)
+			close(fd);
+		talk_end(&t);
+	}
+	assert_int_equal(err, -ENOENT);
 }
 
 /* --- forks ---------------------------------------------------------------------------------------
@@ -414,6 +486,7 @@ int main(void)
 		SERVED(nothing_is_left),
 		SERVED(descriptors),
 		SERVED(the_program_closes_everything),
+		SERVED(the_numbers_are_the_programs),
 		SERVED(a_child_has_none),
 		SERVED(the_end_of_a_process),
 		SERVED(forks_meanwhile),
