@@ -303,7 +303,7 @@ static void take_the_numbers(void)
 	for (int fd = 512; fd < 530; fd++)
 		close(fd);
 	for (int fd = 512; fd < 530; fd++) {
-		int any = fd % 2 ? open("/dev/null", O_RDWR | O_CLOEXEC) : eventfd(0, EFD_NONBLOCK);
+		int any = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
 		assert_int_equal(dup2(any, fd), fd);
 		close(any);
@@ -318,7 +318,7 @@ static int who_is_touched(void)
 
 		if (fcntl(fd, F_GETFD) < 0)
 			return fd - 511;
-		if (fd % 2 == 0 && (read(fd, &n, sizeof(n)) >= 0 || errno != EAGAIN))
+		if (read(fd, &n, sizeof(n)) >= 0 || errno != EAGAIN)
 			return fd - 511;
 	}
 	return 0;
