@@ -19,11 +19,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "source/directory.h"
 #include "source/rows.h"
 #include "source/slots.h"
 #include "source/source.h"
 #include "source/wire.h"
+#include "source_fixture.h"
 
 /* ---- a peer that says what it is told to ---- */
 
@@ -231,14 +231,14 @@ static void bounds(void **state)
 	assert_int_equal(bind(p.listening, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(p.listening, 2), 0);
 	/* Nobody accepts yet. */
-	assert_int_equal(wire_open(&w, at.sun_path), 0);
+	assert_int_equal(wire_open(&w, at.sun_path, 0), 0);
 	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 100, 50), -ETIMEDOUT);
 	assert_int_equal(w.fd, -1);
 	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 100, 50), -EPIPE);
 	wire_close(&w);
 	close(accept(p.listening, NULL, NULL));
 	assert_int_equal(pthread_create(&p.thread, NULL, serve, &p), 0);
-	assert_int_equal(wire_open(&w, at.sun_path), 0);
+	assert_int_equal(wire_open(&w, at.sun_path, 0), 0);
 	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 4096, 60000), 0);
 	got = 0;
 	assert_int_equal(wire_ask(&w, "b\n", 2, drop, &got, 80000, 20000), -EPROTO);
@@ -314,30 +314,6 @@ static void parents(void **state)
 
 /* ---- the file of a run ---- */
 
-/* A file in memory like a run's, with one process: this one. Returns its descriptor. */
-static int make_run(char path[64], int seals, uint32_t version, struct slot_header **mapped)
-{
-	struct slot_header h = {.magic = SLOT_MAGIC,
-				.version = version,
-				.slot_size = SLOT_SIZE,
-				.nr_slots = 2,
-				.max = UINT64_MAX,
-				.high = UINT64_MAX};
-	int fd = memfd_create("t_source", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)slot_file_size(2)), 0);
-	assert_int_equal(pwrite(fd, &h, sizeof(h), 0), sizeof(h));
-	if (seals)
-		assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
-	snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), fd);
-	if (mapped) {
-		*mapped = mmap(NULL, slot_file_size(2), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		assert_true(*mapped != MAP_FAILED);
-	}
-	return fd;
-}
-
 static int opens(const char *path)
 {
 	struct slots s;
@@ -356,11 +332,11 @@ static void what_is_no_run(void **state)
 	(void)state;
 	fd = make_run(path, F_SEAL_SHRINK, SLOT_VERSION, NULL);
 	assert_int_equal(opens(path), 0);
-	assert_true(slots_are_at(path, getpid()));
-	assert_false(slots_are_at(path, getpid() + 1)); /* a link of another process */
+	assert_int_equal(slots_are_at(path, getpid()), 0);
+	assert_int_equal(slots_are_at(path, getpid() + 1), -ENOENT); /* a link of another process */
 	close(fd);
 	assert_int_equal(opens(path), -ENOENT);
-	assert_false(slots_are_at(path, getpid()));
+	assert_int_equal(slots_are_at(path, getpid()), -ENOENT);
 	/* Cut short it would be a SIGBUS here. */
 	fd = make_run(path, 0, SLOT_VERSION, NULL);
 	assert_int_equal(opens(path), -ENOENT);
@@ -445,40 +421,6 @@ static void lying_slots(void **state)
 	rmdir(dir);
 }
 
-/* ---- the directory ---- */
-
-static void whose_directory(void **state)
-{
-	char dir[] = "/tmp/t_source.XXXXXX", place[64], link[128], path[64];
-	int fd = make_run(path, F_SEAL_SHRINK, SLOT_VERSION, NULL);
-	struct entry *list;
-	size_t n;
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
-	snprintf(place, sizeof(place), "%s/memcg", dir);
-	assert_int_equal(directory_register(path, link, sizeof(link)), 0);
-	assert_int_equal(directory_list(&list, &n), 0);
-	assert_int_equal(n, 1);
-	assert_int_equal(list[0].pid, getpid());
-	free(list);
-	/* Others could have put it there. */
-	assert_int_equal(chmod(place, 0777), 0);
-	assert_int_equal(directory_list(&list, &n), 0);
-	assert_int_equal(n, 0);
-	free(list);
-	assert_true(directory_register(path, link, sizeof(link)) < 0);
-	assert_int_equal(chmod(place, 0700), 0);
-	/* Nobody behind it: it goes. */
-	close(fd);
-	assert_int_equal(directory_list(&list, &n), 0);
-	assert_int_equal(n, 0);
-	free(list);
-	assert_int_equal(rmdir(place), 0);
-	rmdir(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,7 +428,6 @@ int main(void)
 		cmocka_unit_test(endless_answers), cmocka_unit_test(bounds),
 		cmocka_unit_test(requests),	   cmocka_unit_test(parents),
 		cmocka_unit_test(what_is_no_run),  cmocka_unit_test(lying_slots),
-		cmocka_unit_test(whose_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,11 +98,22 @@ static void note_who(struct member *m, const struct source_info *info)
 	snprintf(m->version, sizeof(m->version), "%s", info->version);
 }
 
+/* One that was found is that process or nobody; where a user named a path, whoever is there. */
+static struct source *open_member(const struct member *m, char *why, size_t size)
+{
+	struct source_info info = {.pid = m->pid, .kind = m->kind};
+
+	if (!m->found)
+		return source_open(m->where, why, size);
+	memcpy(info.where, m->where, sizeof(info.where));
+	return source_open_found(&info, why, size);
+}
+
 static void ask(struct member *m, const struct fleet_wish *wish)
 {
 	uint64_t began = now_us();
 	char why[512];
-	struct source *s = source_open(m->where, why, sizeof(why));
+	struct source *s = open_member(m, why, sizeof(why));
 
 	m->rows.most = wish->most;
 	if (s) {
@@ -176,6 +187,8 @@ static bool find_members(struct fleet *f)
 		memcpy(m->where, list[i].where, sizeof(m->where));
 		memcpy(m->comm, list[i].comm, sizeof(m->comm));
 		m->pid = list[i].pid;
+		m->kind = list[i].kind;
+		m->found = true;
 	}
 	free(list);
 	return f->member;

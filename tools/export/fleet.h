@@ -31,6 +31,8 @@ struct member {
 	char comm[16];
 	char version[32];
 	pid_t pid;
+	enum source_kind kind; /* where it was found, no target named */
+	bool found;
 	struct rows rows;
 	/* As columns of a process. */
 	uint64_t up, groups, left_out, asked_us;

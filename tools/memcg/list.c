@@ -180,7 +180,7 @@ struct found {
 
 static void look_at(struct found *f)
 {
-	struct source *s = source_open(f->info->where, f->why, sizeof(f->why));
+	struct source *s = source_open_found(f->info, f->why, sizeof(f->why));
 
 	if (!s)
 		return;

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,25 +94,82 @@ static bool parse_name(const char *name, struct entry *e)
 	return !strcmp(end, ".sock") || !strcmp(end, ".run");
 }
 
-/* A run makes its file before its link, so a link that leads to no such file is an old one. */
+/* ---- who is gone ---- */
+
+/*
+ * Nobody finds somebody for many reasons: another PID namespace, no descriptor left, a process that
+ * is just beginning to listen. An entry is taken away only on proof that its process is over, and
+ * what cannot be proved stays: it does no harm.
+ */
+
+/* The number is free here. It says nothing of an entry that was made in another namespace. */
+static bool has_ended(pid_t pid)
+{
+	return kill(pid, 0) && errno == ESRCH;
+}
+
+/* "pid:[4026531836]": one name for each namespace of PIDs. */
+static bool own_namespace(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/ns/pid", buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* A run's link says behind its file in which namespace that is a file. */
+static bool link_is_from_here(int fd, const char *name)
+{
+	char link[128], here[64], *blank;
+	ssize_t n = readlinkat(fd, name, link, sizeof(link) - 1);
+
+	link[n > 0 ? n : 0] = '\0';
+	blank = strchr(link, ' ');
+	return blank && own_namespace(here, sizeof(here)) && !strcmp(blank + 1, here);
+}
+
+/*
+ * That nobody listens is known in every namespace. The name may be there before its process
+ * listens, so that one must be over too.
+ */
+static bool is_stale(int fd, const char *name, const struct entry *e)
+{
+	if (!has_ended(e->pid))
+		return false;
+	return e->kind == SOURCE_SOCKET ? socket_try(e->path) == -ECONNREFUSED
+					: link_is_from_here(fd, name);
+}
+
+/* ---- entries, looked at ---- */
+
+/* Sockets and links only as they were made: a link in a socket's place leads to another's. */
+static bool is_of_kind(int fd, const char *name, enum source_kind kind)
+{
+	struct stat st;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return false;
+	return kind == SOURCE_SOCKET ? S_ISSOCK(st.st_mode) : S_ISLNK(st.st_mode);
+}
+
+/* What cannot be tried is there: whoever opens it hears why. */
 static bool is_there(const struct entry *e)
 {
-	int err;
+	int err = e->kind == SOURCE_RUN ? slots_are_at(e->path, e->pid) : socket_try(e->path);
 
-	if (e->kind == SOURCE_RUN)
-		return slots_are_at(e->path, e->pid);
-	err = socket_try(e->path);
 	return err != -ECONNREFUSED && err != -ENOENT;
 }
 
 static bool consider(const char *place, int fd, const char *name, struct entry *e)
 {
 	if (!parse_name(name, e) ||
-	    snprintf(e->path, sizeof(e->path), "%s/%s", place, name) >= (int)sizeof(e->path))
+	    snprintf(e->path, sizeof(e->path), "%s/%s", place, name) >= (int)sizeof(e->path) ||
+	    !is_of_kind(fd, name, e->kind))
 		return false;
 	if (is_there(e))
 		return true;
-	unlinkat(fd, name, 0);
+	if (is_stale(fd, name, e))
+		unlinkat(fd, name, 0);
 	return false;
 }
 
@@ -220,18 +278,20 @@ static int make_place(const char *place)
 
 int directory_register(const char *file, char *link, size_t size)
 {
-	char places[PLACES][PATH_LEN], name[32];
+	char places[PLACES][PATH_LEN], name[32], here[64], text[160];
 	int fd, err = 0;
 
 	places_of(geteuid(), places);
 	fd = make_place(places[0]);
 	if (fd < 0)
 		return fd;
+	own_namespace(here, sizeof(here));
+	snprintf(text, sizeof(text), "%s %s", file, here);
 	snprintf(name, sizeof(name), "%d.run", (int)getpid());
 	unlinkat(fd, name, 0); /* of an earlier process with this pid */
 	if ((size_t)snprintf(link, size, "%s/%s", places[0], name) >= size)
 		err = -ENAMETOOLONG;
-	else if (symlinkat(file, fd, name))
+	else if (symlinkat(text, fd, name))
 		err = -errno;
 	close(fd);
 	return err;

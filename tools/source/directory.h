@@ -2,10 +2,12 @@
  * directory.h - where processes that listen, and runs, are found.
  *
  * $XDG_RUNTIME_DIR/memcg, or /tmp/memcg-UID where that is not set. In it PID.sock is a process with
- * a control socket, PID.run a symbolic link that a `memcg run` made to its file in memory,
- * /proc/PID/fd/N. Mode 0700, of the user whose processes they are, no symbolic link: others could
- * put something else there, so it is not looked into then. Who was killed leaves its entry behind,
- * and whoever finds nobody there removes it.
+ * a control socket, PID.run a symbolic link that a `memcg run` made: where its file in memory is
+ * and, behind a blank, in which namespace of PIDs, "/proc/PID/fd/N pid:[INODE]". Mode 0700, of the
+ * user whose processes they are, no symbolic link: others could put something else there, so it is
+ * not looked into then. A link in place of a socket is not followed. Who was killed leaves its
+ * entry behind; it is removed by who looks when its process is known to be over, never because it
+ * could not be reached.
  */
 #ifndef MEMCG_SOURCE_DIRECTORY_H
 #define MEMCG_SOURCE_DIRECTORY_H
@@ -15,7 +17,7 @@
 struct entry {
 	pid_t pid;
 	enum source_kind kind;
-	char path[128];
+	char path[256];
 };
 
 /* The user's own; stale entries are left out and removed. *list to be freed. 0 or -errno. */

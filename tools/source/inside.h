@@ -52,8 +52,8 @@ int source_fail(struct source *s, int err, const char *fmt, ...)
 /* Replaces control characters. Returns text. */
 char *source_clean(char *text);
 
-/* NULL, and *why: one line. */
-struct source *socket_open(const char *path, char *why, size_t size);
+/* NULL, and *why: one line. pid: only if it is this process that listens; 0: whoever does. */
+struct source *socket_open(const char *path, pid_t pid, char *why, size_t size);
 /* only: see one process of the run, as if it were all; 0: the run. */
 struct source *run_open(const char *path, pid_t only, char *why, size_t size);
 

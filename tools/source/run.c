@@ -105,7 +105,7 @@ static struct source *open_peer(pid_t pid)
 
 	if (!directory_find(pid, &e) || e.kind != SOURCE_SOCKET)
 		return NULL;
-	return socket_open(e.path, why, sizeof(why));
+	return socket_open(e.path, pid, why, sizeof(why));
 }
 
 static void forget_peer(struct run *r, unsigned i)

@@ -32,6 +32,7 @@ static bool resolve(const char *path, char *real, size_t size, pid_t *pid)
 		n = readlink(path, text, sizeof(text) - 1);
 		text[n > 0 ? n : 0] = '\0';
 	}
+	text[strcspn(text, " ")] = '\0'; /* behind it stands where that is so: directory.h */
 	if (sscanf(text, "/proc/%d/fd/%d%c", &owner, &fd, &end) != 2 || owner <= 0)
 		return false;
 	*pid = owner;
@@ -117,7 +118,7 @@ void slots_close(struct slots *s)
 	free(s->dead);
 }
 
-bool slots_are_at(const char *path, pid_t pid)
+int slots_are_at(const char *path, pid_t pid)
 {
 	char real[64];
 	uint32_t nr;
@@ -125,13 +126,13 @@ bool slots_are_at(const char *path, pid_t pid)
 	int fd, err;
 
 	if (!resolve(path, real, sizeof(real), &owner) || owner != pid)
-		return false;
+		return -ENOENT;
 	fd = open_file(real);
 	if (fd < 0)
-		return false;
+		return fd;
 	err = look_at_header(fd, &nr);
 	close(fd);
-	return err != -ENOENT;
+	return err == -EPROTO ? 0 : err;
 }
 
 bool slots_run_lives(const struct slots *s)

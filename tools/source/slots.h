@@ -32,13 +32,16 @@ struct process_view {
 	struct slot_view view;
 };
 
-/* `path` is /proc/PID/fd/N, or a link to it. 0; -ENOENT: no run there; -EACCES; -EPROTO: another
- * version. */
+/* `path` is /proc/PID/fd/N, or a link that says so (directory.h). 0; -ENOENT: no run there;
+ * -EACCES; -EPROTO: another version. */
 int slots_open(struct slots *slots, const char *path);
 void slots_close(struct slots *slots);
 
-/* Whether there is a run of that pid at the path; opens nothing for long. */
-bool slots_are_at(const char *path, pid_t pid);
+/*
+ * Whether there is a run of that pid at the path; opens nothing for long. 0: there is, if of
+ * another version; -ENOENT: there is none; others: it could not be seen.
+ */
+int slots_are_at(const char *path, pid_t pid);
 
 bool slots_run_lives(const struct slots *slots);
 

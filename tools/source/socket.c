@@ -519,9 +519,9 @@ static const struct source_ops sock_ops = {
 	.event = sock_event,
 };
 
-static int open_sock(struct sock *s, const char *path)
+static int open_sock(struct sock *s, const char *path, pid_t pid)
 {
-	int err = wire_open(&s->wire, path);
+	int err = wire_open(&s->wire, path, pid);
 
 	if (err)
 		return source_fail(&s->base, err, "%s: %s", path, s->wire.why);
@@ -531,7 +531,7 @@ static int open_sock(struct sock *s, const char *path)
 	return say_hello(s);
 }
 
-struct source *socket_open(const char *path, char *why, size_t size)
+struct source *socket_open(const char *path, pid_t pid, char *why, size_t size)
 {
 	struct sock *s = calloc(1, sizeof(*s));
 
@@ -541,7 +541,7 @@ struct source *socket_open(const char *path, char *why, size_t size)
 	}
 	s->base.ops = &sock_ops;
 	s->wire.fd = -1;
-	if (!open_sock(s, path))
+	if (!open_sock(s, path, pid))
 		return &s->base;
 	snprintf(why, size, "%s", s->base.why);
 	sock_close(&s->base);

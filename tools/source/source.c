@@ -114,7 +114,7 @@ int source_find(struct source_info **list, size_t *n)
 
 static struct source *open_entry(const struct entry *e, char *why, size_t size)
 {
-	return e->kind == SOURCE_SOCKET ? socket_open(e->path, why, size)
+	return e->kind == SOURCE_SOCKET ? socket_open(e->path, e->pid, why, size)
 					: run_open(e->path, 0, why, size);
 }
 
@@ -203,7 +203,8 @@ static struct source *open_path(const char *path, char *why, size_t size)
 		snprintf(why, size, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	return S_ISSOCK(st.st_mode) ? socket_open(path, why, size) : run_open(path, 0, why, size);
+	return S_ISSOCK(st.st_mode) ? socket_open(path, 0, why, size)
+				    : run_open(path, 0, why, size);
 }
 
 static bool is_pid(const char *target, pid_t *pid)
@@ -217,6 +218,14 @@ static bool is_pid(const char *target, pid_t *pid)
 	n = strtol(target, &end, 10);
 	*pid = (pid_t)n;
 	return !*end && !errno && n > 0 && n <= INT32_MAX;
+}
+
+struct source *source_open_found(const struct source_info *info, char *why, size_t size)
+{
+	struct entry e = {.pid = info->pid, .kind = info->kind};
+
+	snprintf(e.path, sizeof(e.path), "%s", info->where);
+	return open_entry(&e, why, size);
 }
 
 struct source *source_open(const char *target, char *why, size_t size)

@@ -54,8 +54,11 @@ static int nonsense(struct wire *w)
 
 /* ---- the connection ---- */
 
-/* What listens there must be ours, or root's; root may look at anybody. */
-static int check_peer(struct wire *w)
+/*
+ * What listens there must be ours, or root's; root may look at anybody. A file's name says nothing:
+ * who was asked for by number must have called listen itself.
+ */
+static int check_peer(struct wire *w, pid_t pid)
 {
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
@@ -65,6 +68,11 @@ static int check_peer(struct wire *w)
 	w->pid = peer.pid;
 	if (geteuid() && peer.uid && peer.uid != geteuid())
 		return fail(w, -EACCES, "it belongs to user %u", (unsigned)peer.uid);
+	if (pid && peer.pid != pid)
+		return fail(w, -EACCES,
+			    "it is named for process %d, and process %d listens there: say its "
+			    "path if that is the one you mean",
+			    (int)pid, (int)peer.pid);
 	return 0;
 }
 
@@ -83,7 +91,7 @@ static unsigned patience_of(unsigned ms)
 	return wire_patience && wire_patience < ms ? wire_patience : ms;
 }
 
-static int connect_to(struct wire *w, const char *path)
+static int connect_to(struct wire *w, const char *path, pid_t pid)
 {
 	unsigned ms = patience_of(WIRE_HELLO_MS);
 	struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -99,16 +107,16 @@ static int connect_to(struct wire *w, const char *path)
 	setsockopt(w->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(w->fd, (struct sockaddr *)&to, sizeof(to)))
 		return explain_connect(w, errno);
-	return check_peer(w);
+	return check_peer(w, pid);
 }
 
-int wire_open(struct wire *w, const char *path)
+int wire_open(struct wire *w, const char *path, pid_t pid)
 {
 	int err;
 
 	*w = (struct wire){.fd = -1};
 	w->buf = malloc(WIRE_BUFFER);
-	err = w->buf ? connect_to(w, path) : fail(w, -ENOMEM, "no memory");
+	err = w->buf ? connect_to(w, path, pid) : fail(w, -ENOMEM, "no memory");
 	if (err)
 		wire_close(w);
 	return err;

@@ -37,7 +37,8 @@ typedef int (*wire_sink)(void *arg, const char *bytes, size_t n);
 /* No answer is waited for longer than this, in place of what was asked for; 0: of that. */
 extern unsigned wire_patience;
 
-int wire_open(struct wire *w, const char *path);
+/* pid: who must be the one that listens; 0: whoever does. */
+int wire_open(struct wire *w, const char *path, pid_t pid);
 void wire_close(struct wire *w);
 
 /*
