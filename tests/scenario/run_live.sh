@@ -39,6 +39,17 @@ touch seen
 wait $run || fail "status $?: $(cat err)"
 [ $shown -eq 0 ] || fail "the live view does not show 40M: $(cat err)"
 
+# ---- a program's name is any bytes, and does nothing to the terminal ----
+mkdir evil
+cp /bin/sleep "$(printf 'evil/\033[31m\342\200\256\302\233')"
+"$memcg" run --report report -- evil/* 600 2>err &
+run=$!
+eventually grep -qsF '[31m' err
+kill $run
+wait $run
+grep -qF '?[31m??[' err && grep -q '/.\[31m?? 600 (' report || fail "where is its name: $(cat -v err report)"
+! grep -qaP '\x1b|\xc2\x9b|\xe2\x80\xae' err report || fail "its name comes to the terminal: $(cat -v err report)"
+
 # ---- ends without a word ----
 held --max 64M -- $python -c 'import os, signal, time
 x = bytearray(40 << 20)

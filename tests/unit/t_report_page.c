@@ -205,6 +205,29 @@ static void strings_of_json(void **state)
 	assert_string_equal(json("\U0001f600", buf), "\"\U0001f600\"");
 }
 
+static const char *plain(const char *text, char buf[64])
+{
+	snprintf(buf, 64, "%s", text);
+	return quote_plain(buf);
+}
+
+/* For a terminal: what is no letter there is one '?' each. */
+static void plain_lines(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	assert_string_equal(plain("gr\u00fc\u00dfe \U0001f600 a/b", buf),
+			    "gr\u00fc\u00dfe \U0001f600 a/b");
+	assert_string_equal(plain("\x1b[31m\n\t\x7f", buf), "?[31m???");
+	assert_string_equal(plain("a\u202eb\xc2\x9b"
+				  "c\u2066\u200f",
+				  buf),
+			    "a?b?c??");
+	assert_string_equal(plain("\xff\xe2\x82", buf), "???");
+	assert_string_equal(plain("\ufffd", buf), "\ufffd");
+}
+
 /* In the table, and in the numbers for the script. */
 static void every_group_is_named(void **state)
 {
@@ -299,7 +322,7 @@ int main(void)
 		cmocka_unit_test(names_are_no_markup),	cmocka_unit_test(strings_of_json),
 		cmocka_unit_test(every_group_is_named), cmocka_unit_test(no_limit_is_no_number),
 		cmocka_unit_test(nothing_inline),	cmocka_unit_test(more_events_are_counted),
-		cmocka_unit_test(a_full_disk_is_told),
+		cmocka_unit_test(a_full_disk_is_told),	cmocka_unit_test(plain_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

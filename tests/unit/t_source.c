@@ -205,11 +205,63 @@ static void endless_answers(void **state)
 	assert_int_equal(rows_of("", "event 8\n/\ta\tb\t1\n"), -ENOBUFS);
 }
 
+/* Events that say nothing, or never end their line, hold nobody longer than asked for. */
+static int event_of(const char *again, int timeout_ms)
+{
+	struct source_event e;
+	struct peer p;
+	struct source *s = peer_start(&p, piece("ok", "path\tid\n/\t1\n"), again);
+	struct rows rows = {0};
+	int got;
+
+	assert_int_equal(source_rows(s, "/", 0, &rows), 0);
+	rows_free(&rows);
+	got = source_event(s, &e, timeout_ms);
+	peer_end(&p, s);
+	return got;
+}
+
+static void endless_events(void **state)
+{
+	(void)state;
+	assert_int_equal(event_of("event 0\n", -1), -EPROTO);
+	assert_int_equal(event_of("event 1\nx", 1), 0);
+	assert_int_equal(rows_of("", "event 0\n"), -EPROTO);
+}
+
 static int drop(void *arg, const char *bytes, size_t n)
 {
 	(void)bytes;
 	*(size_t *)arg += n;
 	return 0;
+}
+
+/* Who is refused at the door finds the reason there, though what it asked is not heard any more. */
+static void refused_at_the_door(void **state)
+{
+	static const char reason[] = "err EBUSY 64 clients are here already\n";
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	char dir[] = "/tmp/t_source.XXXXXX";
+	struct wire w;
+	size_t got = 0;
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/1.sock", dir);
+	assert_int_equal(bind(listening, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(wire_open(&w, at.sun_path, 0), 0);
+	fd = accept(listening, NULL, NULL);
+	say(fd, reason);
+	close(fd);
+	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 100, 60000), -EBUSY);
+	assert_string_equal(w.why, "64 clients are here already");
+	assert_int_equal(wire_ask(&w, "a\n", 2, drop, &got, 100, 60000), -EPIPE);
+	wire_close(&w);
+	close(listening);
+	unlink(at.sun_path);
+	rmdir(dir);
 }
 
 /* An answer that goes on and on ends at the bound of who asked; one that stays away, with its time.
@@ -424,10 +476,16 @@ static void lying_slots(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_rows),	   cmocka_unit_test(bad_answers),
-		cmocka_unit_test(endless_answers), cmocka_unit_test(bounds),
-		cmocka_unit_test(requests),	   cmocka_unit_test(parents),
-		cmocka_unit_test(what_is_no_run),  cmocka_unit_test(lying_slots),
+		cmocka_unit_test(good_rows),
+		cmocka_unit_test(bad_answers),
+		cmocka_unit_test(endless_answers),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(endless_events),
+		cmocka_unit_test(refused_at_the_door),
+		cmocka_unit_test(parents),
+		cmocka_unit_test(what_is_no_run),
+		cmocka_unit_test(lying_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "json.h"
 #include "memcg_cmd.h"
+#include "quote.h"
 #include "size.h"
 
 #include <inttypes.h>
@@ -59,7 +60,7 @@ static unsigned show_character(const char **text, char out[8])
 	int width = 1;
 
 	if (n > 1 && mbtowc(&wide, *text, n) == (int)n)
-		width = wcwidth(wide);
+		width = quote_is_shown((uint32_t)wide) ? wcwidth(wide) : -1;
 	if (!n || width < 0 || (n == 1 && ((unsigned char)**text < ' ' || **text == 127))) {
 		strcpy(out, "?");
 		*text += 1;

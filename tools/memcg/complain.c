@@ -1,6 +1,8 @@
 /* complain.c - see memcg_cmd.h. */
 #include "memcg_cmd.h"
 
+#include "quote.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -12,5 +14,5 @@ void complain(const char *command, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "memcg %s: %s\n", command, text);
+	fprintf(stderr, "memcg %s: %s\n", command, quote_plain(text));
 }

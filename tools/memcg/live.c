@@ -3,6 +3,7 @@
 
 #include "size.h"
 #include "holders.h"
+#include "quote.h"
 
 #define MAX_PROCESSES 16 /* a build that starts hundreds must not fill the screen */
 #define MAX_ROWS      8
@@ -30,16 +31,21 @@ static void print_process(const struct slot *s, uint64_t elapsed_ns, unsigned to
 	struct slot_view v;
 	struct line l;
 
+	char comm[sizeof(s->comm) + 1];
+
 	room_read(s, &v);
 	holders_pick(&v, top, false);
-	l = (struct line){s->comm, "/", s->pid, v.current, v.peak, v.max, v.refusals};
+	snprintf(comm, sizeof(comm), "%.16s", s->comm); /* of the program: anything */
+	quote_plain(comm);
+	l = (struct line){comm, "/", s->pid, v.current, v.peak, v.max, v.refusals};
 	print_line(elapsed_ns, &l);
 	for (uint64_t i = 0; i < v.nr_rows && i < rows; i++) {
 		const struct slot_row *r = &v.rows[i];
 		char name[SLOT_NAME_MAX + 2];
 
 		snprintf(name, sizeof(name), "/%.31s", r->name);
-		l = (struct line){s->comm, name, s->pid, r->current, r->peak, r->max, r->refusals};
+		l = (struct line){comm,	  quote_plain(name), s->pid, r->current, r->peak,
+				  r->max, r->refusals};
 		print_line(elapsed_ns, &l);
 	}
 }

@@ -1,6 +1,8 @@
 /* quote.c - see quote.h. */
 #include "quote.h"
 
+#include <string.h>
+
 #define REPLACEMENT 0xfffdu
 #define PICTURES    0x2400u
 #define DELETE	    0x7fu
@@ -75,6 +77,41 @@ static uint32_t visible(uint32_t c)
 	if ((c >= 0x80 && c < 0xa0) || turns_text(c))
 		return REPLACEMENT;
 	return c < 0x20 ? PICTURES + c : c;
+}
+
+/* Marks of direction, joiners and the like: not seen, and what stands beside them is. */
+static bool is_format(uint32_t c)
+{
+	return c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
+}
+
+bool quote_is_shown(uint32_t c)
+{
+	return c >= ' ' && (c < DELETE || c >= 0xa0) && !is_format(c);
+}
+
+/* What is replaced was one byte at least, so writing never overtakes reading. */
+char *quote_plain(char *text)
+{
+	const char *from = text, *begin;
+	char *to = text;
+
+	while (*from) {
+		uint32_t c;
+
+		begin = from;
+		c = utf8_next(&from);
+		if (!quote_is_shown(c) || (c == REPLACEMENT && from - begin == 1)) {
+			*to++ = '?';
+			continue;
+		}
+		memmove(to, begin, (size_t)(from - begin));
+		to += from - begin;
+	}
+	*to = '\0';
+	return text;
 }
 
 static const char *html_entity(uint32_t c)

@@ -8,6 +8,7 @@
 #include "section.h"
 #include "size.h"
 #include "holders.h"
+#include "quote.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +34,7 @@ static void print_table(FILE *to, const struct slot_view *v)
 	print_row(to, "/", &root);
 	for (uint64_t i = 0; i < v->nr_rows && i < SLOT_ROWS; i++) {
 		snprintf(name, sizeof(name), "/%.31s", v->rows[i].name);
-		print_row(to, name, &v->rows[i]);
+		print_row(to, quote_plain(name), &v->rows[i]);
 	}
 }
 
@@ -67,9 +68,10 @@ static void print_numbers(FILE *to, const struct section *s)
 
 static void print_section(FILE *to, const struct section *s)
 {
-	char text[SECTION_TEXT];
+	char text[SECTION_TEXT], command[SLOT_COMMAND];
 
-	fprintf(to, "\n%s (pid %u, started by %u)\n", section_command(s), s->slot->pid,
+	snprintf(command, sizeof(command), "%s", section_command(s));
+	fprintf(to, "\n%s (pid %u, started by %u)\n", quote_plain(command), s->slot->pid,
 		s->slot->ppid);
 	fprintf(to, "  ended:         %s\n", section_end(s, text));
 	print_numbers(to, s);
@@ -79,13 +81,16 @@ static void print_section(FILE *to, const struct section *s)
 static void print_escapes(FILE *to, const struct track *t)
 {
 	unsigned n = track_escaped(t);
+	char comm[sizeof(t->escapes->comm) + 1];
 
 	fprintf(to, "escaped: %u%s\n", n,
 		t->seek_escapes ? "" : " (children run by themselves: --no-children)");
 	for (size_t i = 0; i < t->nr_escapes; i++)
-		if (t->escapes[i].counted)
-			fprintf(to, "  %.15s (pid %d): %s\n", t->escapes[i].comm,
+		if (t->escapes[i].counted) {
+			snprintf(comm, sizeof(comm), "%.15s", t->escapes[i].comm);
+			fprintf(to, "  %s (pid %d): %s\n", quote_plain(comm),
 				(int)t->escapes[i].pid, t->escapes[i].why);
+		}
 	if (t->seek_escapes && t->room->header->lost)
 		fprintf(to, "execs that were not followed, because too many were under way: %u\n",
 			t->room->header->lost);

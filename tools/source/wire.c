@@ -174,6 +174,9 @@ static int send_line(struct wire *w, const char *line, size_t n, int64_t end)
 		}
 		if (sent < 0 && errno == EINTR)
 			continue;
+		/* It has hung up; what it said before may still be read, and why it did. */
+		if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return 0;
 		if (sent < 0)
 			return gone(w);
 		line += sent;
@@ -310,10 +313,13 @@ int wire_event(struct wire *w, char *line, size_t size, int timeout_ms)
 				return 0;
 			continue;
 		}
+		/* Pieces of a line may come for ever; whoever waits was told how long. */
+		if (timeout_ms > 0 && now_ms() > end)
+			return 0;
 		err = take_line(w, &head, now_ms() + WIRE_ANSWER_MS);
 		if (err)
 			return err;
-		if (strncmp(head, "event ", 6) || !parse_length(head + 6, &n))
+		if (strncmp(head, "event ", 6) || !parse_length(head + 6, &n) || !n)
 			return nonsense(w);
 		err = take_events(w, n, now_ms() + WIRE_ANSWER_MS);
 		if (err)
@@ -362,7 +368,7 @@ static int take_piece(struct wire *w, wire_sink sink, void *arg, int *said, size
 		return err;
 	if (!strncmp(head, "err ", 4))
 		return refused(w, head + 4);
-	if (!strncmp(head, "event ", 6) && parse_length(head + 6, &n)) {
+	if (!strncmp(head, "event ", 6) && parse_length(head + 6, &n) && n) {
 		err = take_events(w, n, end);
 		return err ? err : 1;
 	}
