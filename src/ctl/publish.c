@@ -1,12 +1,14 @@
 /* publish.c - telling `memcg run`. Theory in publish.h. */
 #include "ctl/publish.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "alloc/maps.h"
 #include "alloc/thread.h"
 #include "ctl/recount.h"
+#include "group/handle.h"
 #include "page/page.h"
 #include "reclaim/owed.h"
 #include "sys/clock.h"
@@ -17,9 +19,12 @@
 #define START_ROOM   (256 * KIB) /* below this nothing starts: libc alone takes as much */
 #define OTHERS	     (SLOT_ROWS - 1)
 
+HOOK_DEFINE(publish_usage);
+
 static u64 due;		    /* when the next publication may be; whoever moves it makes it */
 static u32 refused;	    /* the first refusal has been published with all groups */
 static u32 forking;	    /* forks under way: the child must not write into its parent's slot */
+static u32 missed;	    /* a row could not be stored: whoever publishes does it again */
 static bool hold_in_malloc; /* also without a high of the root's */
 static u64 seen_max = MEMCG_UNLIMITED,
 	   seen_high = MEMCG_UNLIMITED; /* racy: applied twice is once */
@@ -69,7 +74,7 @@ static void make_others(struct slot_view *v)
 {
 	struct slot_row last = v->rows[OTHERS];
 
-	v->rows[OTHERS] = (struct slot_row){.name = "others", .max = MEMCG_UNLIMITED};
+	v->rows[OTHERS] = (struct slot_row){.name = SLOT_OTHERS, .max = MEMCG_UNLIMITED};
 	compete(v, &last);
 }
 
@@ -119,15 +124,29 @@ void publish_view(struct slot_view *v)
 	fill_rows(v);
 }
 
+/* Again while somebody had a row to store meanwhile, and left it to us. */
 static void publish(void)
 {
 	struct slot_view v;
 
-	publish_view(&v);
-	slot_publish(&v);
+	do {
+		(void)atomic_xchg(&missed, 0u);
+		publish_view(&v);
+		slot_publish(&v);
+	} while (atomic_load_seq(&missed));
 }
 
 /* ---- while it runs ------------------------------------------------------------- */
+
+/*
+ * What is freed moves from the usage to what is cached: of two looks, one before the usage was
+ * loaded, the lower counts none of it twice. What moves the other way may be missing, for a moment.
+ */
+static u64 cached_beside(u64 before)
+{
+	HOOK(publish_usage);
+	return MIN(before, page_cached_now());
+}
 
 /*
  * The root's numbers, after every slow charge, refusal and fold; a dozen loads and stores. Two
@@ -137,7 +156,8 @@ static void publish(void)
 static void watch_root(struct slot_view *v)
 {
 	struct counter *c = &root_group->counter;
-	u64 usage = atomic_load(&c->usage), cached = page_cached_now();
+	u64 before = page_cached_now(), usage = atomic_load(&c->usage),
+	    cached = cached_beside(before);
 	u64 metadata = atomic_load(&meta_bytes), peak = counter_peak(c);
 	u64 maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
 
@@ -167,6 +187,45 @@ static void watch(void)
 		return;
 	watch_root(v);
 	if (first_refusal())
+		publish();
+}
+
+/* The group below the root that holds what is charged to the handle. False: the root itself. */
+static bool row_of(u32 handle, struct slot_row *row)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg *cg;
+	bool has;
+
+	rcu_read_lock(self);
+	cg = handle_group(handle_of(handle));
+	while (cg->parent && cg->parent != root_group)
+		cg = cg->parent;
+	has = cg->parent && memcg_online(cg) && cg->name_len < SLOT_NAME_MAX;
+	if (has)
+		fill_row(row, cg);
+	rcu_read_unlock(self);
+	return has;
+}
+
+/*
+ * The row of who was charged, so that it is true when nothing follows. A group without one gets it
+ * at once, if there is room. Who finds another thread publishing says so and looks once more:
+ * either the slot is free by then, or that thread has yet to look at `missed`.
+ */
+static void told(u32 handle)
+{
+	struct slot_row row;
+	int err;
+
+	if (!slot_attached() || atomic_load(&forking) || !row_of(handle, &row))
+		return;
+	err = slot_publish_row(&row);
+	if (err == -EBUSY) {
+		(void)atomic_xchg(&missed, 1u);
+		err = slot_publish_row(&row);
+	}
+	if (err == -ENOENT || (!err && atomic_load_seq(&missed)))
 		publish();
 }
 
@@ -261,6 +320,7 @@ bool memcg__publish_start(const char *path)
 	follow_limits();
 	charge_refresh = refresh;
 	charge_watch = watch;
+	charge_told = told;
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 	watch();
 	return attached;
@@ -314,6 +374,7 @@ void memcg__publish_exit(void)
 		return;
 	charge_refresh = NULL;
 	charge_watch = NULL;
+	charge_told = NULL;
 	stat_fold_all();
 	publish();
 	take_recount(&r);

@@ -2,15 +2,17 @@
  * publish.h - a process under `memcg run`: numbers go to its slot, limits come from there.
  *
  * Published: the root's numbers after every slow charge, refusal and fold, by plain stores, so that
- * a process that is killed leaves true ones behind; all groups now and then from the slow path
- * of whichever thread is charging (no thread of ours exists), at the first refusal, and finally at
- * exit. The numbers in between are those of the counters, not folded: they may be off by what
- * CPUs hold back. The last ones are exact.
- * Limits are looked at whenever a stock is refilled: two loads.
+ * a process that is killed leaves true ones behind; the row of the group that was charged likewise,
+ * so that a program at rest is seen as it rests (what it frees then is seen by the root alone); all
+ * groups now and then from the slow path of whichever thread is charging (no thread of ours
+ * exists), at the first refusal, and finally at exit. The numbers in between are those of the
+ * counters, not folded: they may be off by what CPUs hold back. The last ones are exact. Limits are
+ * looked at whenever a stock is refilled: two loads.
  */
 #ifndef MEMCG_CTL_PUBLISH_H
 #define MEMCG_CTL_PUBLISH_H
 
+#include "base/hook.h"
 #include "ctl/slot.h"
 
 /*
@@ -35,6 +37,8 @@ __private_ void memcg__publish_hold(void);
 
 /* The root's numbers, as they stand: for who changed them after the charge was made. */
 __private_ void memcg__publish_watch(void);
+
+HOOK_DECLARE(publish_usage); /* the root's usage has been loaded, and what is cached not yet */
 
 /* For tests: what would be published. */
 __hidden_ void publish_view(struct slot_view *v);

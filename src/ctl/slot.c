@@ -8,6 +8,7 @@
  */
 #include "ctl/pending.h"
 
+#include "base/bits.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -267,6 +268,31 @@ bool slot_publish(const struct slot_view *view)
 	if (mine->state == SLOT_STARTING || mine->state == SLOT_FORKED)
 		atomic_store_release(&mine->state, SLOT_RUNNING);
 	return true;
+}
+
+/* Under the lock of publications, which no other thread writes names without. */
+static int store_row(const struct slot_row *row)
+{
+	u64 nr = MIN(mine->view.nr_rows, SLOT_ROWS);
+
+	for (u64 i = 0; i < nr; i++)
+		if (!strncmp(mine->view.rows[i].name, row->name, SLOT_NAME_MAX)) {
+			store_words(&mine->view.rows[i].current, &row->current,
+				    sizeof(*row) - offsetof(struct slot_row, current));
+			return 0;
+		}
+	return nr < SLOT_ROWS ? -ENOENT : -ENOSPC;
+}
+
+int slot_publish_row(const struct slot_row *row)
+{
+	int err;
+
+	if (!begin())
+		return -EBUSY;
+	err = store_row(row);
+	end();
+	return err;
 }
 
 struct slot *slot_mine(void)

@@ -38,6 +38,7 @@
 #define SLOT_DEFAULT  4096u /* processes that find room */
 #define SLOT_ROWS     24u
 #define SLOT_NAME_MAX 32u
+#define SLOT_OTHERS   "/others" /* no group can have this name */
 #define SLOT_COMMAND  256u
 #define SLOT_EXECS    8192u /* execs under way, or of images that never came: ctl/pending.h */
 
@@ -84,7 +85,7 @@ struct slot_exec {
 	char name[16]; /* of the file */
 };
 
-/* One group; the row "others" sums up those that have no row of their own. */
+/* One group; the row SLOT_OTHERS sums up those that have no row of their own. */
 struct slot_row {
 	char name[SLOT_NAME_MAX];
 	u64 current;
@@ -172,6 +173,12 @@ __hidden_ int slot_fork_child(void);
  * False: no slot, or another thread is publishing this moment, which will do.
  */
 __hidden_ bool slot_publish(const struct slot_view *view);
+
+/*
+ * The numbers of the row that has this name. -ENOENT: none has; -ENOSPC: none, and there is no room
+ * for it; -EBUSY: another thread is publishing.
+ */
+__hidden_ int slot_publish_row(const struct slot_row *row);
 
 /* Where the root's numbers may be stored at any time, each by one relaxed store. NULL: no slot. */
 __hidden_ struct slot_view *slot_live(void);

@@ -27,12 +27,20 @@
 #define RESERVE_MOST  (1024 * KIB)
 
 void (*charge_refresh)(void);
+void (*charge_told)(u32 handle);
 HOOK_DEFINE(batch_charged);
 
 static void watch(void)
 {
 	if (charge_watch)
 		charge_watch();
+}
+
+static void tell(u32 handle)
+{
+	watch();
+	if (charge_told)
+		charge_told(handle);
 }
 
 /* --- the inner half ------------------------------------------------------------- */
@@ -134,7 +142,7 @@ static bool charge_alone(u32 handle, const struct memcg *top, u64 n, unsigned fl
 	       refused(handle, n, flags, limited);
 	if (done)
 		owed_high(handle, n);
-	watch();
+	tell(handle);
 	return done;
 }
 
@@ -186,7 +194,7 @@ bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
 		HOOK(batch_charged);
 		stock_put(handle, batch, true);
 		owed_high(handle, n + batch);
-		watch();
+		tell(handle);
 		return true;
 	}
 	group_put(limited);

@@ -55,6 +55,8 @@ HOOK_DECLARE(batch_charged); /* a batch has been, and is nowhere yet */
 
 /* Limits that somebody else may change: looked at on every refill. NULL: none. */
 extern __hidden_ void (*charge_refresh)(void);
+/* Told after a slow charge of the handle's, made or refused; no lock held. NULL: nobody. */
+extern __hidden_ void (*charge_told)(u32 handle);
 
 /* One object or slab: this CPU's stock, else the slow path. */
 __always_inline_ bool charge_slot(u32 handle, u32 n, unsigned flags)

@@ -75,11 +75,11 @@ static void expect_rows(unsigned n)
 	assert_int_equal(v.groups, 1 + 2 * n);
 	assert_int_equal(v.nr_rows, MIN(n, SLOT_ROWS));
 	assert_int_equal(sum_of(&v), n * (n + 1) / 2 * PAGE_SIZE);
-	assert_int_equal(has_row(&v, "others"), n > SLOT_ROWS);
+	assert_int_equal(has_row(&v, SLOT_OTHERS), n > SLOT_ROWS);
 	if (n > SLOT_ROWS) { /* those with the highest peaks have rows of their own */
 		assert_true(has_row(&v, "group-59"));
 		assert_false(has_row(&v, "group-0"));
-		assert_string_equal(v.rows[SLOT_ROWS - 1].name, "others");
+		assert_string_equal(v.rows[SLOT_ROWS - 1].name, SLOT_OTHERS);
 	}
 	unmake(n);
 }
@@ -92,6 +92,7 @@ static void test_rows(void **state)
 	expect_rows(3);
 	expect_rows(SLOT_ROWS);
 	expect_rows(MANY);
+	assert_null(memcg_create(NULL, SLOT_OTHERS)); /* so the sum is told from any group */
 }
 
 static void test_numbers(void **state)
@@ -187,6 +188,86 @@ static void child_that_is_killed(void)
 	raise(SIGKILL);
 }
 
+/* Rows too: of a group that has none yet, and of one that has, whatever the clock says. */
+static void child_at_rest(void)
+{
+	struct memcg *cg[5];
+	char name[32];
+	struct slot_view v;
+
+	if (!memcg__publish_start(room_path))
+		_exit(1);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "rest-%u", i);
+		cg[i] = memcg_create(NULL, name);
+		if (!memcg_charge(cg[i], 2 * MIB))
+			_exit(2);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		if (!memcg_charge(cg[i], 3 * MIB))
+			_exit(3);
+	if (!slot_read(slot_at(2), &v) || v.nr_rows != 5)
+		_exit(4);
+	for (unsigned i = 0; i < 5; i++)
+		if (v.rows[i].current != 5 * MIB || v.rows[i].peak != 5 * MIB)
+			_exit(5);
+	_exit(0);
+}
+
+static void test_at_rest(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		child_at_rest();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+#ifdef MEMCG_DEBUG
+#define FREED (4 * MIB)
+static void *to_free;
+
+static void free_it(void)
+{
+	void *p = to_free;
+
+	to_free = NULL;
+	memcg_free(p);
+}
+
+/* What is freed while the root's numbers are loaded is not both used and cached. */
+static void child_that_frees(void)
+{
+	u64 most;
+
+	if (!memcg__publish_start(room_path))
+		_exit(1);
+	to_free = memcg_malloc_in(NULL, FREED);
+	most = memcg_current(NULL) + 2 * MIB;
+	hook_publish_usage = free_it;
+	if (!memcg_charge(NULL, MIB) || to_free)
+		_exit(2);
+	if (slot_at(3)->view.current > most || slot_at(3)->view.peak > most)
+		_exit(3);
+	_exit(0);
+}
+
+static void test_freed_meanwhile(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		child_that_frees();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+#endif
+
 static void test_live(void **state)
 {
 	pid_t child = fork();
@@ -224,9 +305,15 @@ static void test_in_a_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_no_slot), cmocka_unit_test_setup(test_in_a_room, make_room),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_no_slot),
+		cmocka_unit_test_setup(test_in_a_room, make_room),
 		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_at_rest),
+#ifdef MEMCG_DEBUG
+		cmocka_unit_test(test_freed_meanwhile),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static bool is_others(const struct slot_view *v, const struct slot_row *row)
 {
 	/* With rows left over there is none that sums up, but perhaps a group of that name. */
 	return v->nr_rows == SLOT_ROWS && row == &v->rows[SLOT_ROWS - 1] &&
-	       !strcmp(row->name, "others");
+	       !strcmp(row->name, SLOT_OTHERS);
 }
 
 static void join(struct slot_row *others, const struct slot_row *row)
@@ -35,7 +35,7 @@ static void join(struct slot_row *others, const struct slot_row *row)
 
 void holders_pick(struct slot_view *v, unsigned n, bool by_peak)
 {
-	struct slot_row others = {.name = "others", .max = MEMCG_UNLIMITED};
+	struct slot_row others = {.name = "(others)", .max = MEMCG_UNLIMITED};
 	uint64_t nr = v->nr_rows < SLOT_ROWS ? v->nr_rows : SLOT_ROWS;
 
 	if (!n || !nr)

@@ -2,7 +2,7 @@
  * holders.h - --top N: the groups that held most, instead of all in the order they were made.
  *
  * In lines while the program runs, those that hold most now; in the report, those that held most at
- * once, by their peaks. The rest becomes one row, "others", which is there in large trees
+ * once, by their peaks. The rest becomes one row, "(others)", which is there in large trees
  * anyway (ctl/slot.h); it is always the last.
  */
 #ifndef MEMCG_TOOL_HOLDERS_H

@@ -38,7 +38,7 @@ static pid_t parse_pid(const char *path, const char **rest)
 static const struct slot_row *find_row(const struct slot_view *v, const char *name)
 {
 	for (uint64_t i = 0; i < v->nr_rows; i++)
-		if (!strcmp(v->rows[i].name, name))
+		if (!strcmp(slots_row_name(&v->rows[i]), name))
 			return &v->rows[i];
 	return NULL;
 }

@@ -29,7 +29,8 @@ static bool add_group(struct rows_builder *b, const char *process, uint32_t inde
 		      const struct slot_row *from)
 {
 	char path[16 + SLOT_NAME_MAX + 2];
-	int n = snprintf(path, sizeof(path), "%s/%s", process[1] ? process : "", from->name);
+	int n = snprintf(path, sizeof(path), "%s/%s", process[1] ? process : "",
+			 slots_row_name(from));
 	struct row *row = rows_add(b, path, (size_t)n);
 
 	if (!row)

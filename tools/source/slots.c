@@ -237,3 +237,8 @@ bool slots_find(struct slots *s, pid_t pid, struct process_view *out)
 		}
 	return false;
 }
+
+const char *slots_row_name(const struct slot_row *row)
+{
+	return strcmp(row->name, SLOT_OTHERS) ? row->name : "(others)";
+}

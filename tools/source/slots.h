@@ -54,4 +54,8 @@ bool slots_next(struct slots *slots, uint32_t *at, struct process_view *out);
 /* The process `pid`; false: none that lives. */
 bool slots_find(struct slots *slots, pid_t pid, struct process_view *out);
 
+/* For people and in paths; what is kept apart by its name is by row->name, which no two rows have.
+ */
+const char *slots_row_name(const struct slot_row *row);
+
 #endif
