@@ -161,11 +161,11 @@ memcg_receiver_create(struct memcg_pool *pool, struct memcg *cg,
 /**
  * What has been received and not told is lost; pages that nobody received into go back with their
  * charge. NULL is allowed: 0. -EPERM: another thread's, which has not ended (it is waited
- * for, a second); -EBUSY: from inside a call; -errno: the system does not let go, nothing is lost,
- * and the receiver is good for being destroyed only. By io_uring its own thread sleeps in it some
- * ten milliseconds, for what the system has to tell that thread: no call after ends with EINTR for
- * it. Where a child of a fork still has the ring that takes a second, and one call of the thread's
- * may end so when the child has gone.
+ * for, a second), or whose number a third has by now; -EBUSY: from inside a call; -errno: the
+ * system does not let go, nothing is lost, and the receiver is good for being destroyed only. By
+ * io_uring its own thread sleeps in it some ten milliseconds, for what the system has to tell that
+ * thread: no call after ends with EINTR for it. Where a child of a fork still has the ring that
+ * takes a second, and one call of the thread's may end so when the child has gone.
  */
 MEMCG_API int memcg_receiver_destroy(struct memcg_receiver *r);
 
@@ -173,9 +173,9 @@ MEMCG_API int memcg_receiver_destroy(struct memcg_receiver *r);
  * A connection to be read from, by a copy of fd: that may be closed at any time, and the connection
  * stays until it is told of its end, of an error, or that it was removed. So it is a second
  * descriptor for each connection (RLIMIT_NOFILE), and a receiver has three itself, by epoll two.
- * data comes with all that is told of it. Nobody else should read from it. Its id; -ENOTSOCK;
- * -EPROTOTYPE: no stream, it keeps messages apart; -EBADF and other -errno, nothing changed. May
- * run inline shrinkers.
+ * data comes with all that is told of it. Nobody else should read from it,
+ * or use SO_PEEK_OFF. Its id; -ENOTSOCK;
+ * -EPROTOTYPE: no stream, it keeps messages apart; -EBADF and other -errno, nothing changed.
  */
 MEMCG_API int memcg_receiver_add(struct memcg_receiver *r, int fd, uint64_t data);
 /**
@@ -190,12 +190,13 @@ MEMCG_API int memcg_receiver_remove(struct memcg_receiver *r, int id);
  * than 256 are used), one reference on each page, the caller's. Waits for one up to timeout_ms (0:
  * not at all; negative: without end). 1: *out is filled; 0: there was none. With bytes <= 0 in *out
  * the connection is gone. Else nothing was received, and connections are as they were: -ENOBUFS:
- * they wait for memory, the group is at a max, or the pool at its `bytes`, and memory.events counts
- * sock_throttled; payload stays in the sockets; -ESHUTDOWN: the pool is destroyed; -EINTR; -EINVAL.
- * Over memory.high the system gets a page at a time, when it has used up those it had; the time is
- * owed for, SO_RCVBUF of the sockets read from is lowered until they are read from under it, and
- * sock_throttled counts each piece. A limit takes no page back that the system has. May run the
- * program's inline shrinkers. Not a cancellation point.
+ * some have payload and wait for memory, the group is at a max, or the pool at its `bytes`, and
+ * memory.events counts sock_throttled, once for each such call; payload stays in the sockets. Ends
+ * and errors are told at a max, too, and who has nothing to be read is waited for; -ESHUTDOWN: the
+ * pool is destroyed; -EINTR; -EINVAL. Over memory.high the system gets a page at a time, when it
+ * has used up those it had; the time is owed for, SO_RCVBUF of the sockets read from is lowered
+ * until they are read from under it, and sock_throttled counts each piece. A limit takes no page
+ * back that the system has. May run the program's inline shrinkers. Not a cancellation point.
  */
 MEMCG_API int memcg_receiver_next(struct memcg_receiver *r, struct memcg_received *out, size_t size,
 				  struct memcg_frag *frags, size_t n, int timeout_ms);

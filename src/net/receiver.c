@@ -130,6 +130,22 @@ static u32 this_thread(void)
 	return task_self() ? task_self()->system_id : sys_thread_id();
 }
 
+/* Which of all threads there have been; not 0. A fork's child has it too, but not the process. */
+static u64 this_owner(void)
+{
+	static __thread u64 own;
+	static u64 last;
+
+	if (unlikely(!own))
+		own = atomic_add(&last, 1ul);
+	return own;
+}
+
+static bool is_owner(const struct memcg_receiver *r)
+{
+	return r->thread == this_thread() && r->owner == this_owner();
+}
+
 /* --- coming and going ------------------------------------------------------------------------ */
 
 static int config_take(const struct memcg_receiver_config *from, struct memcg_receiver_config *to)
@@ -193,6 +209,7 @@ static struct memcg_receiver *receiver_new(struct memcg_pool *p, struct memcg *c
 	r->cg = memcg_get(cg ? cg : group_active());
 	r->process = sys_process_id();
 	r->thread = this_thread();
+	r->owner = this_owner();
 	r->pages = c->pages ? c->pages : PAGES_DEFAULT;
 	r->free = r->idle = r->leaving = NO_CONNECTION;
 	choose(r, c->flags);
@@ -233,6 +250,8 @@ static void receiver_free(struct memcg_receiver *r)
  */
 static bool thread_has_ended(u32 thread)
 {
+	if (thread == this_thread())
+		return true; /* it is this one's now */
 	for (unsigned i = 0; i < ENDING_MS && sys_thread_is(thread); i++)
 		sys_sleep_ns(1000000);
 	return !sys_thread_is(thread);
@@ -247,7 +266,7 @@ int memcg_receiver_destroy(struct memcg_receiver *r)
 	thread_need();
 	if (r->busy)
 		return -EBUSY;
-	if (r->thread == this_thread()) {
+	if (is_owner(r)) {
 		r->ending = true;
 		err = r->way->stop(r);
 	} else if (!thread_has_ended(r->thread)) {
@@ -264,7 +283,7 @@ static int enter(struct memcg_receiver *r)
 {
 	if (!r)
 		return -EINVAL;
-	if (r->thread != this_thread())
+	if (!is_owner(r))
 		return -EPERM;
 	if (r->ending)
 		return -ESHUTDOWN;

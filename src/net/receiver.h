@@ -12,7 +12,11 @@
  *    receive, else it is *idle*: nobody reads from it until the ring has pages again. Pages are
  *    charged when they are provided, and provided while the group has room: under its max, and over
  *    its high one when there is none. What the system had before a limit came it keeps, and
- *    uses up. Idle and no page to be had: that is -ENOBUFS, and sock_throttled counts.
+ *    uses up. While there are none, each idle one is *looked* at: a receive that peeks at one byte
+ *    and needs no page. So an end and an error are told at any max, and who has nothing to be read
+ *    waits for that, as by epoll. One that has *waits*: for it alone a page is reclaimed for, and
+ * is none to be had, that is -ENOBUFS, and sock_throttled counts. All other pages are taken where
+ *    they are free, and after a refusal not before a quarter of those it has are used up.
  * 4. epoll (receiver_poll.c): descriptors that are ready are read from by what memcg_pool_recv is
  *    made of, one read for each time it is asked. Of one whose error queue has something (what has
  *    been sent by MSG_ZEROCOPY, time stamps) epoll tells as long as that is there, which it may be
@@ -44,7 +48,8 @@ struct connection {
 	int fd;	  /* the receiver's own; -1: this one is free */
 	u32 next; /* among the free, the idle, or those to be told of */
 	bool asked, out;
-	bool quiet; /* by epoll */
+	bool quiet;	   /* by epoll */
+	bool looks, waits; /* by the ring: 3 */
 };
 
 struct receiver_way;
@@ -55,6 +60,7 @@ struct memcg_receiver {
 	struct pool_ref pool;
 	struct memcg *cg;    /* a reference */
 	u32 process, thread; /* the owner; constant */
+	u64 owner;	     /* the same: the system gives the numbers of threads again; constant */
 	u32 pages;	     /* most that the system has; constant */
 	int poll, news;	     /* descriptors; constant */
 	bool news_told;	     /* news was written to by us, and not cleared */
@@ -65,6 +71,8 @@ struct memcg_receiver {
 	u32 idle, leaving; /* the same; NO_CONNECTION: empty */
 	u32 asked;	   /* connections that the system has a receive of */
 	struct ring ring;
+	u32 enough;	 /* pages: with more than that it asks for none */
+	char byte;	 /* the system writes here what is looked at, and nobody reads it */
 	u32 place, left; /* where the oldest completion goes on, in bytes not told; 0: not begun */
 	struct sys_polled ready[READY_MOST];
 	u32 ready_at, ready_n;

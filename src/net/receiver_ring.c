@@ -7,12 +7,14 @@
 #include "reclaim/owed.h"
 #include "sys/clock.h"
 
-#define TAG_CANCEL UINT64_MAX /* of what takes a receive back, whose own end is what counts */
+#define TAG_CANCEL UINT64_MAX	/* of what takes a receive back, whose own end is what counts */
+#define TAG_LOOK   (1ull << 32) /* beside the id */
 
 static int up(struct memcg_receiver *r)
 {
 	int err = ring_open(&r->ring, r->pages);
 
+	r->enough = r->pages;
 	if (!err)
 		err = sys_uring_notify(&r->ring.u, r->news);
 	if (err)
@@ -34,6 +36,8 @@ static u32 wanted(const struct memcg_receiver *r)
 
 	if (receiver_over_high(r))
 		return !r->ring.held && room;
+	if (r->ring.held > r->enough)
+		return 0;
 	room = MIN(room, most);
 	return room >= MAX(r->pages / 4, 1u) || !r->ring.held ? room : 0;
 }
@@ -47,33 +51,95 @@ static void owe_for(const struct memcg_receiver *r, u32 handle, u32 n, u64 owed_
 		owed_high(handle, (u64)n << PAGE_SHIFT);
 }
 
-/* 0; -ENOBUFS, counted when somebody has been stopped for it; -ESHUTDOWN. */
-static int provide(struct memcg_receiver *r, u32 n)
+static u64 owed_now(void)
+{
+	return task_self() ? task_self()->high_bytes : 0;
+}
+
+/* n, or as many as the limits leave; none is reclaimed for. */
+static u32 take_free(const struct memcg_receiver *r, u32 handle, struct page **pages, u32 n)
+{
+	u32 got = (u32)net_try_take(r->pool, handle, pages, n);
+	u64 room = got ? 0 : memcg_headroom(r->cg) >> PAGE_SHIFT;
+
+	return room && room < n ? (u32)net_try_take(r->pool, handle, pages, (u32)room) : got;
+}
+
+/* Pages that nobody waits for yet. */
+static void fill(struct memcg_receiver *r)
 {
 	struct page *pages[RING_MOST];
+	u32 handle = handle_for(r->cg), n = wanted(r), got;
+	u64 owed = owed_now();
+
+	if (!n)
+		return;
+	got = take_free(r, handle, pages, n);
+	if (got) {
+		owe_for(r, handle, got, owed);
+		if (ring_provide(&r->ring, r->pool.pool, pages, got, handle))
+			got = 0;
+	}
+	r->enough =
+		got < n ? r->ring.held - MIN(MAX(r->ring.held / 4, 1u), r->ring.held) : r->pages;
+}
+
+/* One that a connection waits for. 0; -ENOBUFS, counted; -ESHUTDOWN; -errno. */
+static int provide_one(struct memcg_receiver *r)
+{
+	struct page *pg;
 	u32 handle = handle_for(r->cg);
-	bool counted = r->idle != NO_CONNECTION && !r->ring.held;
-	u64 owed = task_self() ? task_self()->high_bytes : 0;
-	int got = net_take_ref(r->pool, handle, r->cg, pages, n, counted);
+	u64 owed = owed_now();
+	int got = net_take_ref(r->pool, handle, r->cg, &pg, 1, true);
 
 	if (got <= 0)
 		return got;
-	owe_for(r, handle, (u32)got, owed);
-	return ring_provide(&r->ring, r->pool.pool, pages, (u32)got, handle);
+	owe_for(r, handle, 1, owed);
+	return ring_provide(&r->ring, r->pool.pool, &pg, 1, handle);
 }
 
-/* Each that nobody reads from is asked for again. */
+/* --- asking -------------------------------------------------------------------------------- */
+
+static u64 tag_of(const struct memcg_receiver *r, u32 id)
+{
+	return id | (r->all[id].looks ? TAG_LOOK : 0);
+}
+
+/* For what there is, or where there is no page whether there is something. */
+static int ask(struct memcg_receiver *r, u32 id)
+{
+	struct connection *c = &r->all[id];
+	int err;
+
+	c->looks = !r->ring.held;
+	if (c->looks)
+		err = ring_look(&r->ring, c->fd, tag_of(r, id), &r->byte);
+	else
+		err = ring_receive(&r->ring, c->fd, tag_of(r, id));
+	if (err)
+		return err;
+	c->waits = false;
+	c->asked = true;
+	r->asked++;
+	return 0;
+}
+
+/* Each that nobody reads from is asked for again, but who waits for a page. */
 static int ask_idle(struct memcg_receiver *r)
 {
-	while (r->ring.held && r->idle != NO_CONNECTION) {
-		struct connection *c = &r->all[r->idle];
-		int err = ring_receive(&r->ring, c->fd, r->idle);
+	u32 *at = &r->idle;
+
+	while (*at != NO_CONNECTION) {
+		struct connection *c = &r->all[*at];
+		bool stays = c->waits && !r->ring.held;
+		int err = stays ? 0 : ask(r, *at);
 
 		if (err)
 			return err;
-		receiver_pop(r, &r->idle);
-		c->asked = true;
-		r->asked++;
+		if (stays)
+			at = &c->next;
+		else
+			*at = c->next;
 	}
 	return 0;
 }
@@ -81,20 +147,27 @@ static int ask_idle(struct memcg_receiver *r)
 /* Pages for who is asked for, who is to be asked for, and the system told. Why somebody is not. */
 static int go(struct memcg_receiver *r)
 {
-	bool reads = r->asked || r->idle != NO_CONNECTION;
-	u32 n = reads ? wanted(r) : 0;
-	int err = n ? provide(r, n) : 0, submitted = 0;
+	int err, submitted = 0;
 
-	if (!reads && r->ring.held)
+	if (r->asked || r->idle != NO_CONNECTION)
+		fill(r);
+	else if (r->ring.held)
 		(void)ring_empty(&r->ring); /* refused: it is asked again, and they stay charged */
-	if (r->idle != NO_CONNECTION && r->ring.held)
-		err = ask_idle(r);
+	err = ask_idle(r);
 	if (r->ring.unsubmitted)
 		submitted = ring_enter(&r->ring, false, 0);
-	if (r->idle == NO_CONNECTION || !err)
-		err = submitted;
 	receiver_set_news(r);
-	return err;
+	return err ? err : submitted;
+}
+
+/* Some are idle, and each of those waits for a page. */
+static bool is_stuck(const struct memcg_receiver *r)
+{
+	u32 id = r->idle;
+
+	while (id != NO_CONNECTION && r->all[id].waits)
+		id = r->all[id].next;
+	return id == NO_CONNECTION && !r->ring.held;
 }
 
 /* --- what has come ------------------------------------------------------------------------- */
@@ -139,7 +212,7 @@ static void drop_empty(struct memcg_receiver *r, const struct io_uring_cqe *c)
 /* The system has no receive of it any more. */
 static void ended(struct memcg_receiver *r, u32 id)
 {
-	r->all[id].asked = false;
+	r->all[id].asked = r->all[id].looks = false;
 	r->asked--;
 }
 
@@ -178,19 +251,25 @@ static int tell_bytes(struct memcg_receiver *r, const struct io_uring_cqe *cqe,
 	return 1;
 }
 
+static bool is_look(const struct io_uring_cqe *c)
+{
+	return c->user_data != TAG_CANCEL && c->user_data & TAG_LOOK;
+}
+
 /* One completion without bytes: 1: told; 0: nothing to be told. */
 static int tell_rest(struct memcg_receiver *r, const struct io_uring_cqe *cqe,
 		     struct memcg_received *out)
 {
 	u32 id = (u32)cqe->user_data;
 	s32 result = cqe->res;
-	bool last = !ring_goes_on(cqe);
+	bool last = !ring_goes_on(cqe), looked = is_look(cqe);
 
 	drop_empty(r, cqe);
 	ring_seen(&r->ring);
 	if (cqe->user_data == TAG_CANCEL || !last)
 		return 0;
 	ended(r, id);
+	r->all[id].waits = looked && result > 0;
 	if (!is_to_go_on(result))
 		return receiver_tell_end(r, id, result, out);
 	go_on(r, id);
@@ -204,7 +283,7 @@ static int tell(struct memcg_receiver *r, struct memcg_received *out, struct mem
 	int told = 0;
 
 	while (c && !told) {
-		if (c->res > 0 && c->user_data != TAG_CANCEL)
+		if (c->res > 0 && c->user_data != TAG_CANCEL && !is_look(c))
 			told = tell_bytes(r, c, out, frags, n);
 		else
 			told = tell_rest(r, c, out);
@@ -240,7 +319,7 @@ static void unlink_idle(struct memcg_receiver *r, u32 id)
 static int take_out(struct memcg_receiver *r, u32 id)
 {
 	if (r->all[id].asked) {
-		int err = ring_cancel(&r->ring, id, TAG_CANCEL);
+		int err = ring_cancel(&r->ring, tag_of(r, id), TAG_CANCEL);
 
 		if (!err)
 			(void)ring_enter(&r->ring, false, 0); /* refused: the next call does */
@@ -270,6 +349,8 @@ static int next(struct memcg_receiver *r, struct memcg_received *out, struct mem
 		if (receiver_tell_leaving(r, out) || tell(r, out, frags, n))
 			return told_and_gone_on(r);
 		if (r->idle != NO_CONNECTION) {
+			if (!err && is_stuck(r))
+				err = provide_one(r);
 			if (err)
 				return err;
 			continue;

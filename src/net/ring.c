@@ -2,6 +2,7 @@
 #include "net/ring.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "net/fill.h"
 #include "net/net.h"
@@ -54,6 +55,22 @@ int ring_receive(struct ring *r, int fd, u64 tag)
 	e->opcode = IORING_OP_RECV;
 	e->flags = IOSQE_BUFFER_SELECT;
 	e->ioprio = (u16)(IORING_RECV_MULTISHOT | (r->bundle ? URING_RECV_BUNDLE : 0));
+	e->fd = fd;
+	e->user_data = tag;
+	return 0;
+}
+
+int ring_look(struct ring *r, int fd, u64 tag, char *byte)
+{
+	int err;
+	struct io_uring_sqe *e = entry(r, &err);
+
+	if (!e)
+		return err;
+	e->opcode = IORING_OP_RECV;
+	e->addr = (u64)(uintptr_t)byte;
+	e->len = 1;
+	e->msg_flags = MSG_PEEK;
 	e->fd = fd;
 	e->user_data = tag;
 	return 0;

@@ -61,6 +61,8 @@ __hidden_ int ring_provide(struct ring *r, struct memcg_pool *p, struct page **p
 
 /* Asked for with the next entry. -errno: there is no room, and entering has failed. */
 __hidden_ int ring_receive(struct ring *r, int fd, u64 tag);
+/* One byte, which stays where it is: whether there is something to be read takes no page. */
+__hidden_ int ring_look(struct ring *r, int fd, u64 tag, char *byte);
 __hidden_ int ring_cancel(struct ring *r, u64 tag, u64 own_tag);
 __hidden_ int ring_cancel_all(struct ring *r, u64 own_tag);
 /* As sys_uring_enter; 0, -ETIME, -EINTR, -errno. */

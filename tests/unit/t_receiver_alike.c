@@ -5,10 +5,12 @@
 #include "receiver_fixture.h"
 
 #include <linux/net_tstamp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include "net/receiver.h"
 #include "sys/fault.h"
+#include "sys/id.h"
 
 /* ---- error queues ---- */
 
@@ -78,6 +80,198 @@ static void time_ends_with_the_news(void)
 }
 BOTH(time_ends_with_the_news);
 
+/* ---- at a max ---- */
+
+static void begin_at_max(unsigned pages)
+{
+	begin(pages);
+	open_tcp();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0));
+	CHECK(memcg_receiver_add(receiver, ends[0], 1) >= 0);
+}
+
+/* Nobody waits for memory while there is nothing to be read. Each refusal counts once. */
+static void counted_where_it_is_told(void)
+{
+	begin_at_max(8);
+	CHECK(!next_in(0) && !next_in(20));
+	falls_silent();
+	CHECK(!throttled(cg) && !pool_stat().refused);
+	put_payload(ends[1], 0, 100);
+	CHECK(is_readable(memcg_receiver_fd(receiver), LONG));
+	CHECK(next_in(LONG) == -ENOBUFS && throttled(cg) == 1 && pool_stat().refused == 1);
+	CHECK(next_in(0) == -ENOBUFS && throttled(cg) == 2 && pool_stat().refused == 2);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
+	expect_bytes(1, 0, 100);
+	put_payload(ends[1], 100, 20000);
+	expect_bytes(1, 100, 20000);
+	CHECK(!next_in(0) && throttled(cg) == 2);
+	close_ends();
+	end();
+}
+BOTH(counted_where_it_is_told);
+
+static void error_queue_at_max(void)
+{
+	begin_at_max(8);
+	if (!by_ring())
+		return close_ends(), end();
+	something_in_the_error_queue();
+	CHECK(!next_in(0) && !next_in(20));
+	falls_silent();
+	put_payload(ends[1], 0, 100);
+	CHECK(next_in(LONG) == -ENOBUFS);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
+	expect_bytes(1, 0, 100);
+	close_ends();
+	end();
+}
+BOTH(error_queue_at_max);
+
+/* Told of one, while another waits for memory. */
+static void expect_last_at_max(u64 data, s64 result)
+{
+	int err = -ENOBUFS;
+
+	while (err == -ENOBUFS)
+		err = next_in(LONG);
+	CHECK(err == 1 && got.data == data && got.bytes == result && !got.frags);
+}
+
+static void ends_are_told_at_max(void)
+{
+	struct linger now = {.l_onoff = 1};
+	int waits[2];
+
+	begin_at_max(8);
+	if (!by_ring())
+		return close_ends(), end();
+	memcpy(waits, ends, sizeof(waits));
+	put_payload(waits[1], 0, 100);
+	CHECK(next_in(LONG) == -ENOBUFS);
+	open_tcp();
+	CHECK(memcg_receiver_add(receiver, ends[0], 2) >= 0 && !close(ends[1]));
+	expect_last_at_max(2, 0);
+	CHECK(!close(ends[0]));
+	open_tcp();
+	CHECK(memcg_receiver_add(receiver, ends[0], 3) >= 0 && next_in(0) == -ENOBUFS);
+	CHECK(!setsockopt(ends[1], SOL_SOCKET, SO_LINGER, &now, sizeof(now)) && !close(ends[1]));
+	expect_last_at_max(3, -ECONNRESET);
+	CHECK(!close(ends[0]) && !memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
+	expect_bytes(1, 0, 100);
+	CHECK(!close(waits[0]) && !close(waits[1]));
+	end();
+}
+BOTH(ends_are_told_at_max);
+
+/* What is only looked at can be taken out, and the receiver can go. */
+static void leaves_at_max(void)
+{
+	int id;
+
+	begin_at_max(8);
+	id = memcg_receiver_add(receiver, ends[0], 2);
+	CHECK(id >= 0 && !next_in(0) && !memcg_receiver_remove(receiver, id));
+	expect_last(2, -ECANCELED);
+	CHECK(!memcg_receiver_destroy(receiver));
+	put_payload(ends[1], 0, 100);
+	CHECK(recv(ends[0], (char[100]){0}, 100, MSG_WAITALL) == 100);
+	close_ends();
+	all_is_back();
+}
+BOTH(leaves_at_max);
+
+static u64 max_events(struct memcg *g)
+{
+	struct memcg_events e = {.rose = 0};
+
+	CHECK(!memcg_event_read(g, &e, sizeof(e)));
+	return e.max;
+}
+
+static void small_messages(u64 first, u64 n)
+{
+	for (u64 i = first; i < first + n; i++) {
+		put_payload(ends[1], i * 5, 5);
+		expect_bytes(1, i * 5, 5);
+	}
+}
+
+/* So many bytes, with their pages; how many fragments. */
+static size_t keep(u64 at, size_t bytes, struct memcg_frag *kept)
+{
+	size_t n = 0;
+
+	put_payload(ends[1], at, bytes);
+	for (size_t done = 0; done < bytes; done += (size_t)got.bytes) {
+		next();
+		CHECK(got.bytes > 0 && n + got.frags <= FRAGS);
+		memcpy(kept + n, frags, got.frags * sizeof(*frags));
+		n += got.frags;
+	}
+	return n;
+}
+
+/*
+ * Less room than the ring may have: it makes do, nothing is reclaimed, and it asks for more when it
+ * has used some.
+ */
+static void makes_do_with_the_room(void)
+{
+	struct memcg_frag kept[FRAGS];
+	u32 had;
+	size_t n;
+
+	begin(64);
+	open_ends(SOCK_STREAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 40ul * 4096));
+	CHECK(memcg_receiver_add(receiver, ends[0], 1) >= 0);
+	CHECK(!by_ring() || (receiver->ring.held && receiver->ring.held <= 40));
+	small_messages(0, 100);
+	n = keep(600, 60000, kept);
+	small_messages(200, 1);
+	CHECK(!max_events(cg) && !throttled(cg));
+	had = receiver->ring.held;
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, MEMCG_UNLIMITED));
+	small_messages(201, 1);
+	memcg_frags_put(kept, n);
+	CHECK(receiver->ring.held <= had);
+	put_payload(ends[1], 0, 120000);
+	expect_bytes(1, 0, 120000);
+	CHECK(!next_in(0) && (!by_ring() || receiver->ring.held > 40));
+	close_ends();
+	end();
+}
+BOTH(makes_do_with_the_room);
+
+/* ---- threads ---- */
+
+static void *thread_with_a_receiver(void *arg)
+{
+	(void)arg;
+	receiver = receiver_of(cg, 8);
+	CHECK(memcg_receiver_add(receiver, ends[0], 1) >= 0);
+	return NULL;
+}
+
+/* Its thread has ended, and the system has given that number again: to this one. */
+static void of_a_number_given_again(void)
+{
+	pthread_t t;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(!pthread_create(&t, NULL, thread_with_a_receiver, NULL) && !pthread_join(t, NULL));
+	while (sys_thread_is(receiver->thread))
+		CHECK(!sched_yield());
+	receiver->thread = sys_thread_id();
+	CHECK(next_in(0) == -EPERM && memcg_receiver_add(receiver, ends[0], 2) == -EPERM);
+	CHECK(!memcg_receiver_destroy(receiver));
+	close_ends();
+	all_is_back();
+}
+BOTH(of_a_number_given_again);
+
 /* ---- what is left behind ---- */
 
 /* A call of the program's, which knows of no signal. */
@@ -110,8 +304,10 @@ BOTH(interrupts_nobody_after);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TWO(error_queue_is_no_news),
-		TWO(time_ends_with_the_news),
+		TWO(error_queue_is_no_news),   TWO(time_ends_with_the_news),
+		TWO(counted_where_it_is_told), TWO(error_queue_at_max),
+		TWO(ends_are_told_at_max),     TWO(leaves_at_max),
+		TWO(makes_do_with_the_room),   TWO(of_a_number_given_again),
 		TWO(interrupts_nobody_after),
 	};
 
