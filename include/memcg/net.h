@@ -45,9 +45,12 @@ MEMCG_API MEMCG_NODISCARD struct memcg_pool *
 memcg_pool_create(const struct memcg_pool_config *config);
 
 /**
- * Ends a pool: no page is taken from it any more, calls are -ESHUTDOWN. Pages that are out stay
- * what they are and come home with their last put; with the last of them the pool goes. NULL is
- * allowed: 0. Waits for calls under way in other threads; nobody may begin one after.
+ * Ends a pool: no page is taken from it any more. Pages that are out stay what they are and come
+ * home with their last put; with the last of them the pool goes. NULL is allowed: 0. Nobody may
+ * begin a call for it after. Calls that other threads are in may go on when it returns: those that
+ * have pages by then (MSG_WAITALL sleeps with them) fill these and return them; who sleeps for a
+ * socket without gets -ESHUTDOWN when it wakes, and the payload stays. It does not wait for
+ * them.
  */
 MEMCG_API int memcg_pool_destroy(struct memcg_pool *pool);
 
@@ -85,28 +88,32 @@ enum {
  * Reads once from fd (a stream socket, with recvmsg(2) and flags; or with flags 0 whatever readv(2)
  * reads from) into up to n pages, charged to cg (NULL: the active group) before the bytes leave
  * the socket. What is not used is uncharged before it returns. Returns bytes, in *frags from the
- * first on (those behind have length 0 and page NULL); 0: the other end has closed. Else nothing
- * was read: -errno of recvmsg or readv, also -EINTR and -EAGAIN; -ENOBUFS: not one page fits under
- * a max, after reclaim, or the pool is at its `bytes`: the payload stays in the socket, and
- * memory.events counts sock_throttled; -ESHUTDOWN; -EINVAL.
+ * first on (those behind have length 0 and page NULL); 0: the other end has closed, or an empty
+ * datagram was read. Else nothing was read: -errno of recvmsg or readv, also -EINTR and -EAGAIN;
+ * -ENOBUFS: there is payload, and not one page fits under a max, after reclaim, or the pool is at
+ * its `bytes`: it stays in the socket, and memory.events counts sock_throttled; -ESHUTDOWN;
+ * -EINVAL. A socket that has nothing, has ended or failed is told as at any other time, counts
+ * nothing and reclaims nothing, and who may sleep sleeps (what is no socket, and
+ * MSG_ERRQUEUE of memcg_pool_recvmsg, are refused without a look).
  * flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL (for as many pages as fit), MSG_OOB, MSG_NOSIGNAL,
- * MEMCG_RECV_STREAM; others are -EINVAL. A datagram that does not fit is lost, and -EMSGSIZE:
- * memcg_pool_recvmsg. A small read goes on in the page where the group's last one ended, behind it,
- * at the next multiple of 16: the page is shared with the group's other fragments there; a datagram
- * begins a page of its own. While cg or a group above it is over its memory.high one page is read
- * (of datagrams one, whole) at a time, which is owed for as every charge is, the socket's SO_RCVBUF
- * is lowered until the first call through fd, not through a copy of it, that finds cg under it, and
- * sock_throttled counts each read. n: from 1 on; no more than 256 are used. A thread that sleeps
- * for a socket has no page and no charge meanwhile, but with MSG_WAITALL; for other files it has.
- * Where the descriptor does not block, MSG_DONTWAIT saves a system call. Not a cancellation point.
- * May run the program's inline shrinkers.
+ * MEMCG_RECV_STREAM; others are -EINVAL. A datagram longer than n pages is lost, and -EMSGSIZE:
+ * memcg_pool_recvmsg. One that n pages would hold, and those that fit would not, stays in the
+ * socket: -ENOBUFS, as above; a smaller n reads past it. A small read goes on in the page where the
+ * group's last one ended, behind it, at the next multiple of 16: the page is shared with the
+ * group's other fragments there; a datagram begins a page of its own. While cg or a group above it
+ * is over its memory.high one page is read (of datagrams one, whole) at a time, which is owed for
+ * as every charge is, the socket's SO_RCVBUF is lowered until the first call through fd, not
+ * through a copy of it, that finds cg under it, and sock_throttled counts each read. n: from 1 on;
+ * no more than 256 are used. A thread that sleeps for a socket has no page and no charge meanwhile,
+ * but with MSG_WAITALL; for other files it has. Where the descriptor does not block, MSG_DONTWAIT
+ * saves a system call. Not a cancellation point. May run the program's inline shrinkers.
  */
 MEMCG_API ssize_t memcg_pool_recv(struct memcg_pool *pool, int fd, struct memcg *cg,
 				  struct memcg_frag *frags, size_t n, int flags);
 /**
  * The same for datagrams and control messages, of sockets only: msg's name, control and flags are
  * used as by recvmsg(2), its iov is neither looked at nor changed. A datagram begins a page of its
- * own; that it was longer than n pages, or than fit under a max, msg_flags says (MSG_TRUNC). flags
+ * own; that it was longer than n pages msg_flags says (MSG_TRUNC). flags
  * besides: MSG_ERRQUEUE, MSG_CMSG_CLOEXEC, and MSG_TRUNC where messages are kept apart: the
  * length is returned that the datagram had, its fragments hold what was stored.
  */
@@ -233,22 +240,24 @@ enum memcg_send_flags {
 };
 
 /**
- * sendmsg(2) of the fragments, in order; writev(2) where fd is no socket. Bytes, fewer than all
+ * sendmsg(2) of the fragments, in order; writev(2) where fd is no socket and flags are none but
+ * MSG_MORE and MSG_ZEROCOPY (else -ENOTSOCK). Bytes, fewer than all
  * where the socket takes no more; -errno. The fragments stay the caller's, and may be put or
  * written to when it returns. Entries without a page are skipped. flags: as for sendmsg(2), or
  * MEMCG_SEND_UNCOPIED. -EINVAL: a fragment that is not in its page, or what MEMCG_SEND_UNCOPIED is
- * not for; -EMSGSIZE: a message of more than 256 pieces that do not lie side by side; a stream
- * takes more in several calls. Not a cancellation point; SIGPIPE as sendmsg(2) has it.
- * MSG_ZEROCOPY: the peer may get the bytes as they are when it reads, so nobody writes to them
- * before memcg_frags_complete. They may be put at once: each page has one reference more until
- * then, stays charged, and does not come home. It is a wish: what cannot be followed is copied.
- * That is everything but TCP and network pages; a socket for which SO_ZEROCOPY is set already
- * (somebody else counts: it is set here, with the first such send); what is sent while another
- * thread sends so; and what the system has no room to note down (net.core.optmem_max,
- * RLIMIT_MEMLOCK). A socket is known by the descriptor it was first sent through; through a
- * copy of that it is copied. Its error queue is the library's from then on: other messages there,
- * time stamps for instance, are lost, and nobody else may send through it by MSG_ZEROCOPY. Over
- * loopback the system makes the copy all the same (SO_EE_CODE_ZEROCOPY_COPIED).
+ * not for, or, in the child of a fork, a page of its parent, which has no memory there; -EMSGSIZE:
+ * a message of more than 256 pieces that do not lie side by side; a stream takes more in several
+ * calls. Not a cancellation point; SIGPIPE as sendmsg(2) has it. MSG_ZEROCOPY: the peer may get the
+ * bytes as they are when it reads, so nobody writes to them before memcg_frags_complete. They may
+ * be put at once: each page has one reference more until then, stays charged, and does not come
+ * home. It is a wish: what cannot be followed is copied. That is everything but TCP and network
+ * pages; a socket for which SO_ZEROCOPY is set already (somebody else counts: it is set here, with
+ * the first such send); what is sent while another thread sends so; and what the system has no room
+ * to note down (net.core.optmem_max, RLIMIT_MEMLOCK). A socket is known by the descriptor it was
+ * first sent through; through a copy of that it is copied. Its error queue is the library's from
+ * then on: other messages there, time stamps for instance, are lost, and nobody else may send
+ * through it by MSG_ZEROCOPY. Over loopback the system makes the copy all the same
+ * (SO_EE_CODE_ZEROCOPY_COPIED).
  */
 MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int flags);
 
@@ -261,6 +270,9 @@ MEMCG_API ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_
  * the next such call for its number, by -1, or by a purge (in slow paths, about every second). What
  * the peer has yet to read it reads as it was sent: such a page gets new memory before it is used
  * again. In the child of a fork what its parent has sent is let go so too. Never sleeps.
+ * What the system tells of sends that were let go so nobody reads any more: where the socket lives
+ * on, by a copy of the descriptor or in the child of a fork, it polls POLLERR from then on. So who
+ * hands a connection on calls this until it is 0 and nothing is in flight, or closes it.
  */
 MEMCG_API ssize_t memcg_frags_complete(int fd);
 

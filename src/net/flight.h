@@ -22,7 +22,8 @@
  *    long as it likes. Whoever finds that the descriptor is not that socket any more (the next
  *    send through it, memcg_frags_complete, a purge) *gives its flights up*: the references go, but
  *    the pages are marked NET_SENT, so that the pool gives them new memory before they are used
- *    again (punch.c), and the system keeps the old. Giving up is right at any time, and is what
+ *    again (punch.c), and the system keeps the old: so of huge pages there are none
+ *    (sys/memfd.c). Giving up is right at any time, and is what
  *    happens whenever we are in doubt; it costs the memory anew.
  * 7. lock (RANK_FLIGHT) covers records and lists. No system call and no put under it.
  * 8. The child of a fork shares the sockets, and must not read what its parent waits for: there all

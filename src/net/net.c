@@ -203,6 +203,19 @@ int net_refused(struct memcg_pool *p, struct memcg *cg)
 	return -ENOBUFS;
 }
 
+int net_refused_ref(struct pool_ref ref, struct memcg *cg)
+{
+	struct rcu_reader *self = self_rcu();
+	struct memcg_pool *p;
+	int err;
+
+	rcu_read_lock(self);
+	p = pool_live(ref);
+	err = p ? net_refused(p, cg) : -ESHUTDOWN;
+	rcu_read_unlock(self);
+	return err;
+}
+
 /* What is charged, or less; the rest is uncharged. counted: -ENOBUFS is told. */
 static int take_charged(struct pool_ref ref, u32 handle, struct memcg *cg, struct page **out,
 			u32 fit, bool counted)

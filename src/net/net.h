@@ -30,6 +30,7 @@ __hidden_ int net_try_take(struct pool_ref ref, u32 handle, struct page **out, u
 __hidden_ void net_untake(struct memcg_pool *p, struct page **pages, u32 n);
 __hidden_ u32 net_charge(u32 handle, struct memcg *cg, u32 n); /* how many fit; 0: none */
 __hidden_ void net_uncharge_pages(u32 handle, u32 n);
-__hidden_ int net_refused(struct memcg_pool *p, struct memcg *cg); /* counts it; -ENOBUFS */
+__hidden_ int net_refused(struct memcg_pool *p, struct memcg *cg);    /* counts it; -ENOBUFS */
+__hidden_ int net_refused_ref(struct pool_ref ref, struct memcg *cg); /* or -ESHUTDOWN */
 
 #endif

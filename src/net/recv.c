@@ -21,7 +21,12 @@
  * 5. A group over its memory.high gets a page at a time: what is left of one, or a fresh one; of
  *    messages one at a time, whole. That is owed for (reclaim/owed.h) as any charge is. Its
  * socket's window is lowered (rcvbuf.h), and sock_throttled counts the calls that were answered so.
- * 6. Flags that would tell the program less than the truth are refused: known_flags().
+ * 6. Refused is only who could have read something. When nothing fits without reclaim, the socket
+ * is peeked at first: its end, its error and that it is empty are told as they are, and a thread
+ *    that may wait sleeps. So polling costs no reclaim. A message that needs more pages than fit is
+ *    left where it is, too. Two readers of one socket: what another takes between the look and
+ * the read is tolerated; the read tells what it finds.
+ * 7. Flags that would tell the program less than the truth are refused: known_flags().
  */
 #include "net/fill.h"
 #include "net/net.h"
@@ -56,6 +61,7 @@ struct receive {
 	bool plain;	    /* no socket */
 	int message;	    /* what is read begins a page; -1: not asked yet */
 	bool high;	    /* a page at a time */
+	bool looked;	    /* nothing was in hand, and the socket said why not */
 	struct fill fill;   /* comes first */
 	u32 wanted, most;   /* fragments; by high */
 	u32 n;		    /* pages taken */
@@ -136,19 +142,58 @@ static ssize_t read_in(struct receive *r)
 	return call(r, in_hand(r) ? r->flags : r->flags | MSG_DONTWAIT);
 }
 
-/* Until there is something to read, or an end or an error to be told: >= 0; or why not. */
-static ssize_t wait_for(struct receive *r)
+/*
+ * At one byte, or an end or error. Where the program keeps an offset for its own peeks, that stays
+ * what it is; what others peek at meanwhile is tolerated. MSG_TRUNC: how long a message is.
+ */
+static ssize_t peek(const struct receive *r, int flags)
 {
 	char byte;
 	struct iovec iov = {&byte, 1};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int offset = sys_peek_offset(r->fd);
+	ssize_t got;
 
-	return sys_recvmsg(r->fd, &m, (r->flags & ~MSG_TRUNC) | MSG_PEEK);
+	if (offset > 0 && !(r->flags & MSG_PEEK))
+		sys_peek_offset_set(r->fd, 0);
+	got = sys_recvmsg(r->fd, &m, (r->flags & ~MSG_TRUNC) | MSG_PEEK | flags);
+	if (offset >= 0)
+		sys_peek_offset_set(r->fd, offset);
+	return got;
 }
 
+/* Until there is something to read, or an end or an error to be told: >= 0; or why not. */
+static ssize_t wait_for(struct receive *r)
+{
+	return peek(r, 0);
+}
+
+/* It has no pages, whatever it would sleep with. */
 static bool may_wait(const struct receive *r)
 {
-	return !(r->flags & MSG_DONTWAIT) && !in_hand(r);
+	return !(r->flags & MSG_DONTWAIT) && (r->looked || !in_hand(r));
+}
+
+/* An error queue cannot be peeked at: what is looked at there is gone. */
+static bool can_look(const struct receive *r)
+{
+	return !r->plain && !(r->flags & MSG_ERRQUEUE);
+}
+
+/* A message of no length needs no page. */
+static ssize_t read_nothing(struct receive *r)
+{
+	r->n = r->runs = 0;
+	return call(r, r->flags | MSG_DONTWAIT);
+}
+
+/* > 0: there may be something to read; else there is nothing, and that is what the call tells. */
+static ssize_t look(struct receive *r)
+{
+	ssize_t got = can_look(r) ? peek(r, MSG_DONTWAIT) : 1;
+
+	r->looked = got <= 0;
+	return got || !is_message(r) ? got : read_nothing(r);
 }
 
 /* --- pages ----------------------------------------------------------------------------------- */
@@ -227,25 +272,53 @@ static bool take_ahead(struct receive *r)
 	return r->n;
 }
 
-/* 0: there is room for a byte at least. */
-static int take(struct receive *r)
+/* Nothing would come without reclaim, and that somebody reclaims is for something to read. */
+static bool is_full(const struct receive *r)
 {
-	int got = 0;
+	return r->handle && !r->fill.pg && memcg_headroom(r->cg) < PAGE_SIZE;
+}
+
+static ssize_t refused(struct receive *r)
+{
+	ssize_t got = look(r);
+
+	return got > 0 ? net_refused_ref(r->ref, r->cg) : got;
+}
+
+/* > 0: some of them, or there is room without; else what the call tells. */
+static ssize_t take_pages(struct receive *r, u32 n)
+{
+	int got = net_try_take(r->ref, r->handle, r->pages, n);
+	ssize_t told = 1;
+
+	if (!got && is_full(r))
+		told = look(r);
+	if (told <= 0)
+		return told;
+	if (!got)
+		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n, false);
+	if (got > 0)
+		r->n = (u32)got;
+	if (got > 0 || r->fill.pg)
+		return 1;
+	return got == -ENOBUFS ? refused(r) : got;
+}
+
+/* > 0: there is room for a byte at least; else what the call tells. */
+static ssize_t take(struct receive *r)
+{
 	u32 n;
 
 	r->n = 0;
+	r->looked = false;
 	set_window(r);
 	r->fill = (struct fill){0};
 	if (!in_hand(r) && fill_may_claim(r->ref, r->handle) && !is_message(r))
 		r->fill = fill_claim(r->ref, r->handle);
 	if (take_ahead(r))
-		return 0;
+		return 1;
 	n = pages_wanted(r);
-	if (n)
-		got = net_take_ref(r->ref, r->handle, r->cg, r->pages, n, !r->fill.pg);
-	if (got > 0)
-		r->n = (u32)got;
-	return got > 0 || r->fill.pg ? 0 : got;
+	return n ? take_pages(r, n) : 1;
 }
 
 /* Those from the first on go back; the pool may go with the last. */
@@ -306,16 +379,35 @@ static void hand_over(struct receive *r, size_t bytes, struct memcg_frag *frags)
 	untake(r, hand_over_pages(r, bytes - done, frags + (done != 0)));
 }
 
+/*
+ * A message that fewer pages would cut than the call may use: it stays in the socket. > 0: there is
+ * none; else what the call tells.
+ */
+static ssize_t fits_message(struct receive *r)
+{
+	ssize_t length;
+
+	if (r->n >= r->most || !can_look(r) || !is_message(r))
+		return 1;
+	length = peek(r, MSG_DONTWAIT | MSG_TRUNC);
+	if (length < 0)
+		return length == -EAGAIN ? 1 : length; /* the read may sleep */
+	if (MIN(DIV_ROUND_UP((u64)length, PAGE_SIZE), (u64)r->most) <= r->n)
+		return 1;
+	return net_refused_ref(r->ref, r->cg);
+}
+
 /* One attempt: bytes, or -errno with nothing taken. */
 static ssize_t receive_once(struct receive *r, struct memcg_frag *frags)
 {
 	u64 owed = owed_now();
-	int err = take(r);
-	ssize_t got;
+	ssize_t got = take(r);
 
-	if (err)
-		return err;
-	got = read_in(r);
+	if (got <= 0)
+		return got;
+	got = fits_message(r);
+	if (got > 0)
+		got = read_in(r);
 	if (got > 0 && r->msg_flags & MSG_TRUNC && !r->msg)
 		got = -EMSGSIZE; /* the system has cut it: recv would not even have said so */
 	if (got > 0) {

@@ -34,6 +34,19 @@ static bool fits(const struct memcg_frag *f)
 	return f->offset <= PAGE_SIZE && f->length <= PAGE_SIZE - f->offset;
 }
 
+/* In the child of a fork its parent's pages have no memory: there would be zeroes. */
+static bool is_here(const struct page *pg)
+{
+	const struct memcg_pool *p = pg->kind == PAGE_NET ? pool_of(pg) : NULL;
+
+	return !p || atomic_load(&p->state) != POOL_FORKED;
+}
+
+static bool may_send(const struct memcg_frag *f)
+{
+	return !f->page || (fits(f) && is_here((const struct page *)f->page));
+}
+
 /* False: there is no room for another piece. */
 static bool add(struct send *s, const struct memcg_frag *f)
 {
@@ -102,20 +115,33 @@ static ssize_t call_uncopied(int fd, struct send *s, const struct memcg_frag *fr
 	return sent;
 }
 
+/* A byte is in them: the system is told of more only if more comes, or it would wait for it. */
+static bool any_bytes(const struct memcg_frag *frags, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (!frags[i].page || !frags[i].length))
+		i++;
+	return i < n;
+}
+
 static ssize_t send_gathered(int fd, const struct memcg_frag *frags, size_t n, int flags)
 {
 	bool zerocopy = flags & MSG_ZEROCOPY;
 	struct send s;
 	size_t at = 0, done = 0;
 	ssize_t sent;
+	bool left;
 
 	do {
 		size_t most = zerocopy ? MIN(n - at, (size_t)FLIGHT_FRAGS) : n - at;
 		size_t more = gather(&s, frags + at, most);
-		int with = flags | (at + more < n ? MSG_MORE : 0);
+		int with;
 
+		left = any_bytes(frags + at + more, n - at - more);
+		with = flags | (left ? MSG_MORE : 0);
 		/* A message goes out whole or not at all. */
-		if (!at && more < n && sys_keeps_messages(fd))
+		if (!at && left && sys_keeps_messages(fd))
 			return -EMSGSIZE;
 		sent = zerocopy ? call_uncopied(fd, &s, frags + at, more, with)
 				: call(fd, &s, with);
@@ -123,7 +149,7 @@ static ssize_t send_gathered(int fd, const struct memcg_frag *frags, size_t n, i
 		if (sent < 0)
 			return done ? (ssize_t)done : sent;
 		done += (size_t)sent;
-	} while (at < n && (size_t)sent == s.bytes);
+	} while (left && (size_t)sent == s.bytes);
 	return (ssize_t)done;
 }
 
@@ -195,7 +221,7 @@ ssize_t memcg_frags_send(int fd, const struct memcg_frag *frags, size_t n, int f
 	if (!frags)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++)
-		if (frags[i].page && !fits(&frags[i]))
+		if (!may_send(&frags[i]))
 			return -EINVAL;
 	if (flags & MEMCG_SEND_UNCOPIED)
 		return flags == MEMCG_SEND_UNCOPIED ? send_uncopied(fd, frags, n) : -EINVAL;

@@ -162,6 +162,14 @@ int managed_fill(u32 first, u32 n)
 	return sys_fill(managed_fd(), managed_offset(first), (u64)n << PAGE_SHIFT);
 }
 
+/* fallocate makes huge pages where shmem_enabled says so, however the file is mapped. */
+int managed_fill_singly(u32 first, u32 n)
+{
+	int err = sys_populate(page_address(page_at(first)), (u64)n << PAGE_SHIFT);
+
+	return err == -EINVAL ? managed_fill(first, n) : err; /* a system that does not know it */
+}
+
 u64 managed_resident(void)
 {
 	return managed_is_up() ? sys_file_memory(managed_fd()) : 0;

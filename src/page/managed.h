@@ -35,6 +35,8 @@ __hidden_ void extent_free(u32 first, u32 npages);
 __hidden_ int managed_punch(u32 first, u32 n);
 /* They have memory, zero where they had none: for mapping them at one go. -errno. */
 __hidden_ int managed_fill(u32 first, u32 n);
+/* The same through the alias: by single pages, which a part of can be punched whoever has it. */
+__hidden_ int managed_fill_singly(u32 first, u32 n);
 /* Bytes that the system has given to the file, by its own count. */
 __hidden_ u64 managed_resident(void);
 

@@ -28,6 +28,9 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
 
 int sys_memfd(u64 size)
 {
@@ -50,13 +53,19 @@ int sys_memfd(u64 size)
 	return (int)fd;
 }
 
-/* A dump has the pages through no mapping: the program's own are enough to debug it. */
+/*
+ * A dump has the pages through no mapping: the program's own are enough to debug it. Never by huge
+ * pages, whatever shmem_enabled says: of one that cannot be split, since a socket has it, the
+ * system clears a part where it lies, in place of giving up that memory (sys_punch). Nor are they
+ * made later, which is done by mapping. A system without them refuses.
+ */
 static void advise(void *at, size_t len)
 {
 	int saved = errno;
 
 	syscall(SYS_madvise, at, len, MADV_DONTFORK);
 	syscall(SYS_madvise, at, len, MADV_DONTDUMP);
+	syscall(SYS_madvise, at, len, MADV_NOHUGEPAGE);
 	errno = saved;
 }
 
@@ -117,6 +126,19 @@ int sys_fill(int fd, u64 offset, u64 len)
 	do
 		r = sys_result(syscall(SYS_fallocate, fd, 0, offset, len), saved);
 	while (r == -EINTR);
+	return (int)r;
+}
+
+int sys_populate(void *at, u64 len)
+{
+	int saved = errno;
+	long r;
+
+	if (sys_fault(SYS_FAULT_FILL))
+		return -ENOSPC;
+	do
+		r = sys_result(syscall(SYS_madvise, at, len, MADV_POPULATE_WRITE), saved);
+	while (r == -EINTR || r == -EAGAIN);
 	return (int)r;
 }
 

@@ -12,7 +12,8 @@ __hidden_ int sys_memfd(u64 size); /* descriptor of a file of so many bytes that
 
 /*
  * Maps [offset, offset + len) of the file at the very address `at`, over whatever is there. Shared;
- * not inherited by fork; left out of dumps; nothing comes in by it, whatever mlockall has said.
+ * not inherited by fork; left out of dumps; no huge pages; nothing comes in by it, whatever
+ * mlockall has said.
  */
 __hidden_ int sys_map_shared(void *at, size_t len, int prot, int fd, u64 offset);
 /* Addresses without memory again, reserved. */
@@ -20,7 +21,9 @@ __hidden_ int sys_unreserve_shared(void *at, size_t len);
 
 __hidden_ int sys_punch(int fd, u64 offset, u64 len); /* memory goes, also out of every mapping */
 __hidden_ int sys_fill(int fd, u64 offset, u64 len);  /* memory comes, zero where there was none */
-__hidden_ u64 sys_file_memory(int fd);		      /* bytes it has: st_blocks */
+/* The same, of a mapping that may be written to: no huge pages. -EINVAL before Linux 5.14. */
+__hidden_ int sys_populate(void *at, u64 len);
+__hidden_ u64 sys_file_memory(int fd); /* bytes it has: st_blocks */
 
 /* A range of addresses for sys_zap. */
 struct span {

@@ -114,6 +114,18 @@ int sys_is_stream(int fd)
 	return err || type == SOCK_STREAM ? err : -EPROTOTYPE;
 }
 
+int sys_peek_offset(int fd)
+{
+	int offset, err = option_get(fd, SO_PEEK_OFF, &offset);
+
+	return err ? err : offset;
+}
+
+void sys_peek_offset_set(int fd, int offset)
+{
+	option_set(fd, SO_PEEK_OFF, offset);
+}
+
 /* --- sent uncopied --------------------------------------------------------------------- */
 
 int sys_cookie(int fd, u64 *cookie)

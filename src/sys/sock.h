@@ -28,6 +28,10 @@ __hidden_ long sys_readable(int fd);
 __hidden_ bool sys_keeps_messages(int fd); /* a socket, and no stream */
 __hidden_ int sys_is_stream(int fd);	   /* 0; -EPROTOTYPE: another socket; -ENOTSOCK, -EBADF */
 
+/* SO_PEEK_OFF: where the next MSG_PEEK begins; negative: always in front. */
+__hidden_ int sys_peek_offset(int fd);
+__hidden_ void sys_peek_offset_set(int fd, int offset);
+
 /* What names the socket, and no other there was or will be. -errno. */
 __hidden_ int sys_cookie(int fd, u64 *cookie);
 /*

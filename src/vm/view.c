@@ -113,7 +113,7 @@ static int map_some(struct window *w, u32 i, u32 payer)
 		return -ENOMEM;
 	n = lock_pages(w, i, &first);
 	err = map_run(w, t, i, first, n);
-	if (err && !managed_fill(first, n))
+	if (err && !managed_fill_singly(first, n))
 		err = map_run(w, t, i, first, n);
 	for (u32 k = 0; k < n; k++)
 		page_unlock(page_at(first + k));

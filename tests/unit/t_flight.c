@@ -4,7 +4,10 @@
  */
 #include "net_fixture.h"
 
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "net/flight.h"
@@ -454,6 +457,35 @@ static void child_of_a_fork(void)
 
 static u32 stop;
 
+static long unsent(int fd)
+{
+	int n = -1;
+
+	CHECK(!ioctl(fd, SIOCOUTQNSD, &n));
+	return n;
+}
+
+/* More fragments than one call takes, and the rest is empty: nobody waits for more to come. */
+static void nothing_behind(void)
+{
+	struct memcg_frag page, f[FLIGHT_FRAGS + 44];
+	int on = 1;
+
+	open_pool(0, 0);
+	open_tcp();
+	CHECK(!setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	payload_pages(&page, 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++)
+		f[i] = (struct memcg_frag){page.page, 16 * (i % FLIGHT_FRAGS),
+					   i < FLIGHT_FRAGS ? 16 : 0};
+	CHECK(send_uncopied(f, ARRAY_SIZE(f)) == 4096 && !unsent(ends[1]));
+	peer_reads(4096);
+	wait_told(ends[1], 1);
+	memcg_frags_put(&page, 1);
+	close_ends();
+	all_is_back();
+}
+
 static void *completes(void *arg)
 {
 	(void)arg;
@@ -637,6 +669,7 @@ int main(void)
 		PAGE_TEST(group_dies),
 		PAGE_TEST(pool_dies),
 		PAGE_TEST(child_of_a_fork),
+		PAGE_TEST(nothing_behind),
 		PAGE_TEST(told_to_several),
 		PAGE_TEST(numbers),
 #ifdef MEMCG_DEBUG

@@ -94,6 +94,84 @@ static void over_max(void)
 	all_is_back();
 }
 
+/* What cannot be had is not refused: an end, an error, and nothing, are told as under any max. */
+static void nothing_to_refuse(void)
+{
+	struct memcg_frag f[4];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0));
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_DONTWAIT) == -EAGAIN);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_WAITALL | MSG_DONTWAIT) == -EAGAIN);
+	CHECK(memcg_pool_recv(pool, -1, cg, f, 4, 0) == -EBADF);
+	put_payload(ends[1], 0, 3);
+	CHECK(!throttled(cg) && !pool_stat().refused);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, 0) == -ENOBUFS && throttled(cg) == 1);
+	CHECK(recv(ends[0], f, 4, MSG_DONTWAIT) == 3 && !close(ends[1]));
+	CHECK(!memcg_pool_recv(pool, ends[0], cg, f, 4, 0) && !close(ends[0]));
+	CHECK(throttled(cg) == 1 && pool_stat().refused == 1);
+	all_is_back();
+}
+
+/* The pool has no page for it: the same. */
+static void nothing_to_refuse_in_the_pool(void)
+{
+	struct memcg_frag mine, f[4];
+
+	open_pool(0, 4096);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_alloc(pool, other, &mine, 1) == 1);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_DONTWAIT) == -EAGAIN);
+	CHECK(!close(ends[1]) && !memcg_pool_recv(pool, ends[0], cg, f, 4, 0));
+	CHECK(!throttled(cg) && !pool_stat().refused && !close(ends[0]));
+	memcg_frags_put(&mine, 1);
+	all_is_back();
+}
+
+static unsigned asked; /* whether there is something to shrink: this thread's */
+
+static size_t ask(struct memcg *of, void *arg)
+{
+	(void)of;
+	(void)arg;
+	asked++;
+	return 4096;
+}
+
+static size_t shrink_nothing(struct memcg *of, size_t bytes, uint64_t deadline_ns, void *arg)
+{
+	(void)of;
+	(void)bytes;
+	(void)deadline_ns;
+	(void)arg;
+	return 0;
+}
+
+/* Who polls a socket that has nothing makes nobody give memory back; who could read does. */
+static void nothing_to_reclaim_for(void)
+{
+	struct memcg_shrinker_config c = MEMCG_SHRINKER_CONFIG_INIT;
+	struct memcg_shrinker *s;
+	struct memcg_frag mine, f[4];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	c.count = ask;
+	c.scan = shrink_nothing;
+	c.flags = MEMCG_SHRINK_INLINE;
+	CHECK((s = memcg_shrinker_register(cg, &c)));
+	CHECK(memcg_pool_alloc(pool, cg, &mine, 1) == 1 && !memcg_set_limit(cg, MEMCG_MAX, 4096));
+	asked = 0;
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_DONTWAIT) == -EAGAIN && !asked);
+	put_payload(ends[1], 0, 1);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 4, MSG_DONTWAIT) == -ENOBUFS && asked);
+	memcg_shrinker_unregister(s);
+	memcg_frags_put(&mine, 1);
+	close_ends();
+	all_is_back();
+}
+
 static void peeked_and_whole(void)
 {
 	struct memcg_frag f[2], g[2];
@@ -212,6 +290,53 @@ static void wait_for_all(void)
 	all_is_back();
 }
 
+/* At its max a thread sleeps as any other, and is refused when there is something. */
+static void a_sleeper_at_max(void)
+{
+	struct memcg_frag mine;
+	struct sleeper s;
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(memcg_pool_alloc(pool, cg, &mine, 1) == 1 && !memcg_set_limit(cg, MEMCG_MAX, 4096));
+	start(&s, 0);
+	put_payload(ends[1], 0, 7);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == -ENOBUFS && throttled(cg) == 1);
+	CHECK(recv(ends[0], &s.f, 7, 0) == 7);
+	start(&s, MSG_WAITALL);
+	memcg_frags_put(&mine, 1);
+	put_payload(ends[1], 0, 4096);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == 4096 && throttled(cg) == 1);
+	memcg_frags_put(s.f, 8);
+	close_ends();
+	all_is_back();
+}
+
+/* The program's own peeks go on where they were, whoever has slept by peeking. */
+static void programs_peek_offset(void)
+{
+	struct sleeper s;
+	int offset = 0;
+	socklen_t size = sizeof(offset);
+	char two[2];
+
+	open_pool(0, 0);
+	open_ends(SOCK_STREAM);
+	CHECK(!setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)));
+	start(&s, MSG_PEEK);
+	put_payload(ends[1], 0, 5);
+	CHECK(!pthread_join(s.thread, NULL) && s.got == 5 && holds_payload(s.f, 8, 0) == 5);
+	memcg_frags_put(s.f, 8);
+	CHECK(!getsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset, &size) && offset == 5);
+	CHECK(recv(ends[0], two, 2, 0) == 2);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0)); /* it is looked at where the read begins */
+	CHECK(memcg_pool_recv(pool, ends[0], cg, s.f, 8, MSG_DONTWAIT) == -ENOBUFS);
+	CHECK(memcg_pool_recv(pool, ends[0], cg, s.f, 8, MSG_PEEK | MSG_DONTWAIT) == -EAGAIN);
+	CHECK(!getsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset, &size) && offset == 3);
+	close_ends();
+	all_is_back();
+}
+
 static void noted(int number)
 {
 	(void)number;
@@ -285,10 +410,15 @@ int main(void)
 		PAGE_TEST(end_error_and_nothing),
 		PAGE_TEST(refused_flags),
 		PAGE_TEST(over_max),
+		PAGE_TEST(nothing_to_refuse),
+		PAGE_TEST(nothing_to_refuse_in_the_pool),
+		PAGE_TEST(nothing_to_reclaim_for),
 		PAGE_TEST(peeked_and_whole),
 		PAGE_TEST(from_a_pipe),
 		PAGE_TEST(a_sleeper_has_nothing),
 		PAGE_TEST(wait_for_all),
+		PAGE_TEST(a_sleeper_at_max),
+		PAGE_TEST(programs_peek_offset),
 		PAGE_TEST(interrupted),
 		PAGE_TEST(destroyed_meanwhile),
 		PAGE_TEST(destroyed_while_nothing_is_taken),

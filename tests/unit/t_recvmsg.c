@@ -87,7 +87,8 @@ static void cut(void)
 	memcg_frags_put(f, 20);
 	CHECK(memcg_pool_recv(pool, ends[0], cg, f, 2, 0) == -EMSGSIZE && !f[0].page && !held(cg));
 	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
-	CHECK(read_message(3, 0) == 4096 && m.msg_flags == MSG_TRUNC);
+	CHECK(read_message(3, 0) == -ENOBUFS && throttled(cg) == 1); /* but not by a max */
+	CHECK(read_message(1, 0) == 4096 && m.msg_flags == MSG_TRUNC);
 	end();
 }
 
@@ -157,6 +158,52 @@ static void not_paid_for(void)
 	CHECK(read_message(4, 0) == -ENOBUFS && throttled(cg) == 1);
 	memcg_frags_put(&mine, 1);
 	CHECK(read_message(4, 0) == 500 && holds_payload(f, 20, 0) == 500);
+	end();
+}
+
+/* Room for a part of it: it stays, whole, and comes when there is room; read as bytes the same. */
+static void paid_for_in_part(bool as_bytes)
+{
+	begin(SOCK_DGRAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
+	put_message(0, 8000);
+	for (u64 i = 1; i < 4; i++) {
+		ssize_t got = as_bytes ? memcg_pool_recv(pool, ends[0], cg, f, 16, MSG_DONTWAIT)
+				       : read_message(16, 0);
+
+		CHECK(got == -ENOBUFS && !f[0].page && !held(cg));
+		CHECK(throttled(cg) == i && pool_stat().refused == i);
+	}
+	put_message(8000, 100);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 2 * 4096));
+	CHECK(read_message(16, 0) == 8000 && holds_payload(f, 20, 0) == 8000);
+	memcg_frags_put(f, 20);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096));
+	CHECK(read_message(16, 0) == 100 && holds_payload(f, 20, 8000) == 100);
+	end();
+}
+
+static void a_message_paid_for_in_part(void)
+{
+	paid_for_in_part(false);
+}
+
+static void bytes_paid_for_in_part(void)
+{
+	paid_for_in_part(true);
+}
+
+/* Nothing fits: what needs no page comes all the same, and is gone. */
+static void of_no_length_at_max(void)
+{
+	begin(SOCK_DGRAM);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 0));
+	CHECK(read_message(4, MSG_DONTWAIT) == -EAGAIN);
+	put_message(0, 0);
+	put_message(0, 1);
+	CHECK(!read_message(4, MSG_PEEK) && !read_message(4, 0) && !throttled(cg));
+	CHECK(read_message(4, 0) == -ENOBUFS && throttled(cg) == 1);
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 4096) && read_message(4, 0) == 1);
 	end();
 }
 
@@ -275,6 +322,9 @@ int main(void)
 		PAGE_TEST(offered_what_is_there),
 		PAGE_TEST(strict_forgets_what_was_cut),
 		PAGE_TEST(not_paid_for),
+		PAGE_TEST(a_message_paid_for_in_part),
+		PAGE_TEST(bytes_paid_for_in_part),
+		PAGE_TEST(of_no_length_at_max),
 		PAGE_TEST(a_descriptor_with_a_message),
 		PAGE_TEST(a_descriptor_in_a_stream),
 		PAGE_TEST(a_descriptor_for_a_sleeper),

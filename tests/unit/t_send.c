@@ -2,6 +2,7 @@
 #include "net_fixture.h"
 
 #include <sched.h>
+#include <sys/wait.h>
 
 #include "sys/fault.h"
 
@@ -176,6 +177,78 @@ static void take_all(struct memcg_frag *g, unsigned n)
 	}
 }
 
+/* The mapping that the address is in is never by huge pages, as the system lists it ("nh"). */
+static bool never_huge(const void *address)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long at = (unsigned long)address, from, to;
+	bool in = false, never = false;
+	char line[512];
+
+	CHECK(f);
+	while (!never && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			in = from <= at && at < to;
+		else if (in && !strncmp(line, "VmFlags:", 8))
+			never = strstr(line, " nh");
+	}
+	fclose(f);
+	return never;
+}
+
+/* A part of a huge page that a socket has would be cleared where it lies, in place of punched. */
+static void by_small_pages(void)
+{
+	struct memcg_frag f[1];
+
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		skip();
+	open_pool(0, 0);
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == 1);
+	CHECK(never_huge(memcg_page_address(f[0].page)));
+	memcg_frags_put(f, 1);
+	all_is_back();
+}
+
+/* Its parent's pages have no memory there: zeroes would go out. Its own go. */
+static void child_sends(const struct memcg_frag *parents)
+{
+	static const int flags[] = {0, MSG_ZEROCOPY, MEMCG_SEND_UNCOPIED};
+	struct memcg_pool *own = memcg_pool_create(NULL);
+	struct memcg_frag f[1];
+
+	CHECK(own);
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
+		CHECK(memcg_frags_send(ends[1], parents, 1, flags[i]) == -EINVAL);
+	CHECK(memcg_pool_alloc(own, cg, f, 1) == 1);
+	memset(bytes_of(f), 'c', 4096);
+	CHECK(memcg_frags_send(ends[1], f, 1, 0) == 4096);
+}
+
+static void child_of_a_fork(void)
+{
+	struct memcg_frag f[1];
+	char got[4097];
+	int status;
+	pid_t child;
+
+	open_pool(0, 0);
+	open_tcp();
+	CHECK(memcg_pool_alloc(pool, cg, f, 1) == 1);
+	memset(bytes_of(f), 'p', 4096);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		child_sends(f);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && !status && !shutdown(ends[1], SHUT_WR));
+	CHECK(read_all(got, sizeof(got)) == 4096 && got[0] == 'c' && got[4095] == 'c');
+	memcg_frags_put(f, 1);
+	close_ends();
+	all_is_back();
+}
+
 /* Put, taken again and written to before the peer reads: it reads what was sent. */
 static void sent_and_used_again(void)
 {
@@ -239,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAGE_TEST(pieces_in_order),	PAGE_TEST(refused),
 		PAGE_TEST(part_by_part),	PAGE_TEST(many_pieces),
+		PAGE_TEST(child_of_a_fork),	PAGE_TEST(by_small_pages),
 		PAGE_TEST(sent_and_used_again), PAGE_TEST(uncopied_pieces),
 	};
 
