@@ -7,7 +7,10 @@
 python=/usr/bin/python3
 
 gives 125 'no process is there.*memcg run' tree
-gives 0 'no process is there' ls
+gives 0 'no process is there.* in .*/runtime/memcg:' ls
+gives 2 'options come after the command' --json ls
+touch plain
+gives 125 'plain is no socket' tree -p ./plain
 
 mkfifo in
 exec 8<>in
@@ -72,6 +75,7 @@ gives 1 'memcg run --control' get "/$pid" memory.owners
 gives 1 "'12Q' is not a size" set max=12Q
 gives 1 "'' is not a size" set max=
 gives 1 "/1: memcg run $run has no such process" tree /1
+gives 1 'no such process .*--control' rmdir /x
 gives 1 '/none: memcg run' get /none max
 gives 125 'there is no process 999999999' tree -p 999999999
 gives 125 'has no control socket and was not started by memcg run' tree -p $$
@@ -134,6 +138,7 @@ for i in 1 2; do
 	children+=("${several[i]}")
 	eventually test -L "runtime/memcg/${several[i]}.run" || fail "no run $i of several"
 done
+gives 125 "there are several.* ${several[1]} \(sleep 60\), ${several[2]} \(sleep 60\)" tree
 gives 125 "there are several.* ${several[1]} .* ${several[2]} " tree
 gives 0 '^/ ' tree -p "${several[2]}"
 kill "${several[@]}"

@@ -82,6 +82,13 @@ mkdir -m 777 runtime2/memcg
 chmod 777 runtime2/memcg
 cp -P "runtime/memcg/$server.sock" runtime2/memcg/ 2>/dev/null || ln "runtime/memcg/$server.sock" runtime2/memcg/ 2>/dev/null
 XDG_RUNTIME_DIR=$work/runtime2 gives 125 'no process is there' tree # anybody could have put it there
+
+# ---- one that is stopped is listed, and keeps nobody waiting ----
+kill -STOP "$server"
+gives 0 "^$server .*tenantd.* \(does not answer\)? +- " ls
+"$memcg" ls --json >ls.json
+is_json ls.json "j[0]['pid'] == $server and j[0]['error']"
+kill -CONT "$server"
 kill "$server"
 wait "$server" 2>/dev/null
 gives 125 'no process is there' tree

@@ -92,6 +92,17 @@ static void whatever_else_is_no(void **state)
 	}
 }
 
+/* What the terminal says by itself is no answer. */
+static void a_new_size_is_no_answer(void **state)
+{
+	struct ui *u = typed(state, "l64M\n");
+
+	ui_key(u, 0);
+	assert_non_null(u->view.question);
+	u = typed(state, "y");
+	assert_true(u->order.wanted);
+}
+
 static void an_error_is_told(void **state)
 {
 	struct ui *u = typed(state, "jL100M\ny");
@@ -252,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_limit_is_confirmed),
+		T(a_new_size_is_no_answer),
 		T(whatever_else_is_no),
 		T(an_error_is_told),
 		T(other_limits_by_name),

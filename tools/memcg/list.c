@@ -172,6 +172,9 @@ static int show(struct look *l, const struct columns *c, unsigned depth, size_t 
 
 /* ---- processes ---- */
 
+#define LS_PATIENCE_MS \
+	1000 /* for each: one that is stopped must not keep the others from being shown */
+
 struct found {
 	struct source_info *info;
 	struct rows rows; /* its root; none: it does not answer */
@@ -224,34 +227,63 @@ static void json_processes(const struct found *f, size_t n)
 	json_end(&j);
 }
 
+static const struct row unanswered = {
+#define UNKNOWN(name) .name = SOURCE_UNKNOWN,
+	SOURCE_FIELDS(UNKNOWN)
+#undef UNKNOWN
+};
+
+/* Without the directories of the first word. */
+static const char *base_name(const char *command)
+{
+	const char *end = command + strcspn(command, " ");
+
+	while (end > command && end[-1] != '/')
+		end--;
+	return end;
+}
+
+/* The command is cut: whoever wants all of it asks for --json. */
+static bool process_line(struct line *line, const struct found *f)
+{
+	const char *command = f->info->command[0] ? f->info->command : f->info->comm;
+
+	if (f->info->kind ==
+	    SOURCE_RUN) /* its own place is of no use, and the program stands last */
+		command = base_name(command);
+	line->row = f->rows.n ? f->rows.row : &unanswered;
+	line->branches = strdup("");
+	if (asprintf(&line->name, "%d %.96s%s", (int)f->info->pid, command,
+		     f->rows.n ? "" : " (does not answer)") < 0)
+		line->name = NULL;
+	return line->branches && line->name;
+}
+
 static int print_processes(const struct look *l, const struct columns *c, const struct found *f,
 			   size_t n)
 {
 	struct line *lines = calloc(n + 1, sizeof(*lines));
-	size_t shown = 0;
-	int status = 0;
+	char place[SOURCE_PLACE];
 
-	for (size_t i = 0; lines && i < n; i++) {
-		if (!f[i].rows.n) {
+	bool ok = lines;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = process_line(&lines[i], &f[i]);
+	/* The reasons go first, apart from what is asked for. */
+	for (size_t i = 0; i < n; i++)
+		if (!f[i].rows.n)
 			complain(l->command, "%d: %s", (int)f[i].info->pid, f[i].why);
-			status = STATUS_OURS;
-			continue;
-		}
-		lines[shown].row = f[i].rows.row;
-		lines[shown].branches = strdup("");
-		if (asprintf(&lines[shown].name, "%d %s", (int)f[i].info->pid,
-			     f[i].info->command[0] ? f[i].info->command : f[i].info->comm) < 0)
-			lines[shown].name = strdup("?");
-		shown++;
-	}
-	if (lines && shown)
-		columns_print(c, l, "PROCESS", lines, shown);
-	else if (!status)
-		complain(l->command, "no process is there to look at: start one by memcg run, or "
-				     "with MEMCG_CONTROL=1 in the environment of a program that "
-				     "has the library");
-	free_lines(lines, shown);
-	return status;
+	if (!ok)
+		complain(l->command, "no memory");
+	else if (n)
+		columns_print(c, l, "PROCESS", lines, n);
+	else
+		complain(l->command,
+			 "no process is there to look at in %s: start one by memcg run, or with "
+			 "MEMCG_CONTROL=1 in the environment of a program that has the library",
+			 source_place(place));
+	free_lines(lines, n);
+	return ok ? 0 : STATUS_OURS;
 }
 
 static int list_processes(const struct look *l, const struct columns *c)
@@ -261,6 +293,7 @@ static int list_processes(const struct look *l, const struct columns *c)
 	size_t n;
 	int status = 0, err = source_find(&list, &n);
 
+	source_patience(LS_PATIENCE_MS);
 	found = err ? NULL : calloc(n + 1, sizeof(*found));
 	if (!found) {
 		complain(l->command, "no memory");

@@ -43,7 +43,13 @@ static void print_usage(FILE *to)
 
 static int unknown(const char *name)
 {
-	fprintf(stderr, "memcg: '%s' is not a command; see memcg --help\n", name);
+	if (name[0] == '-')
+		fprintf(stderr,
+			"memcg: options come after the command: memcg COMMAND %s; see memcg "
+			"--help\n",
+			name);
+	else
+		fprintf(stderr, "memcg: '%s' is not a command; see memcg --help\n", name);
 	return STATUS_USAGE;
 }
 

@@ -13,6 +13,7 @@
 #include "record.h"
 #include "rules.h"
 #include "source/directory.h"
+#include "source/source.h"
 #include "web.h"
 
 #include <errno.h>
@@ -145,12 +146,19 @@ static int prepare(struct run *r)
 static int start(struct run *r)
 {
 	int status = make_room(r);
+	char place[SOURCE_PLACE];
 
 	if (status)
 		return status;
 	/* A program that runs unseen by other commands is better than one that does not run. */
-	if (directory_register(r->room.path, r->link, sizeof(r->link)))
+	if (directory_register(r->room.path, r->link, sizeof(r->link))) {
 		r->link[0] = '\0';
+		if (!r->options.quiet)
+			complain("run",
+				 "other commands will not find this run: %s cannot be used, "
+				 "a directory of this user that nobody else writes to",
+				 source_place(place));
+	}
 	r->track.main = launch_program(&(struct launch){.options = &r->options,
 							.room = &r->room,
 							.library = r->library,

@@ -231,6 +231,14 @@ int directory_list(struct entry **list, size_t *n)
 	return err;
 }
 
+void directory_place(char *buf, size_t size)
+{
+	char places[PLACES][PATH_LEN];
+
+	places_of(geteuid(), places);
+	snprintf(buf, size, "%s", places[0]);
+}
+
 static bool find_in(const char *place, uid_t uid, pid_t pid, struct entry *e)
 {
 	static const char *const suffixes[] = {"sock", "run"};

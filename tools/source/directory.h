@@ -23,6 +23,9 @@ struct entry {
 /* The user's own; stale entries are left out and removed. *list to be freed. 0 or -errno. */
 int directory_list(struct entry **list, size_t *n);
 
+/* Where that looks. */
+void directory_place(char *buf, size_t size);
+
 /* Of one process, whosever it is; socket before run. */
 bool directory_find(pid_t pid, struct entry *entry);
 

@@ -66,8 +66,11 @@ int run_place(struct run *r, const char *path, struct place *out)
 	if (!pid || !slots_find(&r->slots, pid, &out->process)) {
 		if (r->only)
 			return source_fail(&r->base, -EPIPE, "process %d has ended", (int)pid);
-		return source_fail(&r->base, -ENOENT, "%s: memcg run %d has no such process", path,
-				   (int)r->slots.pid);
+		return source_fail(&r->base, -ENOENT, "%s: memcg run %d has no such process%s",
+				   path, (int)r->slots.pid,
+				   pid ? ""
+				       : " (groups are below /PID; made, removed and moved when "
+					 "it was started with --control)");
 	}
 	out->kind = PLACE_PROCESS;
 	out->rest = rest;

@@ -110,6 +110,12 @@ int source_find(struct source_info **list, size_t *n)
 	return *list ? 0 : -ENOMEM;
 }
 
+const char *source_place(char buf[SOURCE_PLACE])
+{
+	directory_place(buf, SOURCE_PLACE);
+	return source_clean(buf);
+}
+
 /* ---- opening ---- */
 
 static struct source *open_entry(const struct entry *e, char *why, size_t size)
@@ -118,13 +124,22 @@ static struct source *open_entry(const struct entry *e, char *why, size_t size)
 					: run_open(e->path, 0, why, size);
 }
 
+/* Of a run it is the program that tells it from others, not the options before it. */
+static const char *told_apart(const struct entry *e, const char *command)
+{
+	const char *program = e->kind == SOURCE_RUN ? strstr(command, " -- ") : NULL;
+
+	return program ? program + 4 : command;
+}
+
 static void name_them(const struct entry *list, size_t n, char *why, size_t size)
 {
 	size_t used = (size_t)snprintf(why, size, "there are several, choose one by its PID:");
-	char command[48];
+	char all[1024], command[64];
 
 	for (size_t i = 0; i < n && used < size; i++) {
-		proc_command(list[i].pid, command, sizeof(command));
+		proc_command(list[i].pid, all, sizeof(all));
+		snprintf(command, sizeof(command), "%.60s", told_apart(&list[i], all));
 		used += (size_t)snprintf(why + used, size - used, "%s %d (%s)", i ? "," : "",
 					 (int)list[i].pid, command);
 	}
@@ -133,6 +148,7 @@ static void name_them(const struct entry *list, size_t n, char *why, size_t size
 static struct source *open_only(char *why, size_t size)
 {
 	struct source *s = NULL;
+	char place[SOURCE_PLACE];
 	struct entry *list;
 	size_t n;
 
@@ -146,8 +162,9 @@ static struct source *open_only(char *why, size_t size)
 		name_them(list, n, why, size);
 	else
 		snprintf(why, size,
-			 "no process is there to look at: start one by memcg run, or with "
-			 "MEMCG_CONTROL=1 in the environment of a program that has the library");
+			 "no process is there to look at in %s: start one by memcg run, or with "
+			 "MEMCG_CONTROL=1 in the environment of a program that has the library",
+			 source_place(place));
 	free(list);
 	return s;
 }
@@ -201,6 +218,10 @@ static struct source *open_path(const char *path, char *why, size_t size)
 
 	if (lstat(path, &st)) {
 		snprintf(why, size, "%s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		snprintf(why, size, "%s is no socket, and no link that a memcg run made", path);
 		return NULL;
 	}
 	return S_ISSOCK(st.st_mode) ? socket_open(path, 0, why, size)

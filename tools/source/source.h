@@ -49,6 +49,9 @@ int source_fd(const struct source *s);
 
 /* All that could be opened, for `memcg ls` without a target: *list to be freed. */
 int source_find(struct source_info **list, size_t *n);
+/* The directory where they are looked for. Returns buf. */
+#define SOURCE_PLACE 96
+const char *source_place(char buf[SOURCE_PLACE]);
 /* One of them: NULL and *why when it is not that process any more. */
 struct source *source_open_found(const struct source_info *info, char *why, size_t size);
 

@@ -141,6 +141,8 @@ static void type(struct ui *u, long key)
 
 static void question_key(struct ui *u, long key)
 {
+	if (!key) /* no key at all: the window has another size */
+		return;
 	if (u->mode == UI_CONFIRM)
 		ui_limit_answer(u, key);
 	else if (key == UI_ESCAPE || key == CTRL('g') || key == CTRL('c'))
