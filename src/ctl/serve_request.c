@@ -73,6 +73,21 @@ static int hello(struct serve_call *call)
 
 /* --- changing ------------------------------------------------------------------------------ */
 
+/* What the errno of a file means, said of that file. */
+static int say_file(struct serve_call *call, int err)
+{
+	struct text why = {.buf = call->why, .size = sizeof(call->why)};
+
+	if (err == -EINVAL)
+		text_say(&why, "%.60s: '%.100s' is no value it takes (memcg-files(5))",
+			 call->arg[1], call->arg[2]);
+	else if (err == -EACCES)
+		text_say(&why, "%.60s: it is read only", call->arg[1]);
+	else if (err == -ENOENT)
+		text_say(&why, "%.60s: %.150s has no such file", call->arg[1], call->arg[0]);
+	return err;
+}
+
 static int write_file(struct serve_call *call)
 {
 	struct memcg *cg;
@@ -83,7 +98,15 @@ static int write_file(struct serve_call *call)
 		return err;
 	err = memcg_write(cg, call->arg[1], call->arg[2], call->len[2]);
 	group_put(cg);
-	return err;
+	return say_file(call, err);
+}
+
+static int no_name(struct serve_call *call, const char *name)
+{
+	struct text why = {.buf = call->why, .size = sizeof(call->why)};
+
+	text_say(&why, "'%.100s' is no name for a group: 1 to 255 bytes, not . or .., no /", name);
+	return -EINVAL;
 }
 
 /* The reference of who makes a group is not kept: it is there until somebody removes it. */
@@ -94,7 +117,7 @@ static int make_group(struct serve_call *call)
 	int err;
 
 	if (!slash || !slash[1])
-		return -EINVAL;
+		return no_name(call, slash ? "" : call->arg[0]);
 	*slash = '\0';
 	if (slash == call->arg[0])
 		call->arg[0] = "/";
@@ -103,6 +126,8 @@ static int make_group(struct serve_call *call)
 		return err;
 	cg = memcg_create(parent, slash + 1);
 	err = cg ? 0 : -errno;
+	if (err == -EINVAL)
+		err = no_name(call, slash + 1);
 	group_put(parent);
 	group_put(cg);
 	return err;
@@ -176,6 +201,18 @@ static bool take_arguments(struct serve_call *call, const struct verb *v, char *
 	return !line;
 }
 
+static int wrong_number(struct serve_call *call, const struct verb *v)
+{
+	struct text why = {.buf = call->why, .size = sizeof(call->why)};
+
+	if (v->least == v->most)
+		text_say(&why, "%s takes %u arguments, a TAB before each", v->name, v->most);
+	else
+		text_say(&why, "%s takes %u to %u arguments, a TAB before each", v->name, v->least,
+			 v->most);
+	return -EINVAL;
+}
+
 static bool is_clean(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -201,9 +238,7 @@ int serve_dispatch(struct serve_call *call, char *line, size_t len)
 		text_say(&why, "'%.40s' is no request of protocol %d", word, SERVE_PROTOCOL);
 		return -EOPNOTSUPP;
 	}
-	if (!take_arguments(call, v, rest, end) || call->n < v->least) {
-		text_say(&why, "%s: %u arguments, not %u", v->name, call->n, v->least);
-		return -EINVAL;
-	}
+	if (!take_arguments(call, v, rest, end) || call->n < v->least)
+		return wrong_number(call, v);
 	return v->answer(call);
 }

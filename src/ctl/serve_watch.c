@@ -251,6 +251,7 @@ int serve_watch(struct serve_call *call)
 
 int serve_unwatch(struct serve_call *call)
 {
+	struct text why = {.buf = call->why, .size = sizeof(call->why)};
 	struct serve_watch **at;
 	struct memcg *cg;
 	int err;
@@ -262,7 +263,10 @@ int serve_unwatch(struct serve_call *call)
 	if (at)
 		unlink_watch(call->client, at);
 	group_put(cg);
-	return at ? 0 : -ENOENT;
+	if (at)
+		return 0;
+	text_say(&why, "%.200s is not watched by this connection", call->arg[0]);
+	return -ENOENT;
 }
 
 void serve_watch_end(struct serve_client *c)

@@ -278,6 +278,31 @@ static void an_error_is_one_line(void **state)
 	talk_end(&t);
 }
 
+/* What it says for people names what was wrong, and of what. */
+static void refusals_say_what(void **state)
+{
+	static const char *const of[][2] = {
+		{"read\t/\tmemory.stat\textra\n", "EINVAL read takes 2 arguments"},
+		{"rows\n", "EINVAL rows takes 1 to 2 arguments"},
+		{"mkdir\tfoo\n", "EINVAL 'foo' is no name for a group"},
+		{"mkdir\t/..\n", "EINVAL '..' is no name for a group"},
+		{"write\t/\tmemory.max\tx\n", "EINVAL memory.max: 'x' is no value it takes"},
+		{"write\t/\tmemory.stat\t1\n", "EACCES memory.stat: it is read only"},
+		{"write\t/\tmemory.such\t1\n", "ENOENT memory.such: / has no such file"},
+		{"unwatch\t/\n", "ENOENT / is not watched"},
+	};
+
+	(void)state;
+	connect_to();
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		ask(&t, of[i][0]);
+		assert_string_equal(t.word, "err");
+		if (strncmp(t.text, of[i][1], strlen(of[i][1])))
+			fail_msg("'%s', not '%s'", t.text, of[i][1]);
+	}
+	talk_end(&t);
+}
+
 static void bye(void **state)
 {
 	(void)state;
@@ -401,6 +426,7 @@ int main(void)
 		SERVED(rows_tell_the_numbers),
 		SERVED(nonsense_is_refused),
 		SERVED(an_error_is_one_line),
+		SERVED(refusals_say_what),
 		SERVED(bye),
 		SERVED(one_thread_with_every_signal_blocked),
 		SERVED(the_thread_is_not_the_programs),
