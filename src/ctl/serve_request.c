@@ -73,15 +73,12 @@ static int hello(struct serve_call *call)
 
 /* --- changing ------------------------------------------------------------------------------ */
 
-/* What the errno of a file means, said of that file. */
+/* What the errno of a file means, said of that file. A wrong value is what errno calls it. */
 static int say_file(struct serve_call *call, int err)
 {
 	struct text why = {.buf = call->why, .size = sizeof(call->why)};
 
-	if (err == -EINVAL)
-		text_say(&why, "%.60s: '%.100s' is no value it takes (memcg-files(5))",
-			 call->arg[1], call->arg[2]);
-	else if (err == -EACCES)
+	if (err == -EACCES)
 		text_say(&why, "%.60s: it is read only", call->arg[1]);
 	else if (err == -ENOENT)
 		text_say(&why, "%.60s: %.150s has no such file", call->arg[1], call->arg[0]);

@@ -286,7 +286,6 @@ static void refusals_say_what(void **state)
 		{"rows\n", "EINVAL rows takes 1 to 2 arguments"},
 		{"mkdir\tfoo\n", "EINVAL 'foo' is no name for a group"},
 		{"mkdir\t/..\n", "EINVAL '..' is no name for a group"},
-		{"write\t/\tmemory.max\tx\n", "EINVAL memory.max: 'x' is no value it takes"},
 		{"write\t/\tmemory.stat\t1\n", "EACCES memory.stat: it is read only"},
 		{"write\t/\tmemory.such\t1\n", "ENOENT memory.such: / has no such file"},
 		{"unwatch\t/\n", "ENOENT / is not watched"},
