@@ -51,6 +51,9 @@ static inline void open_pool(unsigned flags, u64 bytes)
 {
 	struct memcg_pool_config c = MEMCG_POOL_CONFIG_INIT;
 
+	/* Memcheck notes down each page of the alias, in each of the tests' processes. */
+	if (effort_divisor() > 1)
+		setenv("MEMCG_REGION", "256M", 1);
 	set_up();
 	c.flags = flags;
 	c.bytes = bytes;
