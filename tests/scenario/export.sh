@@ -62,7 +62,7 @@ eventually shows 1 memcg_events_total event=refused group=/z || fail "what was r
 is "refused below" 1 "$(scrape value body memcg_events_total event=refused group=/ "pid=${pid[one]}")"
 
 # ---- memcg run ----
-"$memcg" run --max 96M -- sh -c 'echo ready >ready; exec sleep 300' 2>run.err &
+"$memcg" run --max 96M -- sh -c 'echo ready >ready; exec sleep 60' >/dev/null 2>run.err &
 children+=($!)
 eventually test -s ready || fail "memcg run does not run"
 eventually shows 100663296 container_spec_memory_limit_bytes group=/ || fail "memcg run is not shown"
