@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -156,7 +155,7 @@ static void wait_for(struct source *s, double when)
 	double left;
 
 	while ((left = when - clock_s(CLOCK_MONOTONIC)) > 0)
-		if (poll(&fd, 1, (int)ceil(left * 1000)) > 0)
+		if (poll(&fd, 1, (int)(left * 1000) + 1) > 0)
 			return;
 }
 

@@ -2,7 +2,6 @@
 #include "feed.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -187,7 +186,7 @@ static void wait_until(struct feed *f, double when)
 				{.fd = source_fd(f->source), .events = POLLRDHUP}};
 	double left = when - now();
 
-	poll(fds, 2, left > 0 ? (int)ceil(left * 1000) : 0);
+	poll(fds, 2, left > 0 ? (int)(left * 1000) + 1 : 0);
 	hush(f->wake);
 	f->hung_up = fds[1].revents;
 }
