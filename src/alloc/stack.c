@@ -166,7 +166,7 @@ static void small_free(struct page *pg, unsigned class, void *base)
 		memcg_bug("memcg_stack_free(%p): stack overflow: the canary below its %u bytes was "
 			  "written to",
 			  base, small_size(class));
-	memcg_cache_free(smalls[class], p);
+	memcg_cache_free(atomic_load(&smalls[class]), p);
 }
 
 /* --- any of them ------------------------------------------------------------------------- */
