@@ -21,7 +21,9 @@ enum memcg_alloc_flags {
 /**
  * As malloc(3) and its family, charged to the active group. 16-byte alignment;
  * a size of 0 gives a block of its own; over PTRDIFF_MAX is ENOMEM; realloc keeps the block's
- * owner, leaves the block alone when it fails, and frees it when size is 0.
+ * owner, leaves the block alone when it fails, and frees it when size is 0. A block of more than
+ * 32 KiB gets longer where it is while what is behind it is free, and is charged for the
+ * difference alone; else it is copied, and both are charged meanwhile.
  */
 MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE(1) void *memcg_malloc(size_t size);
 MEMCG_API MEMCG_MALLOC MEMCG_ALLOC_SIZE2(1, 2) void *memcg_calloc(size_t n, size_t size);

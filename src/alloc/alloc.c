@@ -229,6 +229,20 @@ static void *realloc_move(void *p, size_t old, size_t size)
 	return q;
 }
 
+/* Pages grow where they are, if what is behind them is free. */
+static void *realloc_grow(void *p, size_t old, size_t size)
+{
+	switch (large_grow(p, size)) {
+	case 0:
+		return p;
+	case -ENOMEM:
+		errno = ENOMEM;
+		return NULL;
+	default:
+		return realloc_move(p, old, size);
+	}
+}
+
 void *memcg_realloc(void *p, size_t size)
 {
 	size_t old;
@@ -247,7 +261,8 @@ void *memcg_realloc(void *p, size_t size)
 	/* In place when it fits and does not waste half, or is too small to matter. */
 	if (size <= old && (size >= old / 2 || old <= 64))
 		return p;
-	return realloc_move(p, old, size);
+	return size > old && old > CLASS_MAX_SIZE ? realloc_grow(p, old, size)
+						  : realloc_move(p, old, size);
 }
 
 void *memcg_reallocarray(void *p, size_t n, size_t size)

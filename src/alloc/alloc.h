@@ -11,6 +11,10 @@
 __hidden_ void *object_alloc(u32 handle, size_t size, size_t align, unsigned flags);
 /* One attempt; flags: MEMCG_ZERO and CHARGE_FLAGS. */
 __hidden_ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags);
+/* The block at p, of PAGE_LARGE, has room for size bytes where it is. -ENOSPC: it must be moved for
+ * that; -ENOMEM: its payer may not have so much. Nothing has changed then. */
+__hidden_ int large_grow(void *p, size_t size);
+HOOK_DECLARE(large_frozen); /* nobody gets a reference on the block, which is to grow */
 __hidden_ void pages_ops_init(void);
 /* large.c. Memory for npages: a block of 2^order cut to size, or a range. Kind NONE; NULL.
  */

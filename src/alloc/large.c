@@ -150,6 +150,65 @@ void *large_alloc(u32 handle, size_t size, size_t align, unsigned flags)
 	return pg ? page_address(pg) : NULL;
 }
 
+/* --- growing where it is ------------------------------------------------------------ */
+
+HOOK_DEFINE(large_frozen);
+
+/* Frozen, so that nobody gets a reference on a page whose size changes. False: it has one, or there
+ * is no room behind it. */
+static bool grow_frozen(struct page *pg, u32 npages)
+{
+	bool grows;
+
+	if (!page_freeze(pg))
+		return false;
+	HOOK(large_frozen);
+	grows = pg->npages > CHUNK_PAGES ? range_grow(pg, npages) : block_grow(pg, npages);
+	page_thaw(pg);
+	return grows;
+}
+
+/* One attempt; errno values, negative. */
+static int grow_try(struct page *pg, u32 handle, u32 npages, unsigned flags)
+{
+	u64 more = (u64)(npages - pg->npages) << PAGE_SHIFT;
+
+	if (handle && !charge_pages(handle, more, flags))
+		return -ENOMEM;
+	if (!grow_frozen(pg, npages)) {
+		if (handle)
+			uncharge_pages(handle, more);
+		return -ENOSPC;
+	}
+	if (handle)
+		stat_add(handle, kind_item[PAGE_LARGE], (s64)more);
+	return 0;
+}
+
+/*
+ * Only the difference is charged, first: a block at its group's limit grows as far as it may,
+ * where a copy of it would need the limit twice.
+ */
+int large_grow(void *p, size_t size)
+{
+	struct page *pg = page_head(page_index(p));
+	struct thread *t = thread_get();
+	u32 handle = payer_of(p);
+	struct retry r = RETRY(0);
+	int err;
+
+	if (size >> PAGE_SHIFT >= UINT32_MAX - CHUNK_PAGES || !t || t->task.busy)
+		return -ENOSPC;
+	do {
+		t->task.busy++;
+		page_tick();
+		err = grow_try(pg, handle, (u32)DIV_ROUND_UP(size, PAGE_SIZE), r.flags);
+		t->task.busy--;
+	} while (unlikely(err == -ENOMEM) && charge_again(&r));
+	owed_serve_in_malloc();
+	return err;
+}
+
 unsigned kind_stat(unsigned kind)
 {
 	return kind_item[kind];

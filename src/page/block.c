@@ -90,3 +90,12 @@ void block_trim(struct page *pg, u32 npages)
 		cached_add(cut);
 	buddy_put_span(index + npages, cut, clean ? PG_ZEROED : PG_DIRTY);
 }
+
+/* Aligned to the order it has then, it may lie at the start of a larger block that is free. */
+bool block_grow(struct page *pg, u32 npages)
+{
+	unsigned order = MAX(log2_up(npages), (unsigned)pg->order);
+
+	return order <= MAX_ORDER && IS_ALIGNED(page_to_index(pg), 1u << order) &&
+	       buddy_grow(pg, npages, order);
+}

@@ -371,9 +371,8 @@ void buddy_put(struct page **blocks, unsigned n)
  * Pages without a block of their own: in the largest pieces that alignment and
  * length allow. Each piece is claimed: its pages led to the block it was cut from.
  */
-void buddy_put_span(u32 index, u32 npages, unsigned flags)
+static void put_span_locked(u32 index, u32 npages, unsigned flags)
 {
-	lock_acquire(&buddy_lock);
 	while (npages) {
 		unsigned order = MIN(bit_first(index | CHUNK_PAGES), bit_last(npages));
 
@@ -382,7 +381,55 @@ void buddy_put_span(u32 index, u32 npages, unsigned flags)
 		index += 1u << order;
 		npages -= 1u << order;
 	}
+}
+
+void buddy_put_span(u32 index, u32 npages, unsigned flags)
+{
+	lock_acquire(&buddy_lock);
+	put_span_locked(index, npages, flags);
 	lock_release(&buddy_lock);
+}
+
+/* Free blocks lie side by side from index to end; the last may reach further. */
+static bool free_up_to(u32 index, u32 end)
+{
+	while (index < end && is_free_head(regn.back[index]))
+		index += 1u << order_of_free(regn.back[index]);
+	return index >= end;
+}
+
+/* The pages of free blocks from index to end are in nobody's hands, and count as cached no more. */
+static void take_span(u32 index, u32 end)
+{
+	while (index < end) {
+		struct page *pg = page_at(index);
+		u32 next = index + pg->npages, used = MIN(next, end) - index;
+		unsigned flags = pg->flags;
+
+		buddy_remove(pg);
+		if (flags & PG_DIRTY)
+			cached_sub(used);
+		put_span_locked(index + used, next - index - used, flags);
+		index = next;
+	}
+}
+
+/* The order is written here: a neighbour that becomes free goes by what back[] says of it. */
+bool buddy_grow(struct page *pg, u32 npages, unsigned order)
+{
+	u32 index = page_to_index(pg), had = pg->npages;
+	bool grows;
+
+	lock_acquire(&buddy_lock);
+	grows = free_up_to(index + had, index + npages);
+	if (grows) {
+		take_span(index + had, index + npages);
+		region_claim_behind(pg, had, npages, order);
+		pg->order = (u8)order;
+		atomic_store(&pg->npages, npages);
+	}
+	lock_release(&buddy_lock);
+	return grows;
 }
 
 /* Locked, because a neighbour that becomes free looks at the byte of the page beside it. */
@@ -401,6 +448,16 @@ u32 region_take_chunks(u32 n)
 	first = region_take_chunks_locked(n);
 	lock_release(&buddy_lock);
 	return first;
+}
+
+bool region_take_chunks_at(u32 chunk, u32 n)
+{
+	bool taken;
+
+	lock_acquire(&buddy_lock);
+	taken = regn.chunks == chunk && region_take_chunks_locked(n);
+	lock_release(&buddy_lock);
+	return taken;
 }
 
 /* ---- the purge ---- */

@@ -57,6 +57,9 @@ __hidden_ void buddy_claim(const struct page *piece);
 __hidden_ struct page *buddy_take_free(unsigned order, bool clean);
 /* Whole again, claimed, the part cut off counted as cached; false: some of that is not free. */
 __hidden_ bool buddy_rejoin(u32 index, u32 npages, unsigned order);
+/* The pages behind a block of pg->npages that make it one of npages, part of 2^order; false: not
+ * all of them are free. */
+__hidden_ bool buddy_grow(struct page *pg, u32 npages, unsigned order);
 __hidden_ unsigned buddy_purge_take(unsigned order, u32 min_age_ms, struct piece *out, unsigned n);
 __hidden_ void buddy_purge_put(const struct piece *piece, bool purged);
 

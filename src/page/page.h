@@ -30,10 +30,12 @@ extern __hidden_ struct page_ops page_ops[PAGE_KIND_NR];
 
 /* region.c: -ENOMEM when not even the smallest range can be had. span 0: choose. */
 __hidden_ int region_init(u64 span);
-__hidden_ bool region_open_chunk_locked(u32 *chunk); /* buddy lock held: next chunk, opened */
-__hidden_ u32 region_take_chunks_locked(u32 n);	     /* n adjacent, opened; first, 0: none */
-__hidden_ u32 region_take_chunks(u32 n);	     /* as above, takes the buddy lock */
+__hidden_ bool region_open_chunk_locked(u32 *chunk);	/* buddy lock held: next chunk, opened */
+__hidden_ u32 region_take_chunks_locked(u32 n);		/* n adjacent, opened; first, 0: none */
+__hidden_ u32 region_take_chunks(u32 n);		/* as above, takes the buddy lock */
+__hidden_ bool region_take_chunks_at(u32 chunk, u32 n); /* the same if that is the next one */
 __hidden_ void region_claim(struct page *pg, u32 npages, unsigned order); /* writes back[] */
+__hidden_ void region_claim_behind(const struct page *pg, u32 had, u32 npages, unsigned order);
 __hidden_ void region_claim_anew(const struct page *pg); /* a piece of a block: split.c */
 
 /*
@@ -45,6 +47,11 @@ __hidden_ struct page *block_alloc(unsigned order); /* kind NONE, no count; NULL
 __hidden_ void block_free(struct page *pg);	    /* any block but a range; also a trimmed one */
 /* Keeps the first npages, frees the rest: as clean memory while the kind is NONE still. */
 __hidden_ void block_trim(struct page *pg, u32 npages);
+/*
+ * A block that is handed out becomes one of npages, where it is. False: something behind it is
+ * not free, and nothing has changed. The caller has it to itself (page_freeze).
+ */
+__hidden_ bool block_grow(struct page *pg, u32 npages);
 
 /* buddy.c, pcp.c. Order of the calls: region_init, buddy_init; after pcpu_init pcp_init. */
 __hidden_ void buddy_init(void);
@@ -55,6 +62,7 @@ __hidden_ void pcp_drain_all(void);
 /* range.c: runs of whole chunks, for blocks over 2^MAX_ORDER pages. */
 __hidden_ struct page *range_alloc(u32 npages); /* head; no count, kind NONE, npages set */
 __hidden_ void range_free(struct page *pg);
+__hidden_ bool range_grow(struct page *pg, u32 npages); /* as block_grow */
 __hidden_ u64 range_purge(u32 min_age_ms, u64 want);
 
 /*

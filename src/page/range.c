@@ -14,7 +14,10 @@
  *    The latter is slack: a range took over a chunk of which a longer one had touched more.
  *    The purge by age leaves it, since the next longer block wants it; the purge of everything does
  *not.
- * 4. Chunks never go back to the region. When no new one can be had, the buddy
+ * 4. A range grows where it is: into the rest of its last chunk, the free run behind it, and
+ *    where the region ends there, new chunks. So the block that a program makes longer and longer
+ *    is copied until it is the last one, and then no more.
+ * 5. Chunks never go back to the region. When no new one can be had, the buddy
  *    lists are lent one of ours (range_lend_chunk) for good; the other way is closed,
  *    because buddies do not know which of them are adjacent.
  */
@@ -160,7 +163,8 @@ static u32 take_free(u32 chunks)
 	return pg ? run_take(pg, chunks) : 0;
 }
 
-/* Enters the pages as handed out. True: all of them read as zero. */
+/* Enters the pages as handed out; a range that grows has some of them. True: all of them read as
+ * zero. */
 static bool mark_used(u32 index, u32 npages)
 {
 	bool zero = true;
@@ -169,6 +173,7 @@ static bool mark_used(u32 index, u32 npages)
 	for (u32 i = 0; i < chunks_for(npages); i++) {
 		struct chunk_use *use = use_of(index) + i;
 
+		reused -= MIN(use->dirty, use->used);
 		use->used = (u16)pages_in(npages, i);
 		reused += MIN(use->dirty, use->used);
 		zero &= !use->dirty;
@@ -212,6 +217,47 @@ struct page *range_alloc(u32 npages)
 	if (unlikely(!pg) && range_purge_try())
 		pg = range_try_alloc(npages);
 	return pg;
+}
+
+/* ---- growing ---- */
+/* The free run that begins at the index, in chunks; 0: none. */
+static u32 run_at(u32 index)
+{
+	u32 i = first_run;
+
+	while (i && i < index)
+		i = page_at(i)->free.next;
+	return i == index && i ? page_at(i)->npages / CHUNK_PAGES : 0;
+}
+
+/* The chunks from the index on are in nobody's hands: off the list, or new where that ends. */
+static bool take_at(u32 index, u32 chunks)
+{
+	u32 listed = MIN(run_at(index), chunks);
+
+	if (listed < chunks &&
+	    !region_take_chunks_at(index / CHUNK_PAGES + listed, chunks - listed))
+		return false;
+	if (listed)
+		run_take(page_at(index), listed);
+	return true;
+}
+
+bool range_grow(struct page *pg, u32 npages)
+{
+	u32 index = page_to_index(pg), had = pg->npages, chunks = chunks_for(had);
+	u32 more = chunks_for(npages) - chunks;
+	bool grows;
+
+	lock_acquire(&range_lock);
+	grows = !more || take_at(index + chunks * CHUNK_PAGES, more);
+	if (grows) {
+		region_claim_behind(pg, had, npages, MAX_ORDER + 1);
+		mark_used(index, npages);
+		atomic_store(&pg->npages, npages);
+	}
+	lock_release(&range_lock);
+	return grows;
 }
 
 static void mark_unused(u32 index, u32 npages)

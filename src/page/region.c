@@ -175,6 +175,11 @@ int region_init(u64 wanted)
 }
 
 /* ---- from any page to its head ---- */
+static u8 back_inside(u32 i, unsigned order)
+{
+	return (u8)(order <= SMALL_ORDER ? i : BACK_ORDER | order);
+}
+
 static void claim_small(u32 index, u32 npages)
 {
 	u32 i;
@@ -183,13 +188,11 @@ static void claim_small(u32 index, u32 npages)
 		atomic_store(&regn.back[index + i], (u8)i); /* see page_head */
 }
 
-static void claim_range(u32 index, u32 npages)
+static void claim_chunks(u32 first, u32 n, u32 head)
 {
-	u32 first = index / CHUNK_PAGES, n = DIV_ROUND_UP(npages, CHUNK_PAGES);
-
-	memset(regn.back + index, BACK_RANGE, (size_t)n * CHUNK_PAGES);
+	memset(regn.back + (size_t)first * CHUNK_PAGES, BACK_RANGE, (size_t)n * CHUNK_PAGES);
 	for (u32 i = 0; i < n; i++)
-		atomic_store(&regn.chunk_head[first + i], index);
+		atomic_store(&regn.chunk_head[first + i], head);
 }
 
 /*
@@ -201,11 +204,27 @@ void region_claim(struct page *pg, u32 npages, unsigned order)
 	u32 index = page_to_index(pg);
 
 	if (order > MAX_ORDER)
-		claim_range(index, npages);
+		claim_chunks(index / CHUNK_PAGES, DIV_ROUND_UP(npages, CHUNK_PAGES), index);
 	else if (order <= SMALL_ORDER)
 		claim_small(index, npages);
 	else
 		memset(regn.back + index, (int)(BACK_ORDER | order), npages);
+}
+
+/*
+ * The same for what a block has got behind its first `had` pages, whose bytes lead to pg as
+ * they are: it is aligned to its larger order too.
+ */
+void region_claim_behind(const struct page *pg, u32 had, u32 npages, unsigned order)
+{
+	u32 index = page_to_index(pg), chunks = DIV_ROUND_UP(had, CHUNK_PAGES);
+
+	if (order > MAX_ORDER)
+		claim_chunks(index / CHUNK_PAGES + chunks,
+			     DIV_ROUND_UP(npages, CHUNK_PAGES) - chunks, index);
+	else
+		for (u32 i = had; i < npages; i++)
+			atomic_store(&regn.back[index + i], back_inside(i, order));
 }
 
 /*
@@ -217,8 +236,7 @@ void region_claim_anew(const struct page *pg)
 	u32 index = page_to_index(pg);
 
 	for (u32 i = 0; i < pg->npages; i++)
-		atomic_store_release(&regn.back[index + i],
-				     (u8)(pg->order <= SMALL_ORDER ? i : BACK_ORDER | pg->order));
+		atomic_store_release(&regn.back[index + i], back_inside(i, pg->order));
 }
 
 /*

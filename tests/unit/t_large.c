@@ -155,6 +155,115 @@ static void any_mix_is_released(void)
 	closes();
 }
 
+/* ---- growing where they are ---- */
+static void fill(char *p, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i += 509)
+		p[i] = (char)(i * 7);
+}
+
+static bool is_filled(const char *p, size_t to)
+{
+	for (size_t i = 0; i < to; i += 509)
+		if (p[i] != (char)(i * 7))
+			return false;
+	return true;
+}
+
+/* From a class to 24 MiB by the page: copied when an order or the ranges begin, not each time. */
+static void realloc_grows_in_place(void)
+{
+	unsigned moves = 0;
+	char *p = NULL, *q;
+
+	set_up();
+	for (size_t had = 0, n = 509; n < 24 * MIB; n += 509 * (n < MIB ? 8 : 250)) {
+		CHECK((q = memcg_realloc(p, n)) && is_filled(q, had));
+		moves += n > CLASS_MAX_SIZE && q != p;
+		fill(q, had, n);
+		p = q;
+		had = n;
+		if (n <= CLASS_MAX_SIZE)
+			continue;
+		CHECK(memcg_usable_size(p) == ALIGN_UP(n, PAGE_SIZE));
+		CHECK(held(cg) == ALIGN_UP(n, PAGE_SIZE) && stat_of(cg).large == held(cg));
+	}
+	CHECK(moves <= 10);
+	closes();
+	memcg_free(p);
+	CHECK(!held(cg) && !stat_of(cg).large);
+	closes();
+}
+
+/* A copy would be charged beside it; what is refused changes nothing. */
+static void grows_up_to_the_limit(void)
+{
+	struct memcg_failure f;
+	char *p, *q;
+
+	set_up();
+	CHECK(!memcg_set_limit(cg, MEMCG_MAX, 16 * MIB));
+	CHECK((p = memcg_malloc(10 * MIB)));
+	fill(p, 0, 10 * MIB);
+	CHECK((q = memcg_realloc(p, 16 * MIB)) && q == p && held(cg) == 16 * MIB);
+	errno = 0;
+	CHECK(!memcg_realloc(p, 16 * MIB + 1) && errno == ENOMEM);
+	CHECK(!memcg_last_failure(&f, sizeof(f)) && f.wanted == PAGE_SIZE);
+	CHECK(held(cg) == 16 * MIB && memcg_usable_size(p) == 16 * MIB && is_filled(p, 10 * MIB));
+	closes();
+	memcg_free(p);
+	CHECK(!held(cg));
+	closes();
+}
+
+static void without_room_it_moves(void)
+{
+	char *p, *behind, *q;
+
+	set_up();
+	CHECK((p = memcg_malloc(8 * MIB)) && (behind = memcg_malloc(8 * MIB)));
+	CHECK(behind == p + 8 * MIB);
+	fill(p, 0, 8 * MIB);
+	CHECK((q = memcg_realloc(p, 8 * MIB + 1)) && q != p && is_filled(q, 8 * MIB));
+	CHECK(held(cg) == 16 * MIB + PAGE_SIZE && stat_of(cg).large == held(cg));
+	closes();
+}
+
+/* Who else has it has it as it is. */
+static void referenced_it_moves(void)
+{
+	struct memcg_page *page;
+	char *p, *q;
+
+	set_up();
+	CHECK((p = memcg_malloc(100000)) && (page = memcg_page_of(p)));
+	fill(p, 0, 100000);
+	memcg_page_get(page);
+	CHECK((q = memcg_realloc(p, 120000)) && q != p && is_filled(q, 100000));
+	CHECK(held(cg) == 102400 + 122880 && is_filled(p, 100000));
+	memcg_page_put(page);
+	CHECK(held(cg) == 122880);
+	closes();
+}
+
+static void who_has_it_pays_for_more(void)
+{
+	char *p, *q;
+
+	set_up();
+	CHECK((p = memcg_malloc(6 * MIB)));
+	memcg_leave(memcg_get(other));
+	CHECK((q = memcg_realloc(p, 7 * MIB)) == p && held(cg) == 7 * MIB && !held(other));
+	CHECK(!memcg_destroy(memcg_get(cg)));
+	CHECK(memcg_realloc(p, 8 * MIB) == p && memcg_owner_id(p) == memcg_id(memcg_root()));
+	CHECK(stat_of(memcg_root()).large == 8 * MIB && !held(other));
+	memcg_free(p);
+	CHECK((p = memcg_alloc(NULL, 6 * MIB, 0, MEMCG_UNACCOUNTED)));
+	CHECK(memcg_realloc(p, 7 * MIB) == p && !memcg_owner_id(p) && !held(other));
+	memcg_free(p);
+	closes();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +274,11 @@ int main(void)
 		PAGE_TEST(bad_requests),
 		PAGE_TEST(the_last_reference_uncharges),
 		PAGE_TEST(any_mix_is_released),
+		PAGE_TEST(realloc_grows_in_place),
+		PAGE_TEST(grows_up_to_the_limit),
+		PAGE_TEST(without_room_it_moves),
+		PAGE_TEST(referenced_it_moves),
+		PAGE_TEST(who_has_it_pays_for_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
