@@ -73,18 +73,29 @@ static bool add_slot(struct rows_builder *b, const char *path, unsigned depth,
 	return !depth || add_groups(b, path, p);
 }
 
+/* Where a row of its own belongs among ours; as long as it is: a process may nest deeply. */
+static struct row *add_below_process(struct rows_builder *b, const char *process, const char *path)
+{
+	bool own = !process[1], root = !strcmp(path, "/");
+	struct row *row;
+	char *whole;
+	int n = asprintf(&whole, "%s%s", own ? "" : process, root && !own ? "" : path);
+
+	if (n < 0)
+		return NULL;
+	row = rows_add(b, whole, (size_t)n);
+	free(whole);
+	return row;
+}
+
 /* What a process says of itself, put below its own path. */
 static bool add_answer(struct rows_builder *b, const char *process, const struct rows *answer,
 		       uint32_t index)
 {
-	char path[16 + 4096];
-
 	for (size_t i = 0; i < answer->n; i++) {
 		const struct row *from = &answer->row[i];
 		bool root = !strcmp(from->path, "/");
-		int n = snprintf(path, sizeof(path), "%s%s", process[1] ? process : "",
-				 root && process[1] ? "" : from->path);
-		struct row *row = n < (int)sizeof(path) ? rows_add(b, path, (size_t)n) : NULL;
+		struct row *row = add_below_process(b, process, from->path);
 		const char *at = row ? row->path : NULL;
 
 		if (!row)
