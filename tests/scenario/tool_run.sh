@@ -131,6 +131,27 @@ wait "$killed" 2>/dev/null
 gives 125 'no process is there' tree
 [ ! -L "runtime/memcg/$killed.run" ] || fail "the link of a run that was killed stays"
 
+# ---- a run of two processes: each has the limit, so the sum is shown beside two of them ----
+"$memcg" run --quiet --max 64M -- $python -c 'import subprocess, sys
+x = bytearray(40 << 20)
+child = subprocess.Popen([sys.executable, "-c", "import sys; x = bytearray(40 << 20); sys.stdin.readline()"])
+child.wait()
+' <in >/dev/null 2>two.err &
+two=$!
+children+=("$two")
+shows() { # PATTERN ARGUMENTS...
+	local pattern=$1
+	shift
+	"$memcg" "$@" 2>err | grep -qE -- "$pattern"
+}
+eventually shows '^/ +[89][0-9](\.[0-9])?M .* 2 x 64M ' tree || fail "two processes: $("$memcg" tree) $(cat two.err)"
+gives 0 "^$two .* 2 x 64M " ls
+gives 0 '^/ .* 2 x 67108864 ' report
+"$memcg" tree --json >tree.json
+is_json tree.json "j[0]['each'] == 2 and 40e6 < j[0]['fullest'] < 67108864 < j[0]['current'] and 'each' not in j[1]"
+echo >&8
+wait "$two" || fail "two processes: $? $(cat two.err)"
+
 # ---- several ----
 for i in 1 2; do
 	"$memcg" run --quiet --no-children -- sleep 60 >/dev/null 2>&1 &

@@ -266,6 +266,30 @@ static void no_limit_is_no_number(void **state)
 }
 
 /* Policy of the page: nothing that it would stop is written. */
+/* Of several processes the sum is not held against the limit of each. */
+static void limit_of_each(void **state)
+{
+	struct account_group *root;
+	struct scene s;
+	char *page;
+
+	(void)state;
+	set_up(&s, 1, plain_name);
+	root = s.account.processes[0].groups;
+	root->current = root->peak = 3 << 19;
+	root->each = 4;
+	root->fullest = 1 << 19;
+	page = written(&s.account);
+	assert_non_null(strstr(page, "<td class=\"n\">4 × <data value=\"1048576\""));
+	assert_non_null(strstr(page, "the fullest process 50 % of the limit"));
+	assert_non_null(strstr(page, "<rect class=\"part\" width=\"40\""));
+	assert_non_null(strstr(page, ">limit of each process<"));
+	assert_non_null(strstr(page, "\"each\":4,\"fullest\":524288"));
+	assert_null(strstr(page, "peak 100 %"));
+	free(page);
+	tear_down(&s);
+}
+
 static void nothing_inline(void **state)
 {
 	struct scene s;
@@ -319,10 +343,15 @@ static void a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_no_markup),	cmocka_unit_test(strings_of_json),
-		cmocka_unit_test(every_group_is_named), cmocka_unit_test(no_limit_is_no_number),
-		cmocka_unit_test(nothing_inline),	cmocka_unit_test(more_events_are_counted),
-		cmocka_unit_test(a_full_disk_is_told),	cmocka_unit_test(plain_lines),
+		cmocka_unit_test(names_are_no_markup),
+		cmocka_unit_test(strings_of_json),
+		cmocka_unit_test(every_group_is_named),
+		cmocka_unit_test(no_limit_is_no_number),
+		cmocka_unit_test(limit_of_each),
+		cmocka_unit_test(nothing_inline),
+		cmocka_unit_test(more_events_are_counted),
+		cmocka_unit_test(a_full_disk_is_told),
+		cmocka_unit_test(plain_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -187,9 +190,53 @@ static void a_path_of_any_length(void **state)
 	free(deep);
 }
 
+/* ---- limits of each ---- */
+
+/* Another one that lives until it is killed. */
+static pid_t bystander(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+/* The sum is held against nothing: what is near its limit is the fullest of them. */
+static void limits_of_each(void **state)
+{
+	pid_t other = bystander();
+	struct rows rows = {0};
+	struct source *s;
+
+	(void)state;
+	begin();
+	run.header->max = 100 << 20;
+	add_process(getpid())->view.current = 90 << 20;
+	add_process(other)->view.current = 30 << 20;
+	s = look();
+	assert_int_equal(source_rows(s, "/", UINT32_MAX, &rows), 0);
+	assert_int_equal(rows.n, 3);
+	assert_int_equal(rows.row[0].current, 120 << 20);
+	assert_int_equal(rows.row[0].max, 100 << 20);
+	assert_int_equal(rows.row[0].each, 2);
+	assert_int_equal(rows.row[0].fullest, 90 << 20);
+	assert_int_equal(rows.row[1].each, 0);
+	source_close(s);
+	rows_free(&rows);
+	end();
+	kill(other, SIGKILL);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_of_each),
 		cmocka_unit_test(a_path_of_any_length),
 	};
 

@@ -74,6 +74,30 @@ static void what_a_bar_ends_at(void **state)
 	assert_true(group_at(m, "/b/Z")->use == 7500);
 }
 
+/* A run's sum may be beyond a limit that none of its processes is near. */
+static void a_limit_of_each(void **state)
+{
+	struct both *b = *state;
+	struct rows *rows = &b->rows[0];
+	char text[NUMBER_TEXT];
+
+	rows_begin(rows, 0);
+	ROW(rows, "/", .current = 90 << 20, .max = 64 << 20, .each = 12, .fullest = 16 << 20);
+	ROW(rows, "/1", .current = 16 << 20, .max = 64 << 20);
+	assert_int_equal(model_update(&b->model, rows), 0);
+	assert_true(group_at(&b->model, "/")->use == 2500);
+	assert_string_equal(column_text(column_find("max"), group_at(&b->model, "/"), text),
+			    "12x64.0M");
+	assert_int_equal(column_width(column_find("max"), &b->model), 8);
+	assert_string_equal(column_text(column_find("high"), group_at(&b->model, "/"), text),
+			    "max");
+	assert_string_equal(column_text(column_find("max"), group_at(&b->model, "/1"), text),
+			    "64.0M");
+	rows->row[0].each = 1;
+	assert_string_equal(column_text(column_find("max"), group_at(&b->model, "/"), text),
+			    "64.0M");
+}
+
 static void without_any_limit(void **state)
 {
 	struct both *b = *state;
@@ -405,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_tree_of_rows),
 		T(what_a_bar_ends_at),
+		T(a_limit_of_each),
 		T(without_any_limit),
 		T(rates_are_per_second),
 		T(a_replaced_group_has_no_rates),

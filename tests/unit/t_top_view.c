@@ -111,6 +111,25 @@ static void a_whole_screen(void **state)
 	row_is(s, 12, "q quit  ? help  / search  <> sort  space fold  enter details  l limit");
 }
 
+/* What at / is a sum over processes has a limit for each of them. */
+static void a_run(void **state)
+{
+	struct scene *s = *state;
+
+	rows_begin(&s->rows, 1);
+	ROW(&s->rows, "/", .current = 90 << 20, .max = 64 << 20, .peak = 95 << 20, .each = 12,
+	    .fullest = 16 << 20, .reclaimable = SOURCE_UNKNOWN);
+	ROW(&s->rows, "/11", .current = 16 << 20, .max = 64 << 20, .reclaimable = SOURCE_UNKNOWN);
+	assert_int_equal(model_update(&s->model, &s->rows), 0);
+	draw(s, 80, 13, true);
+	row_is(s, 1,
+	       "used 90.0M  peak 95.0M  max 12x64.0M  [#########                         ]  25.0");
+	row_is(s, 3,
+	       "GROUP         CURRENTv USE OF LIMIT               MAX  RECLAIM  GROW/S  REFUSE/S");
+	row_is(s, 4,
+	       "- /              90.0M [###          ]  25.0 12x64.0M        -  -30.0M         0");
+}
+
 static void a_small_screen(void **state)
 {
 	struct scene *s = *state;
@@ -224,6 +243,7 @@ static void parts_of_a_bar(void **state)
 
 		row.current = (uint64_t)(i * 7919 % 300) << 20;
 		row.reclaimable = i % 3 ? (uint64_t)(i * 104729 % 300) << 20 : SOURCE_UNKNOWN;
+		g->used = (double)row.current;
 		p = bar_parts(g, room);
 		assert_true(p.used >= 0 && p.reclaimable >= 0 && p.used + p.reclaimable <= room);
 		assert_true(!row.current || !room || p.used + p.reclaimable > 0);
@@ -328,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_whole_screen),
+		T(a_run),
 		T(a_small_screen),
 		T(in_characters_of_all_kinds),
 		T(what_is_sorted_by_is_shown),

@@ -28,6 +28,7 @@ struct account_group {
 	const char *path;
 	unsigned depth; /* of the tree; the process's root has 0 */
 	uint64_t current, peak, max, high, refusals;
+	uint64_t each, fullest;	      /* as in a row (source/source.h) */
 	bool gone;		      /* it has no row at the end any more: numbers as last seen */
 	const struct series *series;  /* NULL: only this moment is known */
 	struct account_value *values; /* what it holds by kind, and counts of events */

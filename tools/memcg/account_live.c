@@ -61,6 +61,8 @@ static int add_group(struct account_process *p, const struct row *r)
 		.max = known(r->max, ACCOUNT_NONE),
 		.high = known(r->high, ACCOUNT_NONE),
 		.refusals = known(r->refused, 0),
+		.each = r->each,
+		.fullest = r->fullest,
 	};
 	return add_values(g, r);
 }

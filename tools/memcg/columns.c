@@ -149,6 +149,20 @@ const char *columns_value(const char *name, uint64_t value, bool exact, char buf
 	return buf;
 }
 
+/* A limit of each of several processes says of how many: no sum is held against it. */
+const char *columns_cell(const struct row *row, const char *name, bool exact, char buf[CELL_TEXT])
+{
+	uint64_t value = *row_field(row, name);
+	char text[32];
+
+	if (row->each < 2 || value >= SOURCE_UNKNOWN ||
+	    (strcmp(name, "max") != 0 && strcmp(name, "high") != 0))
+		return columns_value(name, value, exact, buf);
+	snprintf(buf, CELL_TEXT, "%" PRIu64 " x %s", row->each,
+		 columns_value(name, value, exact, text));
+	return buf;
+}
+
 /* ---- choosing ---- */
 
 static const char *const usual[] = {"current", "peak", "high", "max", "refused"};
@@ -205,11 +219,10 @@ static unsigned column_width(const struct columns *c, const struct look *l, unsi
 			     const struct line *lines, size_t n)
 {
 	size_t width = strlen(c->names[i]);
-	char buf[32];
+	char buf[CELL_TEXT];
 
 	for (size_t k = 0; k < n; k++) {
-		uint64_t value = *row_field(lines[k].row, c->names[i]);
-		size_t w = strlen(columns_value(c->names[i], value, l->bytes, buf));
+		size_t w = strlen(columns_cell(lines[k].row, c->names[i], l->bytes, buf));
 
 		if (w > width)
 			width = w;
@@ -239,6 +252,8 @@ static const char *colour_of(const char *name, const struct row *row)
 		return "\033[31m";
 	if (strcmp(name, "current") || value == SOURCE_UNKNOWN)
 		return NULL;
+	if (row->each)
+		value = row->fullest;
 	if (row->max < SOURCE_UNKNOWN && value >= row->max - row->max / 10)
 		return "\033[31m";
 	return row->high < SOURCE_UNKNOWN && value > row->high ? "\033[33m" : NULL;
@@ -247,8 +262,8 @@ static const char *colour_of(const char *name, const struct row *row)
 static void put_value(const char *name, const struct row *row, bool exact, unsigned width,
 		      bool colours)
 {
-	char buf[32];
-	const char *text = columns_value(name, *row_field(row, name), exact, buf);
+	char buf[CELL_TEXT];
+	const char *text = columns_cell(row, name, exact, buf);
 	const char *colour = colours ? colour_of(name, row) : NULL;
 
 	printf("  %*s", (int)(width - strlen(text)), "");

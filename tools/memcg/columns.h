@@ -33,4 +33,8 @@ bool out_utf8(void);
 /* As columns show it: "12.3M", "max", "-". */
 const char *columns_value(const char *name, uint64_t value, bool exact, char buf[32]);
 
+/* The same of a row's column; "3 x 64M" where it is a limit of each of three processes. */
+#define CELL_TEXT 64
+const char *columns_cell(const struct row *row, const char *name, bool exact, char buf[CELL_TEXT]);
+
 #endif

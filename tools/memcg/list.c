@@ -49,6 +49,10 @@ static void json_row(struct json *j, const struct row *row)
 #define FIELD(name) json_field(j, #name, row->name);
 	SOURCE_FIELDS(FIELD)
 #undef FIELD
+	if (row->each) {
+		json_number(j, "each", row->each);
+		json_number(j, "fullest", row->fullest);
+	}
 	json_close(j, '}');
 }
 
@@ -209,6 +213,10 @@ static void json_process(struct json *j, const struct found *f)
 		json_field(j, "max", row->max);
 		json_field(j, "refused", row->refused);
 		json_field(j, "children", row->children);
+		if (row->each) {
+			json_number(j, "each", row->each);
+			json_number(j, "fullest", row->fullest);
+		}
 	} else {
 		json_string(j, "error", f->why);
 	}

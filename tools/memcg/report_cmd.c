@@ -5,9 +5,9 @@
  * published; of that the text is a table of its groups. The page is made of one look at all rows.
  */
 #include "account_live.h"
+#include "columns.h"
 #include "look.h"
 #include "memcg_cmd.h"
-#include "size.h"
 #include "web.h"
 
 #include <errno.h>
@@ -27,11 +27,11 @@ const char report_help[] =
 
 /* ---- text ---- */
 
-static void print_number(uint64_t value)
+static void print_cell(const struct row *row, const char *name)
 {
-	char text[SIZE_TEXT];
+	char text[CELL_TEXT];
 
-	printf(" %14s", value == SOURCE_UNKNOWN ? "-" : size_exact(value, text));
+	printf(" %14s", columns_cell(row, name, true, text));
 }
 
 static void print_rows(const struct rows *rows)
@@ -41,10 +41,10 @@ static void print_rows(const struct rows *rows)
 		const struct row *r = &rows->row[i];
 
 		printf("%-28s", r->path);
-		print_number(r->current);
-		print_number(r->peak);
-		print_number(r->max);
-		print_number(r->refused);
+		print_cell(r, "current");
+		print_cell(r, "peak");
+		print_cell(r, "max");
+		print_cell(r, "refused");
 		putchar('\n');
 	}
 }

@@ -90,6 +90,7 @@ static void bytes_card(FILE *to, const char *name, uint64_t bytes)
 
 struct sums {
 	uint64_t current, peak, refusals, differing, closed;
+	bool each; /* one row is all of several processes */
 };
 
 static struct sums sum_up(const struct account *a)
@@ -103,6 +104,7 @@ static struct sums sum_up(const struct account *a)
 		s.refusals += p->groups[0].refusals;
 		if (p->groups[0].peak > s.peak)
 			s.peak = p->groups[0].peak;
+		s.each |= p->groups[0].each > 1;
 		s.closed += !strncmp(p->recount, "closed", 6);
 		s.differing += !!strstr(p->recount, " differences");
 	}
@@ -153,8 +155,12 @@ void web_heading(FILE *to, const struct account *a)
 	fputs("<dl class=\"cards\">\n", to);
 	if (a->live)
 		bytes_card(to, "in use", s.current);
-	bytes_card(to, a->nr_processes > 1 ? "highest peak of a process" : "peak", s.peak);
-	bytes_card(to, a->nr_processes > 1 ? "limit of each process" : "limit", a->max);
+	bytes_card(to,
+		   s.each		 ? "peaks of all processes"
+		   : a->nr_processes > 1 ? "highest peak of a process"
+					 : "peak",
+		   s.peak);
+	bytes_card(to, s.each || a->nr_processes > 1 ? "limit of each process" : "limit", a->max);
 	if (a->high != ACCOUNT_NONE)
 		bytes_card(to, "slowed down beyond", a->high);
 	number_card(to, "refusals", s.refusals, true);

@@ -2,7 +2,9 @@
  * web_data.c - the account as JSON, for the page's script and for anybody who reads pages by
  * program. Times are milliseconds from the beginning, `step` of them to a point; sizes are bytes;
  * null is no limit, or not known. `last` has a value for each point from `first` on, `max`
- * the highest of each point where any differs, `refused` pairs of point and number.
+ * the highest of each point where any differs, `refused` pairs of point and number. Where a group
+ * has `each`, it is all of so many processes: its limits are for each, and `fullest` is what one
+ * has.
  */
 #include "quote.h"
 #include "web.h"
@@ -99,6 +101,10 @@ static void put_group(FILE *to, const struct account_group *g)
 	put_number(to, "peak", g->peak);
 	put_number(to, "max", g->max);
 	put_number(to, "high", g->high);
+	if (g->each) {
+		put_number(to, "each", g->each);
+		put_number(to, "fullest", g->fullest);
+	}
 	put_number(to, "refusals", g->refusals);
 	if (g->nr_values)
 		put_values(to, g->values, g->nr_values);

@@ -12,22 +12,37 @@
 
 /* ---- groups ---- */
 
-/* Current as a part of the limit, the peak as a mark. */
+static unsigned in_bar(uint64_t bytes, uint64_t max)
+{
+	return (unsigned)((double)(bytes < max ? bytes : max) / (double)max * BAR);
+}
+
+/*
+ * Current as a part of the limit, the peak as a mark. Where the limit is of each of several
+ * processes it is the fullest of them, and their peaks are not of one process.
+ */
 static void limit_bar(FILE *to, const struct account_group *g)
 {
-	unsigned filled, mark;
+	uint64_t peak = g->each > 1 ? g->fullest : g->peak;
+	unsigned mark;
 
 	if (g->max == ACCOUNT_NONE || !g->max)
 		return;
-	filled = (unsigned)((double)(g->current < g->max ? g->current : g->max) / (double)g->max *
-			    BAR);
-	mark = (unsigned)((double)(g->peak < g->max ? g->peak : g->max) / (double)g->max * BAR);
+	mark = in_bar(peak, g->max);
 	fprintf(to,
 		"<svg class=\"bar\" viewBox=\"0 0 %u 10\" width=\"%u\" height=\"10\" role=\"img\" "
-		"aria-label=\"peak %u %% of the limit\"><rect class=\"all\" width=\"%u\" height=\"10\" "
+		"aria-label=\"%s %u %% of the limit\"><rect class=\"all\" width=\"%u\" height=\"10\" "
 		"rx=\"2\"/><rect class=\"part\" width=\"%u\" height=\"10\" rx=\"2\"/>"
 		"<path class=\"mark\" d=\"M%u 0V10\"/></svg>",
-		BAR, BAR, mark * 100 / BAR, BAR, filled, mark ? mark - 1 : 0);
+		BAR, BAR, g->each > 1 ? "the fullest process" : "peak", mark * 100 / BAR, BAR,
+		in_bar(g->each > 1 ? g->fullest : g->current, g->max), mark ? mark - 1 : 0);
+}
+
+static void limit(FILE *to, const struct account_group *g)
+{
+	if (g->each > 1 && g->max != ACCOUNT_NONE)
+		fprintf(to, "%" PRIu64 " × ", g->each);
+	web_bytes(to, g->max, "none");
 }
 
 /* What it holds by kind, and what happened to it: names as of docs/control.md. */
@@ -71,7 +86,7 @@ static void group_row(FILE *to, const struct account *a, const struct account_gr
 	fputs("</td><td class=\"n\">", to);
 	web_bytes(to, g->peak, "-");
 	fputs("</td><td class=\"n\">", to);
-	web_bytes(to, g->max, "none");
+	limit(to, g);
 	fputs("</td><td>", to);
 	limit_bar(to, g);
 	fprintf(to, "</td><td class=\"n%s\">%" PRIu64 "</td>", g->refusals ? " alarm" : "",

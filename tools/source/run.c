@@ -96,6 +96,8 @@ void run_totals(struct run *r, struct run_totals *out)
 		out->metadata += p.view.metadata;
 		out->maps += p.view.maps;
 		out->processes++;
+		if (p.view.current > out->fullest)
+			out->fullest = p.view.current;
 	}
 }
 

@@ -59,6 +59,7 @@ void run_process_path(const struct run *r, pid_t pid, char *buf, size_t size);
 /* Sums over all processes; their number. */
 struct run_totals {
 	uint64_t current, peak, refused, cached, metadata, maps, processes;
+	uint64_t fullest; /* the largest current of one */
 };
 void run_totals(struct run *r, struct run_totals *out);
 

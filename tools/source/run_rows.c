@@ -145,7 +145,8 @@ static bool add_run(struct run *r, struct rows_builder *b, unsigned depth)
 	row->cached = t.cached;
 	row->metadata = t.metadata;
 	row->refused = row->oom = row->max_events = t.refused;
-	row->children = t.processes;
+	row->children = row->each = t.processes;
+	row->fullest = t.fullest;
 	while (depth && slots_next(&r->slots, &at, &p))
 		if (!add_process(r, b, depth == UINT32_MAX ? depth : depth - 1, &p, "/"))
 			return false;

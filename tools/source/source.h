@@ -78,6 +78,12 @@ struct row {
 	uint64_t id;
 	unsigned depth; /* below the row that was asked for, which has 0 */
 	size_t parent;	/* its row; of the first its own */
+	/*
+	 * Of a run: its numbers are sums over `each` processes, its limits are for every one of
+	 * them, and `fullest` is what that one uses that uses most: it is the one to hold against
+	 * a limit. Elsewhere 0, and the row's own usage is held against its limits.
+	 */
+	uint64_t each, fullest;
 #define SOURCE_FIELD(name) uint64_t name;
 	SOURCE_FIELDS(SOURCE_FIELD)
 #undef SOURCE_FIELD

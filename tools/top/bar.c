@@ -17,7 +17,7 @@ static int cells(double bytes, double limit, int room)
 struct bar_parts bar_parts(const struct group *group, int room)
 {
 	const struct row *r = group->row;
-	double current = field_value(r->current), reclaimable = field_value(r->reclaimable);
+	double current = group->used, reclaimable = field_value(r->reclaimable);
 	struct bar_parts p = {0, 0, -1};
 	int all;
 

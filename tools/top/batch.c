@@ -25,17 +25,22 @@ static void print_glyphs(FILE *out, const char *text)
 			fwrite(bytes, 1, text_encode(*ch, bytes), out);
 }
 
-static void print_headings(FILE *out)
+static int width_of(const struct column *c, const struct model *m)
+{
+	return c->kind == COLUMN_BAR ? 6 : column_width(c, m);
+}
+
+static void print_headings(FILE *out, const struct model *m)
 {
 	for (unsigned i = 0; i < nr_columns; i++)
 		if (columns[i].kind == COLUMN_BAR)
 			fprintf(out, "%6s ", "USE%");
 		else if (columns[i].kind != COLUMN_NAME && columns[i].rank <= RANK_MOST)
-			fprintf(out, "%*s ", columns[i].width, columns[i].heading);
+			fprintf(out, "%*s ", width_of(&columns[i], m), columns[i].heading);
 	fprintf(out, "GROUP\n");
 }
 
-static void print_line(FILE *out, const struct group *g)
+static void print_line(FILE *out, const struct model *m, const struct group *g)
 {
 	char text[NUMBER_TEXT];
 
@@ -44,7 +49,7 @@ static void print_line(FILE *out, const struct group *g)
 
 		if (c->kind == COLUMN_NAME || c->rank > RANK_MOST)
 			continue;
-		fprintf(out, "%*s ", c->kind == COLUMN_BAR ? 6 : c->width, column_text(c, g, text));
+		fprintf(out, "%*s ", width_of(c, m), column_text(c, g, text));
 	}
 	print_glyphs(out, g->path);
 	fputc('\n', out);
@@ -55,9 +60,9 @@ void batch_table(FILE *out, const struct model *m, const struct source_info *inf
 	fprintf(out, "# %s ", when);
 	print_glyphs(out, info->comm);
 	fprintf(out, " %d\n", (int)info->pid);
-	print_headings(out);
+	print_headings(out, m);
 	for (size_t i = 0; i < m->lines; i++)
-		print_line(out, m->line[i]);
+		print_line(out, m, m->line[i]);
 }
 
 /* ---- JSON ---- */
@@ -108,6 +113,10 @@ static void print_object(FILE *out, const struct group *g, const struct source_i
 #define PRINT_FIELD(name) print_field(out, #name, g->row->name);
 	SOURCE_FIELDS(PRINT_FIELD)
 #undef PRINT_FIELD
+	if (g->row->each) {
+		print_field(out, "each", g->row->each);
+		print_field(out, "fullest", g->row->fullest);
+	}
 	print_rate(out, "use_percent", g->use / 100);
 	print_rate(out, "growth_per_s", g->growth);
 	print_rate(out, "faults_per_s", g->faults);

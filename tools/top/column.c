@@ -2,6 +2,7 @@
 #include "column.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -64,10 +65,22 @@ double column_value(const struct column *c, const struct group *g)
 	return field_value(*(const uint64_t *)((const char *)g->row + c->field));
 }
 
+static bool is_of_each(const struct column *c, const struct group *g)
+{
+	return g->row->each > 1 && !c->own && isfinite(column_value(c, g)) &&
+	       (c->field == offsetof(struct row, max) || c->field == offsetof(struct row, high));
+}
+
 const char *column_text(const struct column *c, const struct group *g, char out[NUMBER_TEXT])
 {
 	double value = column_value(c, g);
+	char size[NUMBER_TEXT];
 
+	if (is_of_each(c, g)) {
+		snprintf(out, NUMBER_TEXT, "%ux%.12s", (unsigned)g->row->each,
+			 number_size(value, size));
+		return out;
+	}
 	switch (c->kind) {
 	case COLUMN_SIZE:
 		return number_size(value, out);
@@ -84,4 +97,15 @@ const char *column_text(const struct column *c, const struct group *g, char out[
 		break;
 	}
 	return strcpy(out, "");
+}
+
+int column_width(const struct column *c, const struct model *m)
+{
+	char text[NUMBER_TEXT];
+	int width;
+
+	if (!m->n || !is_of_each(c, m->at[0]))
+		return c->width;
+	width = (int)strlen(column_text(c, m->at[0], text));
+	return width > c->width ? width : c->width;
 }

@@ -36,7 +36,10 @@ extern const unsigned nr_columns;
 
 const struct column *column_find(const char *name); /* by name or heading, any case; NULL */
 double column_value(const struct column *c, const struct group *g);
+/* A limit of each of several processes is "3x64.0M". */
 const char *column_text(const struct column *c, const struct group *g, char out[NUMBER_TEXT]);
+/* In the table, or what such a limit of the first row takes. */
+int column_width(const struct column *c, const struct model *m);
 
 /* A field of a row: NAN, INFINITY or the number. */
 double field_value(uint64_t value);

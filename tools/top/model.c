@@ -161,6 +161,7 @@ static void take_limit(const struct model *m, struct group *g)
 {
 	const struct row *r = g->row;
 
+	g->used = field_value(r->current);
 	if (field_value(r->max) < INFINITY) {
 		g->scale = SCALE_OWN;
 		g->limit = (double)r->max;
@@ -174,7 +175,10 @@ static void take_limit(const struct model *m, struct group *g)
 		g->scale = SCALE_SHARE;
 		g->limit = field_value(m->at[0]->row->current);
 	}
-	g->use = g->limit > 0 ? field_value(r->current) / g->limit * 10000 : NAN;
+	/* A limit of each process is near when the fullest is near it. */
+	if (r->each && (g->scale == SCALE_OWN || g->scale == SCALE_HIGH))
+		g->used = field_value(r->fullest);
+	g->use = g->limit > 0 ? g->used / g->limit * 10000 : NAN;
 }
 
 static int make_room(struct model *m, size_t n)

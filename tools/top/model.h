@@ -49,6 +49,7 @@ struct group {
 	/* To columns; NAN: not known. */
 	double faults, refusals, growth; /* per second */
 	double threads;			 /* here and below */
+	double used;			 /* what is held against `limit`: see struct row's `each` */
 	double use;			 /* hundredths of a percent of `limit` */
 	double limit;			 /* what the bar ends at */
 	enum scale scale;

@@ -41,8 +41,8 @@ void ui_limit_ask(struct ui *u, const char *file)
 	snprintf(u->order.path, sizeof(u->order.path), "%s", g->path);
 	snprintf(u->order.file, sizeof(u->order.file), "%s", file);
 	number_size(limit_now(g, file), now);
-	snprintf(u->prompt, sizeof(u->prompt), "%s of %s (now %s; 64M, max, or low=64M): ", file,
-		 u->order.path, now);
+	snprintf(u->prompt, sizeof(u->prompt), "%s of %s%s (now %s; 64M, max, or low=64M): ", file,
+		 g->row->each > 1 ? "each process below " : "", u->order.path, now);
 	ui_ask(u, UI_LIMIT);
 }
 
@@ -67,6 +67,8 @@ static const char *consequence(const struct ui *u, const char *text)
 	if (!g || strcmp(g->path, u->order.path) != 0 || !size_from_text(text, &bytes) ||
 	    strcmp(u->order.file, "memory.max") != 0)
 		return "";
+	if (g->row->each > 1)
+		return bytes < g->row->fullest ? ", below the usage of some" : "";
 	return (double)bytes < field_value(g->row->current) ? ", below its usage" : "";
 }
 

@@ -59,7 +59,7 @@ static void draw_totals(const struct group *root, struct grid *g, int y)
 	write_number(&p, "reclaimable ", number_size(field_value(r->reclaimable), text), "",
 		     STYLE_PLAIN);
 	write_number(&p, "peak ", number_size(field_value(r->peak), text), "", STYLE_PLAIN);
-	write_number(&p, "max ", number_size(field_value(r->max), text), "", STYLE_PLAIN);
+	write_number(&p, "max ", column_text(column_find("max"), root, text), "", STYLE_PLAIN);
 	if (field_value(r->swap_current) > 0)
 		write_number(&p, "swap ", number_size(field_value(r->swap_current), text), "",
 			     STYLE_PLAIN);

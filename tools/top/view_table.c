@@ -22,9 +22,9 @@ static unsigned rank_of(const struct model *m, const struct column *c)
 }
 
 /* A narrow screen has a short bar rather than none. */
-static int width_at(const struct column *c, int screen)
+static int width_at(const struct model *m, const struct column *c, int screen)
 {
-	return c->kind == COLUMN_BAR && screen < BAR_SCREEN ? BAR_LEAST : c->width;
+	return c->kind == COLUMN_BAR && screen < BAR_SCREEN ? BAR_LEAST : column_width(c, m);
 }
 
 /* What this source knows of no group is not shown, except where it was asked for. */
@@ -47,7 +47,7 @@ unsigned view_columns(const struct model *m, int width, const struct column **ou
 	for (unsigned rank = 0; rank < nr_columns; rank++)
 		for (unsigned i = 0; i < nr_columns; i++) {
 			const struct column *c = &columns[i];
-			int left = width - width_at(c, screen) - 1;
+			int left = width - width_at(m, c, screen) - 1;
 
 			if (!is_wanted(m, i) || rank_of(m, c) != rank ||
 			    left < (c == m->sort ? NAME_LEAST : least_name(c)))
@@ -108,6 +108,7 @@ static enum style style_of(const struct column *c, const struct group *group)
 }
 
 struct layout {
+	const struct model *model;
 	const struct column *column[64];
 	unsigned n;
 	int name_width;
@@ -117,7 +118,7 @@ struct layout {
 
 static int width_of(const struct layout *l, const struct column *c)
 {
-	return width_at(c, l->screen) + (c->kind == COLUMN_BAR ? l->bar_more : 0);
+	return width_at(l->model, c, l->screen) + (c->kind == COLUMN_BAR ? l->bar_more : 0);
 }
 
 static void make_layout(const struct model *m, int width, struct layout *l)
@@ -125,6 +126,7 @@ static void make_layout(const struct model *m, int width, struct layout *l)
 	int more;
 
 	_Static_assert(sizeof(l->column) / sizeof(l->column[0]) == 64, "as `in` of view_columns");
+	l->model = m;
 	l->n = view_columns(m, width, l->column, &l->name_width);
 	more = l->name_width - NAME_MOST;
 	l->screen = width;
