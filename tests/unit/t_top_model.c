@@ -9,6 +9,7 @@
 
 #include "effort.h"
 #include "top_fixture.h"
+#include "top/bar.h"
 
 struct both {
 	struct model model;
@@ -108,6 +109,8 @@ static void without_any_limit(void **state)
 	model_update(&b->model, &b->rows[0]);
 	assert_int_equal(group_at(&b->model, "/a")->scale, SCALE_SHARE);
 	assert_true(group_at(&b->model, "/a")->use == 2500);
+	assert_true(isnan(group_at(&b->model, "/")->use));
+	assert_int_equal(bar_parts(group_at(&b->model, "/"), 10).used, 0);
 }
 
 static void rates_are_per_second(void **state)

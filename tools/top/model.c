@@ -173,7 +173,8 @@ static void take_limit(const struct model *m, struct group *g)
 		g->limit = g->parent->limit;
 	} else {
 		g->scale = SCALE_SHARE;
-		g->limit = field_value(m->at[0]->row->current);
+		/* The whole is no part of itself. */
+		g->limit = g->parent ? field_value(m->at[0]->row->current) : NAN;
 	}
 	/* A limit of each process is near when the fullest is near it. */
 	if (r->each && (g->scale == SCALE_OWN || g->scale == SCALE_HIGH))

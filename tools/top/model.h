@@ -30,7 +30,7 @@ enum scale {
 	SCALE_OWN,	 /* memory.max of the group */
 	SCALE_HIGH,	 /* it has only memory.high */
 	SCALE_INHERITED, /* the nearest max above */
-	SCALE_SHARE,	 /* no limit anywhere: a part of all there is */
+	SCALE_SHARE,	 /* no limit anywhere: a part of all there is; the root has no bar */
 };
 
 #define GROUP_LABEL 16
