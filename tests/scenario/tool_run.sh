@@ -120,6 +120,8 @@ echo >&8
 wait "$run" || fail "the program: $? $(cat program.err)"
 wait "$watch" || fail "watch does not end with the run: $(cat watch.out)"
 [ ! -L "runtime/memcg/$run.run" ] || fail "the link is left behind"
+[ "$(head -n 1 report)" = "memcg run: max 41943040 (was 67108864), high max, for each process" ] ||
+	fail "the report's limits are not those of the end: $(head -n 1 report)"
 
 # ---- one that was killed leaves a link, which is not believed ----
 "$memcg" run --quiet -- sleep 2 2>/dev/null &

@@ -182,6 +182,33 @@ static void starts_ends_and_limits(void **state)
 	for (size_t i = 1; i < s.account.nr_events; i++)
 		assert_true(s.account.events[i - 1].when <= s.account.events[i].when);
 	assert_int_equal(s.account.processes[0].to, ACCOUNT_NONE);
+	/* Of several processes the limit is what was set for all. */
+	assert_int_equal(s.account.max, 5 << 20);
+	assert_int_equal(s.account.max_was, 1 << 20);
+	assert_true(s.account.high == UINT64_MAX && s.account.high_was == UINT64_MAX);
+	tear_down(&s);
+}
+
+/* The limit that a page names is the one at the end. */
+static void limits_at_the_end(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	set_up(&s, 1);
+	row(&s, 0, "group", 10);
+	look(&s);
+	s.room.header->max = 5 << 20;
+	look(&s);
+	view(&s)->max = 3 << 20; /* of this process alone */
+	view(&s)->high = 2 << 20;
+	view(&s)->rows[0].max = 4096;
+	look(&s);
+	make(&s);
+	assert_int_equal(s.account.max, 3 << 20);
+	assert_int_equal(s.account.max_was, 1 << 20);
+	assert_int_equal(s.account.high, 2 << 20);
+	assert_true(s.account.high_was == UINT64_MAX);
 	tear_down(&s);
 }
 
@@ -191,6 +218,7 @@ int main(void)
 		cmocka_unit_test(who_has_gone_stays),
 		cmocka_unit_test(refusals_in_a_row),
 		cmocka_unit_test(starts_ends_and_limits),
+		cmocka_unit_test(limits_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

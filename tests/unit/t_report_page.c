@@ -77,7 +77,9 @@ static void set_up(struct scene *s, size_t n, const char *(*name)(struct scene *
 	timeline_init(&s->time, 0, 50000000);
 	s->account = (struct account){.command = "program",
 				      .max = 1 << 20,
+				      .max_was = 1 << 20,
 				      .high = ACCOUNT_NONE,
+				      .high_was = ACCOUNT_NONE,
 				      .elapsed = 3000000000,
 				      .time = &s->time,
 				      .processes = p,
@@ -290,6 +292,27 @@ static void limit_of_each(void **state)
 	tear_down(&s);
 }
 
+static void limits_that_changed(void **state)
+{
+	struct scene s;
+	char *page;
+
+	(void)state;
+	set_up(&s, 1, plain_name);
+	page = written(&s.account);
+	assert_null(strstr(page, ">was "));
+	assert_null(strstr(page, "slowed down"));
+	free(page);
+	s.account.max_was = 2 << 20;
+	s.account.high_was = 1 << 19;
+	page = written(&s.account);
+	assert_non_null(
+		strstr(page, ">1 MiB</data> <span class=\"was\">was <data value=\"2097152\""));
+	assert_non_null(strstr(page, "<dd>none <span class=\"was\">was <data value=\"524288\""));
+	free(page);
+	tear_down(&s);
+}
+
 static void nothing_inline(void **state)
 {
 	struct scene s;
@@ -343,15 +366,11 @@ static void a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_no_markup),
-		cmocka_unit_test(strings_of_json),
-		cmocka_unit_test(every_group_is_named),
-		cmocka_unit_test(no_limit_is_no_number),
-		cmocka_unit_test(limit_of_each),
-		cmocka_unit_test(nothing_inline),
-		cmocka_unit_test(more_events_are_counted),
-		cmocka_unit_test(a_full_disk_is_told),
-		cmocka_unit_test(plain_lines),
+		cmocka_unit_test(names_are_no_markup),	cmocka_unit_test(strings_of_json),
+		cmocka_unit_test(every_group_is_named), cmocka_unit_test(no_limit_is_no_number),
+		cmocka_unit_test(limit_of_each),	cmocka_unit_test(limits_that_changed),
+		cmocka_unit_test(nothing_inline),	cmocka_unit_test(more_events_are_counted),
+		cmocka_unit_test(a_full_disk_is_told),	cmocka_unit_test(plain_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ struct account {
 	uint64_t date;	     /* seconds since 1970, of the beginning */
 	uint64_t elapsed;    /* ns */
 	uint64_t max, high;
+	uint64_t max_was, high_was;  /* in the beginning; the same where nobody changed them */
 	const struct timeline *time; /* NULL: of one moment */
 	struct account_process *processes;
 	size_t nr_processes;

@@ -130,8 +130,8 @@ int account_live(struct account *a, const struct source_info *info, const struct
 	if (err)
 		return err;
 	take_recount(a->processes, text);
-	a->max = a->processes->groups[0].max;
-	a->high = a->processes->groups[0].high;
+	a->max = a->max_was = a->processes->groups[0].max;
+	a->high = a->high_was = a->processes->groups[0].high;
 	if (!text)
 		account_note(a, "There is no report as text: this process has no control socket "
 				"(memcg run --control).");

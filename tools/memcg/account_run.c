@@ -155,6 +155,21 @@ static void limit_events(struct maker *m)
 	}
 }
 
+/* As they were at the end: those of all, and of a single process those it was given by itself. */
+static void add_limits(struct maker *m, const struct run_options *o)
+{
+	const struct record *r = m->record;
+	struct account *a = m->a;
+
+	a->max_was = o->max;
+	a->high_was = o->high;
+	a->max = r->max;
+	a->high = r->high;
+	for (unsigned i = 0; i < r->nr_changes && a->nr_processes == 1 && !r->lost_changes; i++)
+		if (!r->changes[i].name[0])
+			*(r->changes[i].high ? &a->high : &a->max) = r->changes[i].to;
+}
+
 static void escape_events(struct maker *m)
 {
 	for (size_t i = 0; i < m->track->nr_escapes; i++) {
@@ -271,13 +286,14 @@ int account_run(struct account *a, const struct track *t, const struct record *r
 	struct maker m = {a, t, r};
 	int err;
 
-	*a = (struct account){.max = o->max, .high = o->high, .time = &r->time, .text = text};
+	*a = (struct account){.time = &r->time, .text = text};
 	a->elapsed = since_beginning(&m, run_clock_ns());
 	a->date = wall_clock() - a->elapsed / 1000000000u;
 	a->version = memcg_version();
 	a->command = joined(a, o->command);
 	a->escaped = track_escaped(t);
 	err = add_processes(&m);
+	add_limits(&m, o);
 	limit_events(&m);
 	escape_events(&m);
 	add_notes(&m);

@@ -96,14 +96,25 @@ static void print_escapes(FILE *to, const struct track *t)
 			t->room->header->lost);
 }
 
+/* "max 64, high max": as they are at the end, and where somebody changed them as they were. */
+static void print_limit(FILE *to, const char *name, uint64_t now, uint64_t was)
+{
+	char text[SIZE_TEXT];
+
+	fprintf(to, "%s %s", name, size_exact(now, text));
+	if (now != was)
+		fprintf(to, " (was %s)", size_exact(was, text));
+}
+
 int report_write(FILE *to, const struct track *t, const struct run_options *o)
 {
 	unsigned sections = 0;
 	struct section s;
-	char max[SIZE_TEXT], high[SIZE_TEXT];
 
-	fprintf(to, "memcg run: max %s, high %s, for each process\n", size_exact(o->max, max),
-		size_exact(o->high, high));
+	fputs("memcg run: ", to);
+	print_limit(to, "max", atomic_load(&t->room->header->max), o->max);
+	print_limit(to, ", high", atomic_load(&t->room->header->high), o->high);
+	fputs(", for each process\n", to);
 	for (uint32_t i = 0; i < room_used(t->room); i++)
 		if (section_read(t, i, &s)) {
 			holders_pick(&s.view, o->top, true);

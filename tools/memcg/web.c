@@ -88,6 +88,18 @@ static void bytes_card(FILE *to, const char *name, uint64_t bytes)
 	end_card(to);
 }
 
+static void limit_card(FILE *to, const char *name, uint64_t now, uint64_t was)
+{
+	begin_card(to, name);
+	web_bytes(to, now, "none");
+	if (now != was) {
+		fputs(" <span class=\"was\">was ", to);
+		web_bytes(to, was, "none");
+		fputs("</span>", to);
+	}
+	end_card(to);
+}
+
 struct sums {
 	uint64_t current, peak, refusals, differing, closed;
 	bool each; /* one row is all of several processes */
@@ -160,9 +172,10 @@ void web_heading(FILE *to, const struct account *a)
 		   : a->nr_processes > 1 ? "highest peak of a process"
 					 : "peak",
 		   s.peak);
-	bytes_card(to, s.each || a->nr_processes > 1 ? "limit of each process" : "limit", a->max);
-	if (a->high != ACCOUNT_NONE)
-		bytes_card(to, "slowed down beyond", a->high);
+	limit_card(to, s.each || a->nr_processes > 1 ? "limit of each process" : "limit", a->max,
+		   a->max_was);
+	if (a->high != ACCOUNT_NONE || a->high_was != ACCOUNT_NONE)
+		limit_card(to, "slowed down beyond", a->high, a->high_was);
 	number_card(to, "refusals", s.refusals, true);
 	if (!a->live) {
 		number_card(to, "processes", a->nr_processes, false);

@@ -160,6 +160,8 @@ void web_data(FILE *to, const struct account *a)
 	put_ms(to, "elapsed", a->elapsed);
 	put_number(to, "max", a->max);
 	put_number(to, "high", a->high);
+	put_number(to, "max_was", a->max_was);
+	put_number(to, "high_was", a->high_was);
 	put_ms(to, "step", a->time ? a->time->step : ACCOUNT_NONE);
 	put_number(to, "points", a->time ? a->time->points : 0);
 	put_number(to, "escaped", a->escaped);
