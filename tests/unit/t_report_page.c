@@ -13,6 +13,7 @@
 #include "../../tools/memcg/web.c"
 #include "../../tools/memcg/web_chart.c"
 #include "../../tools/memcg/web_data.c"
+#include "../../tools/memcg/web_order.c"
 #include "../../tools/memcg/web_table.c"
 
 #define GROUPS 25
@@ -313,6 +314,50 @@ static void limits_that_changed(void **state)
 	tear_down(&s);
 }
 
+/* The page names these one behind the other. */
+static void in_this_order(const char *page, const char *const *what)
+{
+	for (; *what; what++) {
+		page = strstr(page, *what);
+		if (!page)
+			fail_msg("%s is not there, or too early", *what);
+		page += strlen(*what);
+	}
+}
+
+static void by_peak_below_each_parent(void **state)
+{
+	static const struct account_group of_one[] = {{.path = "/", .peak = 100},
+						      {.path = "/b", .depth = 1, .peak = 10},
+						      {.path = "/b/x", .depth = 2, .peak = 5},
+						      {.path = "/b/y", .depth = 2, .peak = 9},
+						      {.path = "/c", .depth = 1, .peak = 90},
+						      {.path = "/c/z", .depth = 2, .peak = 90},
+						      {.path = "/d", .depth = 1, .peak = 10}};
+	struct account_process p[] = {{.pid = 1, .command = "small"},
+				      {.pid = 2, .command = "large"},
+				      {.pid = 3, .command = "equal"}};
+	struct account_group root[] = {{.path = "/", .peak = 70}, {.path = "/", .peak = 70}};
+	struct account a = {.live = true, .command = "a", .processes = p, .nr_processes = 3};
+	char *page;
+
+	(void)state;
+	p[0].groups = &root[0];
+	p[2].groups = &root[1];
+	p[1].groups = (struct account_group *)of_one;
+	p[0].nr_groups = p[2].nr_groups = 1;
+	p[1].nr_groups = 7;
+	page = written(&a);
+	in_this_order(page,
+		      (const char *const[]){"<bdi>large</bdi>", "<bdi>/</bdi>", "<bdi>/c</bdi>",
+					    "<bdi>/c/z</bdi>", "<bdi>/b</bdi>", "<bdi>/b/y</bdi>",
+					    "<bdi>/b/x</bdi>", "<bdi>/d</bdi>", "<bdi>small</bdi>",
+					    "<bdi>equal</bdi>", NULL});
+	in_this_order(page, (const char *const[]){"\"pid\":1,", "\"pid\":2,", "\"/b\"", "\"/c\"",
+						  "\"pid\":3,", NULL});
+	free(page);
+}
+
 static void nothing_inline(void **state)
 {
 	struct scene s;
@@ -366,11 +411,17 @@ static void a_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_no_markup),	cmocka_unit_test(strings_of_json),
-		cmocka_unit_test(every_group_is_named), cmocka_unit_test(no_limit_is_no_number),
-		cmocka_unit_test(limit_of_each),	cmocka_unit_test(limits_that_changed),
-		cmocka_unit_test(nothing_inline),	cmocka_unit_test(more_events_are_counted),
-		cmocka_unit_test(a_full_disk_is_told),	cmocka_unit_test(plain_lines),
+		cmocka_unit_test(names_are_no_markup),
+		cmocka_unit_test(strings_of_json),
+		cmocka_unit_test(every_group_is_named),
+		cmocka_unit_test(no_limit_is_no_number),
+		cmocka_unit_test(by_peak_below_each_parent),
+		cmocka_unit_test(limit_of_each),
+		cmocka_unit_test(limits_that_changed),
+		cmocka_unit_test(nothing_inline),
+		cmocka_unit_test(more_events_are_counted),
+		cmocka_unit_test(a_full_disk_is_told),
+		cmocka_unit_test(plain_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

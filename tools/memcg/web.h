@@ -12,6 +12,7 @@
  *
  *   web.c        frame, heading, notes, text    web_table.c  processes, groups, events
  *   web_chart.c  lines without script           web_data.c   numbers for the script
+ *   web_order.c  what comes first
  */
 #ifndef MEMCG_TOOL_WEB_H
 #define MEMCG_TOOL_WEB_H
@@ -47,6 +48,10 @@ void web_data(FILE *to, const struct account *account);
 /* "1.5 MiB" with the exact number on it; "no limit" or "-" for ACCOUNT_NONE, as `none` says. */
 void web_bytes(FILE *to, uint64_t bytes, const char *none);
 void web_time(FILE *to, uint64_t ns); /* "12.3 s" */
+
+/* Places in the account's tables in the order of the page, to be freed; NULL: no memory. */
+size_t *web_order_processes(const struct account *account);
+size_t *web_order_groups(const struct account_process *process);
 
 /* A small chart of a series, for a cell of a table. */
 void web_spark(FILE *to, const struct timeline *time, const struct series *series);

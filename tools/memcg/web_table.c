@@ -4,6 +4,7 @@
 #include "web.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OPEN_AT_FIRST 3u    /* a build starts hundreds */
@@ -101,6 +102,8 @@ static void group_row(FILE *to, const struct account *a, const struct account_gr
 
 static void groups(FILE *to, const struct account *a, const struct account_process *p)
 {
+	size_t *order = web_order_groups(p);
+
 	fprintf(to,
 		"<div class=\"wide\"><table><caption class=\"hide\">Groups of process %d</caption>"
 		"<thead><tr><th scope=\"col\">group</th><th scope=\"col\" class=\"n\">current</th>"
@@ -110,7 +113,8 @@ static void groups(FILE *to, const struct account *a, const struct account_proce
 		"</thead><tbody>\n",
 		p->pid, a->time ? "over time" : "of which");
 	for (size_t i = 0; i < p->nr_groups; i++)
-		group_row(to, a, &p->groups[i]);
+		group_row(to, a, &p->groups[order ? order[i] : i]);
+	free(order);
 	fputs("</tbody></table></div>\n", to);
 }
 
@@ -171,8 +175,11 @@ static void process(FILE *to, const struct account *a, const struct account_proc
 
 void web_processes(FILE *to, const struct account *a)
 {
+	size_t *order = web_order_processes(a);
+
 	for (size_t i = 0; i < a->nr_processes; i++)
-		process(to, a, &a->processes[i]);
+		process(to, a, &a->processes[order ? order[i] : i]);
+	free(order);
 }
 
 /* ---- events ---- */
