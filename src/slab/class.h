@@ -50,7 +50,11 @@ __always_inline_ unsigned class_of(size_t size)
 /* The smallest class of at least size whose slots are all aligned; CLASS_NR: none. */
 __hidden_ unsigned class_aligned(size_t size, size_t align);
 
-/* Slab orders. Shared: 16 KiB to 1 KiB objects, else 64 KiB. Own: grows with what the heap has. */
+/*
+ * Slab orders. Shared: 16 KiB to 1 KiB objects, else 64 KiB. Own: grows with what the heap has; of
+ * large objects by a quarter of it at most. 64 KiB hold two of 24 or 32 KiB, one of them with a
+ * quarter to spare, and making a slab costs as much as fifty slots.
+ */
 static inline unsigned class_order_shared(unsigned class)
 {
 	return class_size[class] <= 1024 ? 2 : 4;
@@ -58,7 +62,9 @@ static inline unsigned class_order_shared(unsigned class)
 
 static inline unsigned class_order_own(unsigned class, u32 slabs)
 {
-	if (class_size[class] > 1024 || (slabs >= 8 && slabs < 16))
+	if (class_size[class] > 1024)
+		return slabs < 8 ? 4 : slabs < 12 ? 5 : 6;
+	if (slabs >= 8 && slabs < 16)
 		return 4;
 	if (slabs >= 16)
 		return slabs >= 24 ? 6 : 5;

@@ -36,8 +36,7 @@ void slab_make(struct page *pg, u32 size, unsigned class, u32 tid, bool own)
 		.class = (u16) class,
 	};
 	pg->slab.end = pg->slab.capacity * size;
-	memset(l, 0, (pg->npages - 1) * sizeof(struct page));
-	l->where = SLAB_NOWHERE;
+	*l = (struct slab_local){.where = SLAB_NOWHERE}; /* the rest of the tails is zero */
 	bits_fill(l->idle, pg->slab.capacity);
 	bits_fill(slab_free_bits(pg), pg->slab.capacity);
 	pg->flags &= (u16)~PG_ZEROED;
@@ -105,6 +104,15 @@ void slab_take_back(struct page *pg, u64 word)
 			  page_address(pg), pg->slab.size);
 }
 
+/* What a slab has written of its tail pages' descriptors. */
+static size_t local_bytes(const struct page *pg)
+{
+	size_t kinds =
+		pg->slab.size > 16 ? 2 : 1; /* of bits; 16-byte slots have theirs elsewhere */
+
+	return sizeof(struct slab_local) + kinds * slab_words(pg) * sizeof(u64);
+}
+
 void slab_unmake(struct page *pg)
 {
 	struct objcgs *v = page_objcgs_check(pg);
@@ -113,7 +121,7 @@ void slab_unmake(struct page *pg)
 	if (v)
 		meta_free(v, objcgs_bytes(v->nr));
 	page_clear_objcgs(pg);
-	memset(slab_local(pg), 0, (pg->npages - 1) * sizeof(struct page));
+	memset(slab_local(pg), 0, local_bytes(pg));
 	memset(&pg->slab, 0, sizeof(pg->slab));
 	__atomic_store_n(&pg->kind, PAGE_NONE, __ATOMIC_RELEASE);
 	block_free(pg);

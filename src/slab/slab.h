@@ -148,7 +148,8 @@ static inline bool slab_slot_of(const struct page *pg, const void *p, unsigned *
 /*
  * True when p is the start of a slot, its index in *i. The low half of the
  * product with the inverse is small exactly for multiples of the size: an
- * inner byte adds at least the inverse. (off < 2^16, so rounding adds less than that.)
+ * inner byte adds at least the inverse. (Rounding adds less than that: t_class goes through every
+ * offset.)
  */
 __always_inline_ bool slab_offset_start(const struct page *pg, u64 off, unsigned *i)
 {

@@ -146,14 +146,17 @@ static void orders(void)
 {
 	for (unsigned c = 0; c < CLASS_NR; c++) {
 		unsigned first = class_order_shared(c), last = 0;
+		u64 bytes = 0;
 
 		CHECK(first == (class_size[c] > 1024 ? 4 : 2) && class_order_own(c, 0) == first);
 		CHECK(PAGE_SIZE << first >= 2 * class_size[c]);
 		for (u32 slabs = 0; slabs < 100; slabs++) { /* grows, and to no more than allowed */
 			CHECK(class_order_own(c, slabs) >= last);
 			last = class_order_own(c, slabs);
+			CHECK(first == 2 || slabs < 4 || PAGE_SIZE << last <= bytes / 4);
+			bytes += PAGE_SIZE << last;
 		}
-		CHECK(first == 4 ? last == 4 : 1u << last == SLAB_PAGES_MAX);
+		CHECK(1u << last == SLAB_PAGES_MAX);
 	}
 }
 
