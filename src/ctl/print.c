@@ -74,9 +74,11 @@ static void print_group(struct print *p, struct walk *w, u32 i, u32 depth, int w
 	const struct walk_group *g = &w->group[i];
 	char name[256], current[PRINT_SIZE], peak[PRINT_SIZE], max[PRINT_SIZE];
 	int indent = (int)MIN(depth * 2, (u32)NAME_MAX);
+	u64 usage = g->usage + (i ? 0 : w->cached + w->env->kept);
 
-	print_size(g->usage + (i ? 0 : w->cached + w->env->kept), current);
-	print_size(g->peak, peak);
+	print_size(usage, current);
+	/* As memory.peak: what the root answers for without a charge raises no counter's peak. */
+	print_size(MAX(g->peak, usage), peak);
 	print_size(g->max, max);
 	print_text(p, "%*s%-*s %9s %9s %9s %9lu %9lu %15lu\n", indent, "", MAX(width - indent, 0),
 		   walk_name(w, i, name), current, peak, max, (unsigned long)g->refusals,

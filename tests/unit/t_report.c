@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,20 @@ static void test_report(void **state)
 	memcg_free(p);
 	memcg_destroy(b);
 	memcg_destroy(a);
+}
+
+/* What is cached is the root's and charged to nobody: its peak is not below what it has. */
+static void test_peak_of_the_root(void **state)
+{
+	char current[16], peak[16];
+
+	(void)state;
+	atomic_add(&page_cached, 64ul * MIB);
+	report_text(MEMCG_REPORT_NO_RECOUNT);
+	atomic_sub(&page_cached, 64ul * MIB);
+	assert_int_equal(sscanf(strchr(text, '\n'), "%*s %15s %15s", current, peak), 2);
+	assert_int_equal(strtoul(current, NULL, 10) / 64, 1);
+	assert_string_equal(peak, current);
 }
 
 static void test_report_of_differences(void **state)
@@ -130,7 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_report),	     cmocka_unit_test(test_report_of_differences),
 		cmocka_unit_test(test_report_fails), cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes),	     cmocka_unit_test(test_peak_of_the_root),
 	};
 
 	lib_up();
