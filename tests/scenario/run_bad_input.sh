@@ -108,8 +108,16 @@ refused 127 "was not found" run --report report -- no-such-program
 if [ -x /usr/bin/python3 ]; then
 	held --max 600K -- /usr/bin/python3 -c pass 2>err
 	[ $? -ne 0 ] || fail "python3 starts in 600K"
-	[ "$(grep -c "^memcg run: --max 600K refused '/usr/bin/python3' memory while it was starting\$" err)" -eq 1 ] ||
+	[ "$(grep -c "^memcg run: --max 600K refused '/usr/bin/python3' memory, and it ended after [0-9]* ms\$" err)" -eq 1 ] ||
 		fail "600K: $(cat err)"
+	# It was at its work, and somebody ended it: nothing is said of a start.
+	held --max 12M -- /usr/bin/python3 -c 'import os, signal
+x = []
+try:
+	while True: x.append(bytearray(100000))
+except MemoryError:
+	os.kill(os.getpid(), signal.SIGTERM)' 2>err
+	[ $? -eq 143 ] && ! grep -q start err || fail "12M: $(cat err)"
 	held --max 64M -- /usr/bin/python3 -c 'raise SystemExit(3)' 2>err
 	[ ! -s err ] || fail "a failure of its own is blamed on the limit: $(cat err)"
 	held --max 64M -- /usr/bin/python3 -c 'x = bytearray(100 << 20)' 2>err

@@ -250,21 +250,23 @@ static bool starved(const struct slot *s, uint64_t max)
 
 /*
  * A program that a small limit stops in its start says anything, or nothing at all. Beyond
- * START_MAX it was refused at its own work, whose words are good enough.
+ * START_MAX it was refused at its own work, whose words are good enough. Whether it was at its
+ * work already, or somebody ended it, is not known here: only what happened is said.
  */
 static void explain_early_end(const struct run *r, int status)
 {
 	const struct run_options *o = &r->options;
+	uint64_t lived = r->track.main_ended_at - r->watch.began;
 
-	if (!status || o->max > START_MAX || r->track.main_ended_at - r->watch.began > START_NS)
+	if (!status || o->max > START_MAX || lived > START_NS)
 		return;
 	for (uint32_t i = 0; i < room_used(&r->room); i++) {
 		const struct slot *s = room_slot(&r->room, i);
 
 		if (s->pid != (uint32_t)r->track.main || !starved(s, o->max))
 			continue;
-		complain("run", "--max %s refused '%s' memory while it was starting", o->max_text,
-			 o->command[0]);
+		complain("run", "--max %s refused '%s' memory, and it ended after %u ms",
+			 o->max_text, o->command[0], (unsigned)(lived / 1000000));
 		return;
 	}
 }
