@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,7 +32,7 @@ static size_t listed(void)
 	struct entry *list;
 	size_t n;
 
-	assert_int_equal(directory_list(&list, &n), 0);
+	assert_int_equal(directory_list(false, &list, &n), 0);
 	free(list);
 	return n;
 }
@@ -47,13 +49,13 @@ static void whose_directory(void **state)
 	assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
 	snprintf(place, sizeof(place), "%s/memcg", dir);
 	assert_int_equal(directory_register(path, link, sizeof(link)), 0);
-	assert_int_equal(directory_list(&list, &n), 0);
+	assert_int_equal(directory_list(false, &list, &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(list[0].pid, getpid());
 	free(list);
 	/* Others could have put it there. */
 	assert_int_equal(chmod(place, 0777), 0);
-	assert_int_equal(directory_list(&list, &n), 0);
+	assert_int_equal(directory_list(false, &list, &n), 0);
 	assert_int_equal(n, 0);
 	free(list);
 	assert_true(directory_register(path, link, sizeof(link)) < 0);
@@ -61,6 +63,58 @@ static void whose_directory(void **state)
 	/* Its file is gone, its process is not: nothing to look at, and nothing to take away. */
 	close(fd);
 	assert_int_equal(listed(), 0);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rmdir(place), 0);
+	rmdir(dir);
+}
+
+static bool lists(bool others, pid_t pid)
+{
+	struct entry *list;
+	bool found = false;
+	size_t n;
+
+	assert_int_equal(directory_list(others, &list, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		found |= list[i].pid == pid;
+	free(list);
+	return found;
+}
+
+/* A /tmp of this process's own: others that list meanwhile are not to find what is made in it. */
+static bool own_tmp(void)
+{
+	return !geteuid() && !unshare(CLONE_NEWNS) &&
+	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("t_source", "/tmp", "tmpfs", 0, "mode=1777");
+}
+
+/* Root sees what others have, in a directory that is theirs; nobody else does. The last test. */
+static void whose_processes(void **state)
+{
+	char dir[] = "/tmp/t_source.XXXXXX", place[64], link[96], path[64];
+	uid_t user = 54321;
+	int fd;
+
+	(void)state;
+	if (!own_tmp())
+		skip();
+	fd = make_run(path, F_SEAL_SHRINK, SLOT_VERSION, NULL);
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
+	snprintf(place, sizeof(place), "/tmp/memcg-%u", (unsigned)user);
+	assert_int_equal(mkdir(place, 0700), 0);
+	snprintf(link, sizeof(link), "%s/%d.run", place, (int)getpid());
+	assert_int_equal(symlink(path, link), 0);
+	assert_false(lists(true, getpid())); /* root's, but named for another */
+	assert_int_equal(chown(place, user, (gid_t)-1), 0);
+	assert_true(lists(true, getpid()));
+	assert_false(lists(false, getpid()));
+	assert_int_equal(seteuid(user), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", "/nowhere", 1), 0);
+	assert_false(lists(true, getpid()));
+	assert_int_equal(seteuid(0), 0);
+	close(fd);
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(rmdir(place), 0);
 	rmdir(dir);
@@ -232,7 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whose_directory),   cmocka_unit_test(looking_removes),
 		cmocka_unit_test(about_to_listen),   cmocka_unit_test(without_descriptors),
-		cmocka_unit_test(named_for_another),
+		cmocka_unit_test(named_for_another), cmocka_unit_test(whose_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,7 +178,7 @@ static bool find_members(struct fleet *f)
 	struct source_info *list;
 	size_t n;
 
-	if (source_find(&list, &n))
+	if (source_find(false, &list, &n))
 		return false;
 	f->member = calloc(n + 1, sizeof(*f->member));
 	for (size_t i = 0; f->member && i < n; i++) {

@@ -299,7 +299,7 @@ static int list_processes(const struct look *l, const struct columns *c)
 	struct source_info *list;
 	struct found *found;
 	size_t n;
-	int status = 0, err = source_find(&list, &n);
+	int status = 0, err = source_find(true, &list, &n);
 
 	source_patience(LS_PATIENCE_MS);
 	found = err ? NULL : calloc(n + 1, sizeof(*found));

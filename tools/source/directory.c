@@ -186,9 +186,9 @@ static bool append(struct entry **list, size_t *n, const struct entry *e)
 	return true;
 }
 
-static int list_place(const char *place, struct entry **list, size_t *n)
+static int list_place(const char *place, uid_t uid, struct entry **list, size_t *n)
 {
-	int fd = open_place(place, geteuid());
+	int fd = open_place(place, uid);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *found;
 	struct entry e;
@@ -203,6 +203,46 @@ static int list_place(const char *place, struct entry **list, size_t *n)
 	return err;
 }
 
+static bool parse_uid(const char *text, uid_t *uid)
+{
+	char *end;
+	unsigned long n;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	n = strtoul(text, &end, 10);
+	*uid = (uid_t)n;
+	return !*end && n < UINT32_MAX;
+}
+
+/* Of each other user: directories "BEFORE" UID "BEHIND" there, if they are theirs. */
+static int list_users(const char *where, const char *before, const char *behind,
+		      struct entry **list, size_t *n)
+{
+	DIR *dir = opendir(where);
+	struct dirent *found;
+	char place[PATH_LEN];
+	int err = 0;
+	uid_t uid;
+
+	while (dir && !err && (found = readdir(dir)))
+		if (!strncmp(found->d_name, before, strlen(before)) &&
+		    parse_uid(found->d_name + strlen(before), &uid) && uid != geteuid() &&
+		    snprintf(place, sizeof(place), "%s/%s%.16s", where, found->d_name, behind) <
+			    (int)sizeof(place))
+			err = list_place(place, uid, list, n);
+	if (dir)
+		closedir(dir);
+	return err;
+}
+
+static int list_others(struct entry **list, size_t *n)
+{
+	int err = list_users("/tmp", "memcg-", "", list, n);
+
+	return err ? err : list_users("/run/user", "", "/memcg", list, n);
+}
+
 static int by_pid(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
@@ -212,7 +252,7 @@ static int by_pid(const void *a, const void *b)
 	return (int)x->kind - (int)y->kind;
 }
 
-int directory_list(struct entry **list, size_t *n)
+int directory_list(bool others, struct entry **list, size_t *n)
 {
 	char places[PLACES][PATH_LEN];
 	int err;
@@ -220,7 +260,9 @@ int directory_list(struct entry **list, size_t *n)
 	places_of(geteuid(), places);
 	*list = NULL;
 	*n = 0;
-	err = list_place(places[0], list, n);
+	err = list_place(places[0], geteuid(), list, n);
+	if (!err && others && !geteuid())
+		err = list_others(list, n);
 	if (err) {
 		free(*list);
 		*list = NULL;

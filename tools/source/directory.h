@@ -20,8 +20,12 @@ struct entry {
 	char path[256];
 };
 
-/* The user's own; stale entries are left out and removed. *list to be freed. 0 or -errno. */
-int directory_list(struct entry **list, size_t *n);
+/*
+ * The user's own; stale entries are left out and removed. *list to be freed. 0 or -errno.
+ * `others`, and the user is root: other users' too, where those who name no place have them
+ * (/tmp/memcg-UID) and those with a session (/run/user/UID/memcg).
+ */
+int directory_list(bool others, struct entry **list, size_t *n);
 
 /* Where that looks. */
 void directory_place(char *buf, size_t size);

@@ -78,20 +78,20 @@ static size_t drop_those_below(struct entry *list, size_t n)
 	return kept;
 }
 
-static int find_all(struct entry **list, size_t *n)
+static int find_all(bool others, struct entry **list, size_t *n)
 {
-	int err = directory_list(list, n);
+	int err = directory_list(others, list, n);
 
 	if (!err)
 		*n = drop_those_below(*list, *n);
 	return err;
 }
 
-int source_find(struct source_info **list, size_t *n)
+int source_find(bool others, struct source_info **list, size_t *n)
 {
 	struct entry *found;
 	size_t nr;
-	int err = find_all(&found, &nr);
+	int err = find_all(others, &found, &nr);
 
 	if (err)
 		return err;
@@ -152,7 +152,7 @@ static struct source *open_only(char *why, size_t size)
 	struct entry *list;
 	size_t n;
 
-	if (find_all(&list, &n)) {
+	if (find_all(false, &list, &n)) {
 		snprintf(why, size, "no memory");
 		return NULL;
 	}

@@ -47,8 +47,11 @@ void source_patience(unsigned ms);
 /* To wait for events or the end with poll(2); -1: this kind has none, look again now and then. */
 int source_fd(const struct source *s);
 
-/* All that could be opened, for `memcg ls` without a target: *list to be freed. */
-int source_find(struct source_info **list, size_t *n);
+/*
+ * All that could be opened, for `memcg ls` without a target: *list to be freed. `others`: root
+ * finds those of other users, too.
+ */
+int source_find(bool others, struct source_info **list, size_t *n);
 /* The directory where they are looked for. Returns buf. */
 #define SOURCE_PLACE 96
 const char *source_place(char buf[SOURCE_PLACE]);
