@@ -19,17 +19,10 @@
 
 #include <memcg.h>
 
+#include "check.h"
 #include "ctl/serve.h"
 
 #define BITS 64 /* bytes that are sent piecemeal */
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 static char path[64];
 static int other = -1;	    /* who was there before */

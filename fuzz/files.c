@@ -17,16 +17,9 @@
 
 #include <memcg.h>
 
+#include "check.h"
 #include "ctl/file.h"
 #include "ctl/parse.h"
-
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 static struct memcg *group[3]; /* the root, a group, one below it */
 static const struct file *writable[64];

@@ -15,14 +15,8 @@
 
 #include "../examples/tenantd/input.c"
 #include "../examples/tenantd/resp.c"
+#include "check.h"
 
-#define CHECK(x)                                                                \
-	do {                                                                    \
-		if (!(x)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 #define CUTS 8
 
 static struct memcg_pool *pool;
