@@ -87,28 +87,5 @@ ends() {
 	[ "$(term display-message -p '#{alternate_on}')" = 0 ] || fail "$1: the terminal is not given back"
 }
 
-# ---- a program to look at ----
-
-tree() { # builds and starts it; says its pid in $program
-	gcc -O1 -I "$REPO/include" "$REPO/tests/scenario/src/tree.c" -o tree -L "$BUILD" -lmemcg \
-		-Wl,-rpath,"$BUILD" || fail "tree.c does not compile"
-	rm -f orders answers
-	mkfifo orders
-	./tree <orders >answers 2>tree.err &
-	# shellcheck disable=SC2034 # for the scenario
-	program=$!
-	exec 3>orders
-	said=1
-	eventually heard || fail "the program does not serve"
-	[ "$(tail -n 1 answers)" = ok ] || fail "memcg_serve: $(cat answers)"
-}
-heard() {
-	[ "$(wc -l <answers)" -ge $said ]
-}
-order() { # VERB PATH [BYTES] - done when it is answered
-	local IFS=$'\t'
-	echo "$*" >&3
-	said=$((said + 1))
-	eventually heard || fail "no answer to: $*"
-	[ "$(tail -n 1 answers)" = ok ] || fail "$*: $(tail -n 1 answers)"
-}
+# shellcheck source=tests/scenario/tree.bash
+. "$REPO/tests/scenario/tree.bash"
