@@ -47,7 +47,8 @@ static uint64_t take(struct machine *m, unsigned bytes)
 	return n;
 }
 
-static uint64_t take_uleb(struct machine *m)
+/* LEB128: seven bits a byte, the lowest first; the highest of a signed one is its sign. */
+static uint64_t take_leb(struct machine *m, bool is_signed)
 {
 	uint64_t n = 0, byte;
 	unsigned shift = 0;
@@ -58,23 +59,19 @@ static uint64_t take_uleb(struct machine *m)
 			n |= (byte & 0x7f) << shift;
 		shift += 7;
 	} while (byte & 0x80);
+	if (is_signed && shift < 64 && byte & 0x40)
+		n |= ~0ull << shift;
 	return n;
+}
+
+static uint64_t take_uleb(struct machine *m)
+{
+	return take_leb(m, false);
 }
 
 static int64_t take_sleb(struct machine *m)
 {
-	uint64_t n = 0, byte;
-	unsigned shift = 0;
-
-	do {
-		byte = take(m, 1);
-		if (shift < 64)
-			n |= (byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	if (shift < 64 && byte & 0x40)
-		n |= ~0ull << shift;
-	return (int64_t)n;
+	return (int64_t)take_leb(m, true);
 }
 
 /* ---- the program of a frame ----------------------------------------------------- */
