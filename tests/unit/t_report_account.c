@@ -17,6 +17,7 @@
 #include "../../tools/memcg/section.c"
 #include "../../tools/memcg/series.c"
 #include "../../tools/memcg/track.c"
+#include "../../tools/source/proc.c"
 
 #define MS	   1000000u
 #define NO_PROCESS 0x7ffffff0u /* no system has as many */

@@ -1,58 +1,24 @@
 /* procfs.c - see procfs.h. */
 #include "procfs.h"
 
+#include "source/proc.h"
+
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define ENVIRONMENT_MAX (256 * 1024) /* the variables we look for are set early or not at all */
-
-/* NUL-terminated, at most size - 1 bytes; -1: not readable. */
-static ssize_t read_file(pid_t pid, const char *name, char *buf, size_t size)
-{
-	char path[64];
-	size_t done = 0;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	while (done < size - 1 && (n = read(fd, buf + done, size - 1 - done)) > 0)
-		done += (size_t)n;
-	close(fd);
-	buf[done] = '\0';
-	return (ssize_t)done;
-}
-
-/* "pid (name) S ppid ...": the name may hold blanks and parentheses. */
 bool procfs_read(pid_t pid, struct process *p)
 {
-	char text[1024], *name, *end;
-	int ppid;
+	struct proc_stat s;
 
-	if (read_file(pid, "stat", text, sizeof(text)) <= 0)
+	if (!proc_stat(pid, &s))
 		return false;
-	name = strchr(text, '(');
-	end = strrchr(text, ')');
-	if (!name || !end || end < name)
-		return false;
-	*end = '\0';
-	*p = (struct process){.pid = pid};
-	snprintf(p->comm, sizeof(p->comm), "%.15s", name + 1);
-	if (sscanf(end + 1,
-		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		   "%" SCNu64,
-		   &p->state, &ppid, &p->start) != 3)
-		return false;
-	p->ppid = ppid;
+	*p = (struct process){.pid = pid, .ppid = s.ppid, .start = s.start, .state = s.state};
+	memcpy(p->comm, s.comm, sizeof(p->comm));
 	return true;
 }
 
@@ -141,7 +107,7 @@ bool procfs_resident(pid_t pid, uint64_t *rss, uint64_t *rss_anon)
 	char text[4096];
 
 	*rss = *rss_anon = 0;
-	return read_file(pid, "status", text, sizeof(text)) > 0 &&
+	return proc_file(pid, "status", text, sizeof(text)) > 0 &&
 	       find_kib(text, "\nVmRSS:", rss) && find_kib(text, "\nRssAnon:", rss_anon);
 }
 
@@ -156,23 +122,4 @@ bool procfs_image(pid_t pid, uint64_t *dev, uint64_t *ino)
 	*dev = st.st_dev;
 	*ino = st.st_ino;
 	return true;
-}
-
-static bool has_variable(const char *text, size_t size, const char *prefix)
-{
-	for (size_t at = 0; at < size; at += strlen(text + at) + 1)
-		if (!strncmp(text + at, prefix, strlen(prefix)))
-			return true;
-	return false;
-}
-
-bool procfs_environment_has(pid_t pid, const char *prefix, bool *readable)
-{
-	char *text = malloc(ENVIRONMENT_MAX);
-	ssize_t n = text ? read_file(pid, "environ", text, ENVIRONMENT_MAX) : -1;
-	bool found = n > 0 && has_variable(text, (size_t)n, prefix);
-
-	*readable = n >= 0;
-	free(text);
-	return found;
 }

@@ -25,8 +25,4 @@ bool procfs_resident(pid_t pid, uint64_t *rss, uint64_t *rss_anon);
 
 /* Device and inode of the program it runs. */
 bool procfs_image(pid_t pid, uint64_t *dev, uint64_t *ino);
-
-/* Whether a string begins one of its variables; false also when it cannot be read. */
-bool procfs_environment_has(pid_t pid, const char *prefix, bool *readable);
-
 #endif

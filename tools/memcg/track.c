@@ -16,6 +16,7 @@
 
 #include "procfs.h"
 #include "program.h"
+#include "source/proc.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -121,7 +122,7 @@ static const char *escape_reason(pid_t pid)
 {
 	struct verdict verdict;
 	uint64_t dev, ino;
-	bool readable, preloads = procfs_environment_has(pid, "LD_PRELOAD=", &readable);
+	bool readable, preloads = proc_environment_has(pid, "LD_PRELOAD", &readable);
 	char path[64];
 
 	if (!readable && errno == EACCES)

@@ -50,7 +50,13 @@ int source_fail(struct source *s, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Replaces control characters. Returns text. */
-char *source_clean(char *text);
+static inline char *source_clean(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	return text;
+}
 
 /* NULL, and *why: one line. pid: only if it is this process that listens; 0: whoever does. */
 struct source *socket_open(const char *path, pid_t pid, char *why, size_t size);

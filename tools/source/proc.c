@@ -11,10 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ENVIRONMENT_MAX (256 * 1024)
+#define ENVIRONMENT_MAX (256 * 1024) /* the variables we look for are set early or not at all */
 
-/* NUL-terminated, at most size - 1 bytes; -1: not readable. */
-static ssize_t read_file(pid_t pid, const char *name, char *buf, size_t size)
+ssize_t proc_file(pid_t pid, const char *name, char *buf, size_t size)
 {
 	char path[64];
 	size_t done = 0;
@@ -32,26 +31,40 @@ static ssize_t read_file(pid_t pid, const char *name, char *buf, size_t size)
 	return (ssize_t)done;
 }
 
-/* "pid (name) S ppid ...": the name may hold blanks and parentheses. A zombie has gone. */
+/* "pid (name) S ppid ...": the name may hold blanks and parentheses. */
+bool proc_stat(pid_t pid, struct proc_stat *s)
+{
+	char text[1024], *name, *end;
+	int ppid;
+
+	if (proc_file(pid, "stat", text, sizeof(text)) <= 0)
+		return false;
+	name = strchr(text, '(');
+	end = strrchr(text, ')');
+	if (!name || !end || end < name)
+		return false;
+	*end = '\0';
+	snprintf(s->comm, sizeof(s->comm), "%.15s", name + 1);
+	if (sscanf(end + 1,
+		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%" SCNu64,
+		   &s->state, &ppid, &s->start) != 3)
+		return false;
+	s->ppid = ppid;
+	return true;
+}
+
+/* A zombie has gone. */
 uint64_t proc_start(pid_t pid)
 {
-	char text[1024], state, *end;
-	uint64_t start;
+	struct proc_stat s;
 
-	if (read_file(pid, "stat", text, sizeof(text)) <= 0)
-		return 0;
-	end = strrchr(text, ')');
-	if (!end || sscanf(end + 1,
-			   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			   "%*d %*d %" SCNu64,
-			   &state, &start) != 2)
-		return 0;
-	return state == 'Z' || state == 'X' ? 0 : start;
+	return !proc_stat(pid, &s) || s.state == 'Z' || s.state == 'X' ? 0 : s.start;
 }
 
 void proc_comm(pid_t pid, char comm[16])
 {
-	if (read_file(pid, "comm", comm, 16) < 0)
+	if (proc_file(pid, "comm", comm, 16) < 0)
 		comm[0] = '\0';
 	comm[strcspn(comm, "\n")] = '\0';
 	source_clean(comm);
@@ -59,7 +72,7 @@ void proc_comm(pid_t pid, char comm[16])
 
 void proc_command(pid_t pid, char *buf, size_t size)
 {
-	ssize_t n = read_file(pid, "cmdline", buf, size);
+	ssize_t n = proc_file(pid, "cmdline", buf, size);
 
 	if (n < 0)
 		n = 0;
@@ -72,6 +85,20 @@ void proc_command(pid_t pid, char *buf, size_t size)
 	source_clean(buf);
 }
 
+/* Its environment, to be freed; NULL: no memory, or it cannot be read. */
+static char *environment(pid_t pid, size_t *n)
+{
+	char *text = malloc(ENVIRONMENT_MAX);
+	ssize_t got = text ? proc_file(pid, "environ", text, ENVIRONMENT_MAX) : -1;
+
+	*n = got > 0 ? (size_t)got : 0;
+	if (got >= 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* The value, in text; NULL: there is no such variable. */
 static const char *variable(const char *text, size_t size, const char *name)
 {
 	size_t length = strlen(name);
@@ -84,15 +111,26 @@ static const char *variable(const char *text, size_t size, const char *name)
 
 bool proc_environment(pid_t pid, const char *name, char *value, size_t size)
 {
-	char *text = malloc(ENVIRONMENT_MAX);
-	ssize_t n = text ? read_file(pid, "environ", text, ENVIRONMENT_MAX) : -1;
-	const char *found = n > 0 ? variable(text, (size_t)n, name) : NULL;
+	size_t n;
+	char *text = environment(pid, &n);
+	const char *found = text ? variable(text, n, name) : NULL;
 	bool fits = found && strlen(found) < size;
 
 	if (fits)
 		strcpy(value, found);
 	free(text);
 	return fits;
+}
+
+bool proc_environment_has(pid_t pid, const char *name, bool *readable)
+{
+	size_t n;
+	char *text = environment(pid, &n);
+	bool found = text && variable(text, n, name);
+
+	*readable = text;
+	free(text);
+	return found;
 }
 
 bool proc_owner(pid_t pid, uid_t *uid)

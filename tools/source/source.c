@@ -33,14 +33,6 @@ int source_fail(struct source *s, int err, const char *fmt, ...)
 	return err;
 }
 
-char *source_clean(char *text)
-{
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			*c = '?';
-	return text;
-}
-
 /* ---- finding ---- */
 
 static bool is_below(const struct entry *e, struct slots *runs, size_t nr_runs)
