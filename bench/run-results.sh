@@ -31,7 +31,7 @@ version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo "not installe
 head_of() {
 	local commit
 	commit=$(git rev-parse --short HEAD)
-	[ -z "$(git status --porcelain -- src preload include bench/*.[ch] bench/*/*.[ch])" ] ||
+	[ -z "$(git status --porcelain -- src preload include bench/*/*.[ch])" ] ||
 		commit="$commit and changes on top"
 	cat <<END
 

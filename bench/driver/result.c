@@ -12,11 +12,6 @@
 /* [2 * metric]: its key; [2 * metric + 1]: the key it is held against. */
 static double samples[CASES_MAX][ALLOCATORS][2 * METRICS_MAX][REPEATS_MAX];
 
-static size_t nth(const struct bench_case *c)
-{
-	return (size_t)(c - bench_cases);
-}
-
 void result_init(void)
 {
 	double *all = &samples[0][0][0][0];
@@ -31,9 +26,10 @@ void result_store(const struct bench_case *c, unsigned allocator, unsigned repea
 	for (unsigned m = 0; m < METRICS_MAX && c->metric[m].key; m++) {
 		const struct metric *metric = &c->metric[m];
 
-		samples[nth(c)][allocator][2 * m][repeat] = run_value(r, metric->key);
+		samples[case_nth(c)][allocator][2 * m][repeat] = run_value(r, metric->key);
 		if (metric->against == AGAINST_KEY)
-			samples[nth(c)][allocator][2 * m + 1][repeat] = run_value(r, metric->other);
+			samples[case_nth(c)][allocator][2 * m + 1][repeat] =
+				run_value(r, metric->other);
 	}
 }
 
@@ -49,14 +45,15 @@ static void against_peers(struct row *row, const struct bench_case *c, unsigned 
 	int best = -1;
 
 	for (unsigned i = 0; i < PEERS; i++) {
-		row->peer[i] = stats_spread(samples[nth(c)][FIRST_PEER + i][2 * metric], n).median;
+		row->peer[i] =
+			stats_spread(samples[case_nth(c)][FIRST_PEER + i][2 * metric], n).median;
 		if (!isnan(row->peer[i]) && (best < 0 || row->peer[i] < row->peer[best]))
 			best = (int)i;
 	}
 	if (best < 0)
 		return;
 	row->reference_name = allocators[FIRST_PEER + best].name;
-	hold_against(row, mine, samples[nth(c)][FIRST_PEER + best][2 * metric], n);
+	hold_against(row, mine, samples[case_nth(c)][FIRST_PEER + best][2 * metric], n);
 }
 
 static void against_target(struct row *row, const double *mine, unsigned n)
@@ -78,7 +75,7 @@ static double goal_for(const struct metric *m, unsigned allocator)
 struct row result_row(const struct bench_case *c, unsigned allocator, unsigned metric,
 		      unsigned repeats)
 {
-	const double *mine = samples[nth(c)][allocator][2 * metric];
+	const double *mine = samples[case_nth(c)][allocator][2 * metric];
 	struct row row = {.metric = &c->metric[metric], .reference = NAN};
 
 	case_row_name(c, allocator, row.metric, row.name);
@@ -92,7 +89,7 @@ struct row result_row(const struct bench_case *c, unsigned allocator, unsigned m
 		against_target(&row, mine, repeats);
 	else if (row.metric->against == AGAINST_KEY) {
 		row.reference_name = row.metric->other;
-		hold_against(&row, mine, samples[nth(c)][allocator][2 * metric + 1], repeats);
+		hold_against(&row, mine, samples[case_nth(c)][allocator][2 * metric + 1], repeats);
 	}
 	row.goal = goal_for(row.metric, allocator);
 	if (row.goal > 0)

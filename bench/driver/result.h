@@ -9,8 +9,6 @@
 #include "run.h"
 #include "stats.h"
 
-#define CASES_MAX 128
-
 struct row {
 	char name[ROW_NAME_MAX];
 	const struct metric *metric;

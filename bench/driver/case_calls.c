@@ -1,57 +1,10 @@
 /*
- * case.c - the tables.
+ * case_calls.c - what memcg-bench-group measures: libmemcg's own calls, against what hosts would
+ * write by hand, the bare mechanism, or a number.
  */
 #include "case.h"
-#include "result.h"
-
-#include <stdio.h>
-#include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-#define PRELOAD "libmemcg-preload.so"
-
-const struct allocator allocators[ALLOCATORS] = {
-	[GLIBC] = {"glibc", NULL, NULL},
-	[JEMALLOC] = {"jemalloc", "libjemalloc.so.2", NULL},
-	[MIMALLOC] = {"mimalloc", "libmimalloc.so.2.0", NULL},
-	[TCMALLOC] = {"tcmalloc", "libtcmalloc_minimal.so.4", NULL},
-	[OWN] = {"own", PRELOAD, NULL},
-	[SHARED] = {"shared", PRELOAD, "MEMCG_PROMOTE=0"},
-	[UNACCOUNTED] = {"unaccounted", PRELOAD, "MEMCG_UNACCOUNTED=1"},
-	[LINKED] = {"linked", NULL, NULL},
-};
-
-#define NS(goal_)                                                                    \
-	{                                                                            \
-		.key = "ns", .unit = "ns", .against = AGAINST_PEERS, .goal = (goal_) \
-	}
-#define OBJECT(name_, ms_, goal_)                                     \
-	{                                                             \
-		.name = (name_), .ms = (ms_), .metric = { NS(goal_) } \
-	}
-#define SIZES(kind, goal_)                                                                         \
-	OBJECT(kind "/16", 8, goal_), OBJECT(kind "/64", 8, goal_), OBJECT(kind "/256", 8, goal_), \
-		OBJECT(kind "/1024", 8, goal_), OBJECT(kind "/2048", 8, goal_),                    \
-		OBJECT(kind "/8192", 8, goal_), OBJECT(kind "/32768", 8, goal_)
-
-/* Memory beside bytes asked for: all that is resident (comparable), and slabs alone (the goal). */
-#define TENANTS(name_, ms_, goal_)                                 \
-	{                                                          \
-		.name = "tenants/" name_, .ms = (ms_), .metric = { \
-			NS(goal_),                                 \
-			{.key = "rss_per_live",                    \
-			 .suffix = "rss-per-live",                 \
-			 .unit = "ratio",                          \
-			 .against = AGAINST_PEERS},                \
-			{.key = "slab_per_live",                   \
-			 .suffix = "slab-per-live",                \
-			 .unit = "ratio",                          \
-			 .against = AGAINST_TARGET,                \
-			 .target = 1,                              \
-			 .goal = 1.3},                             \
-		}                                                  \
-	}
 
 #define LINKED_CASE(name_, ms_, ...)                                                    \
 	{                                                                               \
@@ -219,22 +172,7 @@ const struct allocator allocators[ALLOCATORS] = {
 		}                                                                              \
 	}
 
-const struct bench_case bench_cases[] = {
-	SIZES("pair", 1.15),
-	SIZES("batch", 0),
-	OBJECT("rndwin", 8, 1.15),
-	OBJECT("prodcons/64", 20, 0),
-	OBJECT("prodcons/256", 20, 0),
-	OBJECT("prodcons/1024", 20, 0),
-	OBJECT("two-groups", 20, 0),
-	TENANTS("1/local", 8, 1.15),
-	TENANTS("16/local", 8, 1.15),
-	TENANTS("256/local", 8, 1.5),
-	TENANTS("4096/local", 8, 1.5),
-	TENANTS("1/remote", 20, 1.15),
-	TENANTS("16/remote", 20, 1.15),
-	TENANTS("256/remote", 20, 1.5),
-	TENANTS("4096/remote", 20, 1.5),
+const struct bench_case call_cases[] = {
 	CHARGE("1"),
 	CHARGE("2"),
 	CHARGE("3"),
@@ -392,38 +330,5 @@ const struct bench_case bench_cases[] = {
 	ZSWAP("load"),
 	LINKED_CASE("zswap/same", 2, {.key = "ns", .unit = "ns"}),
 };
-const size_t bench_case_count = COUNT(bench_cases);
-_Static_assert(COUNT(bench_cases) <= CASES_MAX, "results have room for every case");
-
-void case_row_name(const struct bench_case *c, unsigned allocator, const struct metric *m,
-		   char buf[ROW_NAME_MAX])
-{
-	snprintf(buf, ROW_NAME_MAX, "%s%s%s%s%s", c->name, c->linked ? "" : "/",
-		 c->linked ? "" : allocators[allocator].name, m->suffix ? "/" : "",
-		 m->suffix ? m->suffix : "");
-}
-
-bool case_name_covers(const char *name, const char *row)
-{
-	size_t length = strlen(name);
-
-	return !strncmp(name, row, length) && (row[length] == '/' || !row[length]);
-}
-
-static void rows_of(const struct bench_case *c, unsigned allocator, case_each each, void *arg)
-{
-	char name[ROW_NAME_MAX];
-
-	for (unsigned m = 0; m < METRICS_MAX && c->metric[m].key; m++) {
-		case_row_name(c, allocator, &c->metric[m], name);
-		each(c, allocator, m, name, arg);
-	}
-}
-
-void case_rows(case_each each, void *arg)
-{
-	for (size_t i = 0; i < bench_case_count; i++)
-		for (unsigned a = FIRST_OURS; a < ALLOCATORS; a++)
-			if (case_runs_on(&bench_cases[i], a))
-				rows_of(&bench_cases[i], a, each, arg);
-}
+const size_t call_case_count = COUNT(call_cases);
+_Static_assert(COUNT(call_cases) <= CASES_MAX / 2, "results have room for every case");

@@ -68,7 +68,7 @@ static bool find_library(const char *name, char *path, size_t size)
 static void complain(const struct bench_case *c, unsigned allocator, const char *what)
 {
 	static char said[CASES_MAX][ALLOCATORS];
-	size_t nth = (size_t)(c - bench_cases);
+	size_t nth = case_nth(c);
 
 	if (said[nth][allocator]++)
 		return;

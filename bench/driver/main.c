@@ -140,8 +140,8 @@ static bool run_all(const struct options *o)
 	bool good = true;
 
 	for (unsigned repeat = 0; repeat < o->repeats; repeat++) {
-		for (size_t i = 0; i < bench_case_count; i++) {
-			const struct bench_case *c = &bench_cases[i];
+		for (size_t i = 0; i < case_count(); i++) {
+			const struct bench_case *c = case_at(i);
 
 			if (!case_wanted(o, c) || (c->repeats && repeat >= c->repeats))
 				continue;

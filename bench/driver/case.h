@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define CASES_MAX    256
 #define REPEATS_MAX  32
 #define METRICS_MAX  3
 #define ROW_NAME_MAX 96
@@ -58,8 +59,13 @@ struct bench_case {
 };
 
 extern const struct allocator allocators[ALLOCATORS];
-extern const struct bench_case bench_cases[];
-extern const size_t bench_case_count;
+extern const struct bench_case object_cases[], call_cases[];
+extern const size_t object_case_count, call_case_count;
+
+/* Of all cases, those with peers first. */
+size_t case_count(void);
+const struct bench_case *case_at(size_t nth);
+size_t case_nth(const struct bench_case *c);
 
 static inline bool case_runs_on(const struct bench_case *c, unsigned allocator)
 {
