@@ -12,12 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t bench_now(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t bench_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void bench_die(const char *what)
@@ -79,12 +84,13 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double timed(bench_run run, void *arg, uint64_t n)
+static struct bench_cost timed(bench_run run, void *arg, uint64_t n)
 {
-	uint64_t start = bench_now();
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = bench_now();
 
 	run(arg, n);
-	return (double)(bench_now() - start);
+	return (struct bench_cost){(double)(bench_now() - start),
+				   (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu)};
 }
 
 /* How many operations take a round's time. Doubling until then is the warm-up too. */
@@ -92,8 +98,8 @@ static uint64_t calibrate(const struct bench_time *t, bench_run run, void *arg)
 {
 	double want = t->ms * 1e6;
 
-	for (uint64_t n = 1024;; n *= 2) {
-		double took = timed(run, arg, n);
+	for (uint64_t n = t->first ? t->first : 1024;; n *= 2) {
+		double took = timed(run, arg, n).ns;
 
 		if (took >= want)
 			return n;
@@ -102,25 +108,45 @@ static uint64_t calibrate(const struct bench_time *t, bench_run run, void *arg)
 	}
 }
 
-double bench_measure(const struct bench_time *t, bench_run run, void *arg)
+static double median_of(double *value, size_t n)
 {
-	double round[CHILD_ROUNDS_MAX];
+	qsort(value, n, sizeof(value[0]), compare);
+	return value[n / 2];
+}
+
+struct bench_cost bench_measure_cost(const struct bench_time *t, bench_run run, void *arg)
+{
+	double ns[CHILD_ROUNDS_MAX], cpu[CHILD_ROUNDS_MAX];
 	uint64_t n;
 
 	if (t->ops) {
 		run(arg, t->ops);
-		return 0;
+		return (struct bench_cost){0, 0};
 	}
 	n = calibrate(t, run, arg);
-	for (unsigned i = 0; i < t->rounds; i++)
-		round[i] = timed(run, arg, n) / (double)n;
-	qsort(round, t->rounds, sizeof(round[0]), compare);
-	return round[t->rounds / 2];
+	for (unsigned i = 0; i < t->rounds; i++) {
+		struct bench_cost round = timed(run, arg, n);
+
+		ns[i] = round.ns / (double)n;
+		cpu[i] = round.cpu / (double)n;
+	}
+	return (struct bench_cost){median_of(ns, t->rounds), median_of(cpu, t->rounds)};
+}
+
+double bench_measure(const struct bench_time *t, bench_run run, void *arg)
+{
+	return bench_measure_cost(t, run, arg).ns;
 }
 
 void bench_print(const char *key, double value)
 {
 	printf("%s %.6g\n", key, value);
+}
+
+void bench_print_cost(struct bench_cost cost)
+{
+	bench_print("ns", cost.ns);
+	bench_print("cpu", cost.cpu);
 }
 
 uint64_t bench_rss(void)

@@ -21,6 +21,12 @@ struct bench_time {
 	unsigned ms;	 /* how long a round takes */
 	unsigned rounds; /* how many are timed; the median counts */
 	uint64_t ops;	 /* not 0: run exactly so many, untimed (insn.sh counts instructions) */
+	uint64_t first;	 /* operations of the first try; 0: 1024. For those that take long */
+};
+
+/* Of one operation; cpu: of all threads together. */
+struct bench_cost {
+	double ns, cpu;
 };
 
 /* n operations of a case. */
@@ -32,6 +38,8 @@ uint64_t bench_now(void);
 void bench_pin(unsigned nth); /* to the nth CPU this process may use; ends it when refused */
 void bench_thread(void *(*body)(void *), void *arg);
 double bench_measure(const struct bench_time *t, bench_run run, void *arg); /* ns an operation */
+struct bench_cost bench_measure_cost(const struct bench_time *t, bench_run run, void *arg);
+void bench_print_cost(struct bench_cost cost); /* "ns" and "cpu" */
 void bench_print(const char *key, double value);
 _Noreturn void bench_die(const char *what);
 void *bench_need(void *p); /* p, or ends the process: what allocates nothing measures nothing */
@@ -70,6 +78,14 @@ void object_batch(const struct bench_time *t, const char *arg);
 void object_rndwin(const struct bench_time *t, const char *arg);
 void threads_prodcons(const struct bench_time *t, const char *arg);
 void threads_two_groups(const struct bench_time *t, const char *arg);
+void threads_crowd(const struct bench_time *t, const char *arg);
+void threads_short(const struct bench_time *t, const char *arg);
+void chain(const struct bench_time *t, const char *arg);
+void server(const struct bench_time *t, const char *arg);
+void resize(const struct bench_time *t, const char *arg);
+void large_blocks(const struct bench_time *t, const char *arg);
+void soak(const struct bench_time *t, const char *arg);
+void many(const struct bench_time *t, const char *arg);
 void tenants(const struct bench_time *t, const char *arg);
 
 #endif

@@ -21,6 +21,14 @@ static const struct {
 	{"rndwin", object_rndwin},
 	{"prodcons", threads_prodcons},
 	{"two-groups", threads_two_groups},
+	{"crowd", threads_crowd},
+	{"short-threads", threads_short},
+	{"chain", chain},
+	{"server", server},
+	{"realloc", resize},
+	{"blocks", large_blocks},
+	{"soak", soak},
+	{"many", many},
 	{"tenants", tenants},
 };
 

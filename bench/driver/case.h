@@ -26,6 +26,7 @@ enum allocator_id { GLIBC, JEMALLOC, MIMALLOC, TCMALLOC, OWN, SHARED, UNACCOUNTE
 #define ALLOCATORS 8
 #define FIRST_OURS OWN
 #define OURS	   3
+#define GOAL_OFF   1.05
 
 struct allocator {
 	const char *name;
@@ -47,11 +48,20 @@ struct metric {
 	enum against against;
 	const char *other; /* AGAINST_KEY: the key; its name in the result */
 	double target;	   /* AGAINST_TARGET */
-	double goal;	   /* highest ratio wanted of the variant `own`; 0: none was set */
+	double goal;	   /* highest ratio wanted of the variant `own`; 0: none was set. Against
+			    * peers, one of `unaccounted` goes with it: GOAL_OFF */
+};
+
+/* When a case runs that nobody has named. */
+enum weight {
+	WEIGHT_ALWAYS = 0,
+	WEIGHT_CURVE = 1, /* with --curves: one of many points */
+	WEIGHT_HEAVY = 2, /* with --full: gigabytes, or minutes */
 };
 
 struct bench_case {
 	const char *name;
+	enum weight weight;
 	bool linked;	  /* memcg-bench-group */
 	unsigned ms;	  /* of a round */
 	unsigned repeats; /* at most; 0: as many as asked for */

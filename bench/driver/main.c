@@ -1,5 +1,6 @@
 /*
- * memcg-bench [NAME ...] [--json] [--list] [--quick]
+ * memcg-bench [NAME ...] [--curves | --full] [--runs N] [--without ALLOCATOR] [--json] [--list]
+ * [--quick]
  *
  * 1. Repeats are the outermost loop, then cases, then allocators; odd repeats run the
  *    allocators backwards. What drifts (heat, neighbours) drifts for all of them alike, and a ratio
@@ -8,107 +9,11 @@
  * 3. A figure is the median over repeats with its 95 % interval; a goal is met or missed
  *    when the interval of the ratio lies on one side of it, and cannot be told otherwise.
  */
+#include "options.h"
+#include "progress.h"
 #include "result.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define REPEATS	      9
-#define REPEATS_QUICK 3
-
-_Static_assert(REPEATS <= REPEATS_MAX && REPEATS >= STATS_ENOUGH, "repeats fit and suffice");
-
-struct options {
-	bool json, list;
-	unsigned repeats;
-	struct run_length length;
-	char **name;
-	size_t names;
-};
-
-static bool wanted(const struct options *o, const char *row)
-{
-	for (size_t i = 0; i < o->names; i++)
-		if (case_name_covers(o->name[i], row))
-			return true;
-	return !o->names;
-}
-
-struct search {
-	const struct options *o;
-	const char *name;
-	const struct bench_case *c;
-	bool found;
-};
-
-static void match(const struct bench_case *c, unsigned allocator, unsigned metric, const char *row,
-		  void *arg)
-{
-	struct search *s = arg;
-
-	(void)allocator;
-	(void)metric;
-	if (s->c && s->c != c)
-		return;
-	if (s->name ? case_name_covers(s->name, row) : wanted(s->o, row))
-		s->found = true;
-}
-
-static bool case_wanted(const struct options *o, const struct bench_case *c)
-{
-	struct search s = {.o = o, .c = c};
-
-	case_rows(match, &s);
-	return s.found;
-}
-
-/* A misspelt name must not pass for a case that printed nothing. */
-static void check_names(const struct options *o)
-{
-	for (size_t i = 0; i < o->names; i++) {
-		struct search s = {.o = o, .name = o->name[i]};
-
-		case_rows(match, &s);
-		if (s.found)
-			continue;
-		fprintf(stderr, "memcg-bench: no case is called '%s'; see memcg-bench --list\n",
-			o->name[i]);
-		exit(2);
-	}
-}
-
-_Noreturn static void usage(FILE *to, int status)
-{
-	fprintf(to, "usage: memcg-bench [NAME ...] [--json] [--list] [--quick]\n"
-		    "NAME: a row of --list, or what some rows begin with: pair, tenants/16, "
-		    "pair/64/own\n"
-		    "--quick: every case runs, briefly; no verdict can rest on the figures\n");
-	exit(status);
-}
-
-static void parse(struct options *o, char **argv)
-{
-	*o = (struct options){.repeats = REPEATS, .length = {.rounds = 5}};
-	o->name = argv + 1;
-	for (char **a = argv + 1; *a; a++) {
-		if (!strcmp(*a, "--json"))
-			o->json = true;
-		else if (!strcmp(*a, "--list"))
-			o->list = true;
-		else if (!strcmp(*a, "--quick")) {
-			o->repeats = REPEATS_QUICK;
-			o->length = (struct run_length){.ms = 1, .rounds = 3};
-		} else if (!strcmp(*a, "--help") || !strcmp(*a, "-h"))
-			usage(stdout, 0);
-		else if (**a == '-') {
-			fprintf(stderr, "memcg-bench: unknown option '%s'\n", *a);
-			usage(stderr, 2);
-		} else
-			o->name[o->names++] = *a;
-	}
-}
 
 /* False: a run failed. */
 static bool run_allocators(const struct options *o, const struct bench_case *c, unsigned repeat)
@@ -119,7 +24,7 @@ static bool run_allocators(const struct options *o, const struct bench_case *c, 
 		unsigned a = repeat % 2 ? ALLOCATORS - 1 - i : i;
 		struct run_result r;
 
-		if (!case_runs_on(c, a))
+		if (!case_runs_on(c, a) || o->left_out[a])
 			continue;
 		switch (run_case(c, a, &o->length, &r)) {
 		case RUN_DONE:
@@ -135,26 +40,38 @@ static bool run_allocators(const struct options *o, const struct bench_case *c, 
 	return good;
 }
 
+/* Whether it has a turn in this repeat. */
+static bool has_turn(const struct options *o, const struct bench_case *c, unsigned repeat)
+{
+	return (!c->repeats || repeat < c->repeats) && options_want_case(o, c);
+}
+
+static unsigned turns(const struct options *o)
+{
+	unsigned n = 0;
+
+	for (unsigned repeat = 0; repeat < o->repeats; repeat++)
+		for (size_t i = 0; i < case_count(); i++)
+			n += has_turn(o, case_at(i), repeat);
+	return n;
+}
+
 static bool run_all(const struct options *o)
 {
+	unsigned of = turns(o), done = 0;
 	bool good = true;
 
 	for (unsigned repeat = 0; repeat < o->repeats; repeat++) {
 		for (size_t i = 0; i < case_count(); i++) {
-			const struct bench_case *c = case_at(i);
-
-			if (!case_wanted(o, c) || (c->repeats && repeat >= c->repeats))
+			if (!has_turn(o, case_at(i), repeat))
 				continue;
-			if (isatty(STDERR_FILENO))
-				fprintf(stderr, "\r\033[K%u/%u %s", repeat + 1, o->repeats,
-					c->name);
-			if (!run_allocators(o, c, repeat))
+			progress_say(done++, of, case_at(i)->name);
+			if (!run_allocators(o, case_at(i), repeat))
 				good = false;
 		}
 		noise_probe();
 	}
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K");
+	progress_end();
 	return good;
 }
 
@@ -169,7 +86,7 @@ static void show(const struct bench_case *c, unsigned allocator, unsigned metric
 	const struct showing *s = arg;
 	struct row row;
 
-	if (!wanted(s->o, name))
+	if (!options_want_row(s->o, c, allocator, name))
 		return;
 	if (s->o->list) {
 		puts(name);
@@ -190,8 +107,7 @@ int main(int argc, char **argv)
 	bool good = true;
 
 	(void)argc;
-	parse(&o, argv);
-	check_names(&o);
+	options_parse(&o, argv);
 	if (!o.list) {
 		result_init();
 		noise_begin();

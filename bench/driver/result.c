@@ -66,9 +66,12 @@ static void against_target(struct row *row, const double *mine, unsigned n)
 	hold_against(row, mine, target, n);
 }
 
-/* A goal is one of the library as it comes: `own`, and the calls. */
+/* A goal is one of the library as it comes: `own`, and the calls. Accounting off has one of its own
+ * where what is accounted is held against the peers. */
 static double goal_for(const struct metric *m, unsigned allocator)
 {
+	if (allocator == UNACCOUNTED && m->goal > 0 && m->against == AGAINST_PEERS)
+		return GOAL_OFF;
 	return allocator == OWN || allocator == LINKED ? m->goal : 0;
 }
 

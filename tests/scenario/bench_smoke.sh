@@ -25,8 +25,22 @@ refused() {
 refused no-such-case
 refused pair/6
 refused --no-such-option
+refused --runs 0 pair/64
+refused --runs
+refused --without nomalloc pair/64
 
-"$bench" --list >"$work/list"
+"$bench" --list >"$work/always"
+"$bench" --list --full >"$work/list"
+for row in pair/1048576/own batch/1048576/own chain/4/own/cpu server/4/own/rss short-threads/own soak/own/settled \
+	realloc/large/own blocks/touch/own/rss crowd/8/own; do
+	grep -qx "$row" "$work/always" || fail "--list has no $row"
+done
+# Points of curves, and what takes gigabytes, are not run by who only asks for figures.
+for row in crowd/64/own server/64/own many/1000/own many/100000000/own/rss-per-live tenants/1000000/local/own; do
+	grep -qx "$row" "$work/list" || fail "--list --full has no $row"
+	! grep -qx "$row" "$work/always" || fail "--list has $row"
+done
+! "$bench" --list --curves | grep -qx many/100000000/own || fail "--list --curves has what takes gigabytes"
 for row in pair/16/own batch/32768/shared rndwin/unaccounted prodcons/64/own two-groups/own \
 	tenants/4096/remote/own tenants/16/local/own/slab-per-live charge/5 create-destroy \
 	current stat owner/page-objcg owner/bare owner/table owner/stack/id free-unaccounted/page free-unaccounted/object stack/kept stack/cold stack/protected stack/small idle-group enter-leave limits/stat/10000 limits/fold/64/change limits/readers \
@@ -53,6 +67,26 @@ for name in want:
         assert abs(row["ratio"] - row["value"] / row["reference"]) < 1e-3 * row["ratio"], row
 assert "two-groups/shared" not in rows, "a row nobody asked for"
 assert rows["pair/64/own"]["verdict"] == "cannot-tell", "three runs cannot tell"
+END
+
+# What is newest, briefly: every thread comes to its end, and every figure is one.
+"$bench" --quick --json --runs 6 --without shared --without jemalloc chain/2 server/2 crowd/2 short-threads soak \
+	realloc/text blocks/zero many/1000 >"$work/json" || fail "memcg-bench --quick chain ... ended with $?"
+/usr/bin/python3 - "$work/json" <<'END' || fail "the rows of threads and soak are not what they should be"
+import json, sys
+rows = {r["bench"]: r for r in map(json.loads, open(sys.argv[1]))}
+for row in rows.values():
+    assert row["runs"] == 6 and row["value"] > 0 and "jemalloc" not in row.get("peers", {}), row
+    assert "/shared" not in row["bench"], row
+for name in "chain/2", "server/2", "crowd/2", "short-threads":
+    assert rows[name + "/own"]["goal"] == 1, rows[name + "/own"]
+    assert rows[name + "/own/cpu"]["value"] > 0
+    # Off is another promise.
+    if "against" in rows[name + "/unaccounted"]:
+        assert rows[name + "/unaccounted"]["goal"] == 1.05, rows[name + "/unaccounted"]
+# What survives is resident, and more than it was asked for.
+assert rows["soak/own/peak"]["value"] > 1 and rows["soak/own/settled"]["value"] > 1, rows
+assert rows["many/1000/own/rss-per-live"]["value"] > 1, rows
 END
 
 # Delays of memory.high are no speed: a busy machine makes them longer, and nothing shorter.
