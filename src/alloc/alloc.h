@@ -24,7 +24,9 @@ __hidden_ void pages_give(struct page *pg); /* kind NONE */
  * nobody's. flags: MEMCG_ZERO and CHARGE_FLAGS. */
 __hidden_ struct page *kmem_try(u32 handle, u32 npages, unsigned order, unsigned kind,
 				unsigned flags);
-__hidden_ unsigned kind_stat(unsigned kind); /* the item of memory.stat a kind of page counts as */
+/* Bytes of pages of a kind come to, or go from, what memory.stat says of it; paid for meanwhile. */
+__hidden_ void kind_add(u32 handle, unsigned kind, u64 bytes);
+__hidden_ void kind_sub(u32 handle, unsigned kind, u64 bytes);
 
 /* shared.c: from the shared set, for any handle (0: nobody). NULL: over max, or no memory. */
 __hidden_ void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags);

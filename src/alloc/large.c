@@ -9,6 +9,7 @@
 #include <memcg/page.h>
 
 #include "alloc/stack.h"
+#include "group/tally.h"
 
 static const u8 kind_item[PAGE_KIND_NR] = {
 	[PAGE_LARGE] = STAT_LARGE, [PAGE_BUFFER] = STAT_BUFFER, [PAGE_TABLE] = STAT_TABLE,
@@ -37,9 +38,26 @@ void uncharge_pages(u32 handle, u64 n)
 		uncharge_bytes(handle, n);
 }
 
+/* Large objects come and go as others do, so they have words of their own (group/tally.h). */
+void kind_add(u32 handle, unsigned kind, u64 bytes)
+{
+	if (kind == PAGE_LARGE)
+		tally_add(TALLY_LARGE, handle, bytes);
+	else
+		stat_add(handle, kind_item[kind], (s64)bytes);
+}
+
+void kind_sub(u32 handle, unsigned kind, u64 bytes)
+{
+	if (kind == PAGE_LARGE)
+		tally_sub(TALLY_LARGE, handle, bytes);
+	else
+		stat_add(handle, kind_item[kind], -(s64)bytes);
+}
+
 static void kmem_leave(struct handle *h, unsigned kind, u64 bytes)
 {
-	stat_add(h->index, kind_item[kind], -(s64)bytes);
+	kind_sub(h->index, kind, bytes);
 }
 
 void pages_uncharge(struct handle *h, u64 bytes)
@@ -106,7 +124,7 @@ static struct page *kmem_pages(u32 handle, u32 npages, unsigned order, unsigned 
 	HOOK(page_charged);
 	if (handle) {
 		page_set_objcg(pg, handle_of(handle), MEMCG_DATA_KMEM);
-		stat_add(handle, kind_item[kind], (s64)bytes);
+		kind_add(handle, kind, bytes);
 	}
 	page_publish(pg, kind);
 	return pg;
@@ -181,7 +199,7 @@ static int grow_try(struct page *pg, u32 handle, u32 npages, unsigned flags)
 		return -ENOSPC;
 	}
 	if (handle)
-		stat_add(handle, kind_item[PAGE_LARGE], (s64)more);
+		kind_add(handle, PAGE_LARGE, more);
 	return 0;
 }
 
@@ -207,11 +225,6 @@ int large_grow(void *p, size_t size)
 	} while (unlikely(err == -ENOMEM) && charge_again(&r));
 	owed_serve_in_malloc();
 	return err;
-}
-
-unsigned kind_stat(unsigned kind)
-{
-	return kind_item[kind];
 }
 
 /* --- counted pages ------------------------------------------------------------------- */

@@ -144,7 +144,7 @@ void frozen_take_over(struct page *pg, u32 to)
 	if (!to)
 		return;
 	page_set_objcg(pg, handle_of(to), pg->kind == PAGE_NET ? 0 : MEMCG_DATA_KMEM);
-	stat_add(to, kind_stat(pg->kind), (s64)page_bytes(pg));
+	kind_add(to, pg->kind, page_bytes(pg));
 }
 
 HOOK_DEFINE(recharge_frozen);
@@ -210,10 +210,10 @@ static int recharge_page(struct page *pg, u32 to)
 		return -ENOMEM;
 	HOOK(recharge_charged);
 	h = page_replace_objcg(pg, handle_of(to)); /* of now: others may recharge it as well */
-	stat_add(to, kind_stat(pg->kind), (s64)bytes);
+	kind_add(to, pg->kind, bytes);
 	if (!h) /* it was nobody's */
 		return 0;
-	stat_add(h->index, kind_stat(pg->kind), -(s64)bytes);
+	kind_sub(h->index, pg->kind, bytes);
 	uncharge_pages(h->index, bytes);
 	return 0;
 }

@@ -44,6 +44,7 @@ void recount_env(struct walk_env *env)
 		.folded = true,
 		.external = tally_sum(TALLY_EXTERNAL, NULL),
 		.sock = tally_sum(TALLY_SOCK, NULL),
+		.large = tally_sum(TALLY_LARGE, NULL),
 		.kept = page_cached_more ? page_cached_more() : 0,
 	};
 	stat_fold_all();

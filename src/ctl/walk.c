@@ -485,6 +485,7 @@ static void compare_stat(struct walk *w)
 		return;
 	root.stat[STAT_EXTERNAL] += w->env->external;
 	root.stat[STAT_SOCK] += w->env->sock;
+	root.stat[STAT_LARGE] += w->env->large;
 	compare_items(w, 0, STAT_BASIC_NR, root.stat);
 	if (!root.vm || walk_read_region(w, (u64)root.vm, &vm, sizeof(vm)))
 		compare_items(w, STAT_BASIC_NR, STAT_NR, vm.stat);

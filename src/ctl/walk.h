@@ -51,10 +51,10 @@ struct walk_env {
 	/* Told of everything that is charged to a handle; NULL: nobody is. */
 	void (*found)(struct walk *w, u32 handle, const struct walk_find *f);
 	void *arg, *say_arg;
-	u32 handles;	    /* indices below this have been used; 0: find out */
-	bool folded;	    /* statistics have been folded: they can be compared too */
-	s64 external, sock; /* of these lines, held by CPUs: for that comparison */
-	u64 kept;	    /* free network pages that CPUs keep: with `folded` */
+	u32 handles;		   /* indices below this have been used; 0: find out */
+	bool folded;		   /* statistics have been folded: they can be compared too */
+	s64 external, sock, large; /* of these lines, held by CPUs: for that comparison */
+	u64 kept;		   /* free network pages that CPUs keep: with `folded` */
 };
 
 /* Bytes unless it says otherwise. */

@@ -123,7 +123,7 @@ void group_stat(struct memcg *cg, struct memcg_stat *s)
 		.pagetables = item(cg, STAT_TABLE),
 		.sock = tallied(cg, STAT_SOCK, TALLY_SOCK),
 		.peak = memcg_peak(cg),
-		.large = item(cg, STAT_LARGE),
+		.large = tallied(cg, STAT_LARGE, TALLY_LARGE),
 		.buffer = item(cg, STAT_BUFFER),
 		.external = tallied(cg, STAT_EXTERNAL, TALLY_EXTERNAL),
 		.maps = item(cg, STAT_MAPS),

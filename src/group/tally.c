@@ -52,6 +52,7 @@ static void deliver(enum tally_line line, u32 handle, s64 n)
 	static const u8 item[TALLY_NR] = {
 		[TALLY_EXTERNAL] = STAT_EXTERNAL,
 		[TALLY_SOCK] = STAT_SOCK,
+		[TALLY_LARGE] = STAT_LARGE,
 	};
 	s64 delta[STAT_NR] = {0};
 

@@ -1,6 +1,7 @@
 /*
  * tally.h - the lines of memory.stat that are counted per CPU by one sequence each, because what
- * moves them is fast otherwise: `external` (charged by hand, counted by no page) and `sock`.
+ * moves them is fast otherwise: `external` (charged by hand, counted by no page), `sock` and
+ * `large`.
  *
  * 1. For each of them a CPU has TALLY_SLOTS words `handle << 32 | TALLY_ZERO + delta`,
  *    direct-mapped by handle: bytes that came through the handle on that CPU, less those that
@@ -8,8 +9,9 @@
  * the bytes are (handle.h).
  * 2. memcg_stat adds what CPUs hold to a group's sum, word by word, and stops nobody: so nothing
  *    is ever folded for a reader. Exact when nothing is in motion.
- * 3. A word is handed on when its delta would pass STAT_BATCH, or when another handle needs the
- *    place. Memory is CPUs x table, whatever the number of groups.
+ * 3. A word is handed on when its delta would pass 1 GiB, or when another handle needs the
+ *    place: no reader goes by the sums alone, so nothing is gained by handing on sooner, and large
+ *    objects come and go without a climb. Memory is CPUs x table, whatever the number of groups.
  * 4. Whoever takes a word out credits the group that lives by then, and does both in one RCU
  *    section. So when an index is to be another group's (handle.c), its words are taken out, and a
  *    grace period later nobody is delivering any.
@@ -25,10 +27,10 @@ struct handle;
 
 #define TALLY_SLOTS 256u
 #define TALLY_SHIFT 13 /* area of one CPU: head, words, bits */
-#define TALLY_ZERO  ((u32)STAT_BATCH)
+#define TALLY_ZERO  (1u << 30)
 #define TALLY_MOST  (2 * TALLY_ZERO)
 
-enum tally_line { TALLY_EXTERNAL = 0, TALLY_SOCK = 1, TALLY_NR = 2 };
+enum tally_line { TALLY_EXTERNAL = 0, TALLY_SOCK = 1, TALLY_LARGE = 2, TALLY_NR = 3 };
 
 /* A line's words: what is said of "the word" below is said of each line's. */
 struct tally_words {

@@ -88,7 +88,7 @@ void block_trim(struct page *pg, u32 npages)
 	pg->npages = npages;
 	if (!clean)
 		cached_add(cut);
-	buddy_put_span(index + npages, cut, clean ? PG_ZEROED : PG_DIRTY);
+	buddy_put_cut(index + npages, cut, clean ? PG_ZEROED : PG_DIRTY);
 }
 
 /* Aligned to the order it has then, it may lie at the start of a larger block that is free. */

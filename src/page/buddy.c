@@ -34,7 +34,7 @@
 #define SORTED 32u
 
 struct free_list {
-	u32 head, tail;
+	u32 head, tail, count;
 };
 
 static struct lock buddy_lock = LOCK_INIT(RANK_BUDDY);
@@ -55,6 +55,7 @@ static void link_before(struct free_list *l, struct page *pg, u32 next)
 {
 	u32 index = page_to_index(pg), prev = next ? page_at(next)->free.prev : l->tail;
 
+	l->count++;
 	pg->free.prev = prev;
 	pg->free.next = next;
 	*(prev ? &page_at(prev)->free.next : &l->head) = index;
@@ -65,6 +66,8 @@ static void link_sorted(struct free_list *l, struct page *pg)
 {
 	u32 index = page_to_index(pg), at = l->head;
 
+	if (l->count <= SORTED && l->tail < index) /* what the walk finds, without its misses */
+		at = 0;
 	for (unsigned n = SORTED; n && at && at < index; n--)
 		at = page_at(at)->free.next;
 	link_before(l, pg, at);
@@ -108,6 +111,7 @@ static void buddy_remove(struct page *pg)
 	u32 next = pg->free.next, prev = pg->free.prev;
 
 	ASSERT(pg->kind == PAGE_BUDDY);
+	l->count--;
 	if (prev)
 		page_at(prev)->free.next = next;
 	else
@@ -122,11 +126,12 @@ static void buddy_remove(struct page *pg)
 	atomic_store(&regn.back[page_to_index(pg)], 0u);
 }
 
-/* The block's descriptor is zero; the pages count as cached already, or not, as its flags say. */
-static void buddy_insert(u32 index, unsigned order, unsigned flags)
+/*
+ * The block's descriptor is zero; the pages count as cached already, or not, as its flags say.
+ * Joined to its buddies: the block that it is part of then, marked, and on no list.
+ */
+static struct page *join_buddies(u32 index, unsigned order, unsigned flags)
 {
-	struct page *pg;
-
 	ASSERT(lock_is_held(&buddy_lock));
 	ASSERT(flags == PG_DIRTY || flags == PG_ZEROED);
 	for (; order < MAX_ORDER; order++) {
@@ -139,8 +144,30 @@ static void buddy_insert(u32 index, unsigned order, unsigned flags)
 		buddy_remove(page_at(buddy));
 		index &= ~(1u << order);
 	}
-	pg = buddy_mark(index, order, flags, sys_clock_coarse_ms());
-	link_sorted(&lists[is_clean(pg)][order], pg);
+	return buddy_mark(index, order, flags, sys_clock_coarse_ms());
+}
+
+static void buddy_insert(u32 index, unsigned order, unsigned flags)
+{
+	struct page *pg = join_buddies(index, order, flags);
+
+	link_sorted(&lists[is_clean(pg)][pg->order], pg);
+}
+
+/*
+ * What was cut off a block that is handed out: like what a split leaves, it is taken last, so that
+ * the block may have it again, when it is freed or grows. Large ones are for the purge, which
+ * expects old ones there.
+ */
+static void buddy_insert_cut(u32 index, unsigned order, unsigned flags)
+{
+	struct page *pg = join_buddies(index, order, flags);
+	struct free_list *l = &lists[is_clean(pg)][pg->order];
+
+	if (pg->order < AGED_ORDER_MIN)
+		link_before(l, pg, 0);
+	else
+		link_sorted(l, pg);
 }
 
 /* Halves a block off the lists until it has the order; the upper halves stay free. */
@@ -371,13 +398,14 @@ void buddy_put(struct page **blocks, unsigned n)
  * Pages without a block of their own: in the largest pieces that alignment and
  * length allow. Each piece is claimed: its pages led to the block it was cut from.
  */
-static void put_span_locked(u32 index, u32 npages, unsigned flags)
+static void put_span_locked(u32 index, u32 npages, unsigned flags,
+			    void (*insert)(u32 index, unsigned order, unsigned flags))
 {
 	while (npages) {
 		unsigned order = MIN(bit_first(index | CHUNK_PAGES), bit_last(npages));
 
 		region_claim(page_at(index), 1u << order, order);
-		buddy_insert(index, order, flags);
+		insert(index, order, flags);
 		index += 1u << order;
 		npages -= 1u << order;
 	}
@@ -386,7 +414,14 @@ static void put_span_locked(u32 index, u32 npages, unsigned flags)
 void buddy_put_span(u32 index, u32 npages, unsigned flags)
 {
 	lock_acquire(&buddy_lock);
-	put_span_locked(index, npages, flags);
+	put_span_locked(index, npages, flags, buddy_insert);
+	lock_release(&buddy_lock);
+}
+
+void buddy_put_cut(u32 index, u32 npages, unsigned flags)
+{
+	lock_acquire(&buddy_lock);
+	put_span_locked(index, npages, flags, buddy_insert_cut);
 	lock_release(&buddy_lock);
 }
 
@@ -409,7 +444,7 @@ static void take_span(u32 index, u32 end)
 		buddy_remove(pg);
 		if (flags & PG_DIRTY)
 			cached_sub(used);
-		put_span_locked(index + used, next - index - used, flags);
+		put_span_locked(index + used, next - index - used, flags, buddy_insert_cut);
 		index = next;
 	}
 }
@@ -507,7 +542,7 @@ void buddy_init(void)
 
 	lock_init(&buddy_lock, RANK_BUDDY);
 	for (unsigned order = 0; order <= MAX_ORDER; order++)
-		lists[false][order] = lists[true][order] = (struct free_list){0, 0};
+		lists[false][order] = lists[true][order] = (struct free_list){0};
 	filled[false] = filled[true] = 0;
 	met = 0;
 	for (unsigned order = 0; order <= MAX_ORDER; order++)

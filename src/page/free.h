@@ -14,6 +14,8 @@
 
 #include "page/page.h"
 
+#define AGED_ORDER_MIN 4u /* free blocks of this order and above are purged by age */
+
 /* A block off every list: for batches between lists, and on its way to the system. */
 struct piece {
 	u32 index;
@@ -50,6 +52,7 @@ static inline void desc_reset(struct page *pg)
 __hidden_ unsigned buddy_take(unsigned order, struct page **out, unsigned n); /* how many */
 __hidden_ void buddy_put(struct page **blocks, unsigned n); /* raw blocks, flags as they say */
 __hidden_ void buddy_put_span(u32 index, u32 npages, unsigned flags); /* in power-of-two pieces */
+__hidden_ void buddy_put_cut(u32 index, u32 npages, unsigned flags);  /* off a block in use */
 /* Every page of a piece of a block that is handed out leads to its head from now on (split.c). */
 __hidden_ void buddy_claim(const struct page *piece);
 /* A block off the lists, split if need be; no chunk is opened for it, nothing made whole. NULL:

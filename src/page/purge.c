@@ -19,7 +19,6 @@
 
 #define TICKS_PER_LOOK 64u
 #define BATCH	       64u
-#define AGED_ORDER_MIN 4u
 
 u32 page_purge_ms = 1000;
 u64 (*page_cached_more)(void);

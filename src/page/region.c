@@ -175,17 +175,24 @@ int region_init(u64 wanted)
 }
 
 /* ---- from any page to its head ---- */
+typedef u64 __attribute__((may_alias)) back_word; /* of eight pages, little-endian */
+
 static u8 back_inside(u32 i, unsigned order)
 {
 	return (u8)(order <= SMALL_ORDER ? i : BACK_ORDER | order);
 }
 
+/* Eight pages at once where a block has as many: it is aligned then. */
 static void claim_small(u32 index, u32 npages)
 {
-	u32 i;
+	u32 i = 0;
 
-	for (i = 0; i < npages; i++)
-		atomic_store(&regn.back[index + i], (u8)i); /* see page_head */
+	if (IS_ALIGNED(index, 8u))
+		for (; i + 8 <= npages; i += 8)
+			atomic_store((back_word *)&regn.back[index + i], /* see page_head */
+				     0x0706050403020100ul + i * 0x0101010101010101ul);
+	for (; i < npages; i++)
+		atomic_store(&regn.back[index + i], (u8)i);
 }
 
 static void claim_chunks(u32 first, u32 n, u32 head)

@@ -330,6 +330,26 @@ static void words_are_taken_over(void)
 	closes();
 }
 
+/* In words, and handed on because no word holds so much. */
+static void lines_are_apart(void)
+{
+	static const u64 much[] = {4096, 3 * GIB};
+	struct memcg_stat s;
+
+	set_up();
+	for (unsigned k = 0; k < ARRAY_SIZE(much); k++) {
+		for (unsigned line = 0; line < TALLY_NR; line++)
+			tally_add((enum tally_line)line, cg->handle->index, much[k] << line);
+		CHECK(!memcg_stat(cg, &s, sizeof(s)));
+		CHECK(s.external == much[k] << TALLY_EXTERNAL && s.sock == much[k] << TALLY_SOCK);
+		CHECK(s.large == much[k] << TALLY_LARGE);
+		for (unsigned line = 0; line < TALLY_NR; line++)
+			tally_sub((enum tally_line)line, cg->handle->index, much[k] << line);
+		CHECK(!memcg_stat(cg, &s, sizeof(s)) && !s.external && !s.sock && !s.large);
+	}
+	closes();
+}
+
 /* What CPUs held under an index is not the line of its next group. */
 static void the_line_goes_to_the_heir(void)
 {
@@ -357,21 +377,14 @@ static void the_line_goes_to_the_heir(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAGE_TEST(charged_and_returned),
-		PAGE_TEST(refused_over_max),
-		PAGE_TEST(survives_its_group),
-		PAGE_TEST(returned_twice),
-		PAGE_TEST(without_memory),
-		PAGE_TEST(three_threads),
-		PAGE_TEST(nothing_charged),
-		PAGE_TEST(bytes_are_the_reference),
-		PAGE_TEST(ahead_for_the_hot),
-		PAGE_TEST(records_go_round),
-		PAGE_TEST(without_a_thread),
-		PAGE_TEST(returned_by_another_thread),
-		PAGE_TEST(the_line_is_exact),
-		PAGE_TEST(words_are_taken_over),
-		PAGE_TEST(the_line_goes_to_the_heir),
+		PAGE_TEST(charged_and_returned), PAGE_TEST(refused_over_max),
+		PAGE_TEST(survives_its_group),	 PAGE_TEST(returned_twice),
+		PAGE_TEST(without_memory),	 PAGE_TEST(three_threads),
+		PAGE_TEST(nothing_charged),	 PAGE_TEST(bytes_are_the_reference),
+		PAGE_TEST(ahead_for_the_hot),	 PAGE_TEST(records_go_round),
+		PAGE_TEST(without_a_thread),	 PAGE_TEST(returned_by_another_thread),
+		PAGE_TEST(the_line_is_exact),	 PAGE_TEST(words_are_taken_over),
+		PAGE_TEST(lines_are_apart),	 PAGE_TEST(the_line_goes_to_the_heir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

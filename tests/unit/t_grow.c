@@ -182,6 +182,26 @@ static void dirty_memory_counts_no_more(void)
 	walk_all();
 }
 
+/* What was cut off stays free for as long as there is other memory to take. */
+static void what_was_cut_off_is_taken_last(void)
+{
+	struct page *low, *pg;
+	u32 cut;
+
+	bring_up(0);
+	CHECK((low = block_alloc(5)) && (pg = block_alloc(5)) && pg > low);
+	block_trim(pg, 31);
+	block_trim(low, 31); /* a page alone, below that one */
+	cut = page_to_index(low) + 31;
+	for (int i = 0; i < 2; i++) { /* page 1, which is free from the beginning, and pg's */
+		struct page *one;
+
+		CHECK(buddy_take(0, &one, 1) && page_to_index(one) != cut);
+	}
+	CHECK(block_grow(low, 32));
+	walk_all();
+}
+
 /* ---- ranges ---- */
 static void the_last_range_opens_more(void)
 {
@@ -268,6 +288,7 @@ int main(void)
 		PAGE_TEST(the_order_grows_along),
 		PAGE_TEST(alignment_ends_it),
 		PAGE_TEST(dirty_memory_counts_no_more),
+		PAGE_TEST(what_was_cut_off_is_taken_last),
 		PAGE_TEST(the_last_range_opens_more),
 		PAGE_TEST(a_free_run_is_taken),
 		PAGE_TEST(the_region_ends),
