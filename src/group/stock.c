@@ -135,7 +135,8 @@ void stock_put(u32 handle, u32 bytes, bool evict)
 		if (tag && tag != handle && !evict)
 			break;
 		had = tag == handle ? (u32)old : 0;
-		keep = had + bytes <= cap ? had + bytes : cap / 2;
+		/* Over the cap half; but what came is kept, for who frees and takes in turn. */
+		keep = had + bytes <= cap ? had + bytes : MAX(cap / 2, MIN(bytes, cap));
 		pcpu_note_used(area(cpu)->used, handle % STOCK_SLOTS);
 		HOOK(stock_putting);
 		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))

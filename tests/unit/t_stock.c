@@ -72,6 +72,30 @@ static void test_batches_grow(void **state)
 	destroy(cg);
 }
 
+/* More than half a word, in turn: what overflowed once is there when it is wanted again. */
+static void test_large_ones_in_turn(void **state)
+{
+	struct memcg *cg = group(NULL, "cg");
+	u32 index = cg->handle->index, n = STOCK_CAP_MAX / 2 + 4;
+	u64 usage;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_true(charge(index, n));
+	for (int i = 0; i < 3; i++)
+		uncharge(index, n);
+	usage = memcg_current(cg);
+	for (int i = 0; i < 10; i++) {
+		assert_true(charge(index, n));
+		assert_int_equal(memcg_current(cg), usage);
+		uncharge(index, n);
+		assert_int_equal(memcg_current(cg), usage);
+	}
+	assert_int_equal(stock_drain(cg), usage);
+	destroy(cg);
+	settle();
+}
+
 /* Who still charges through a dead handle is served by the heir's stock, as its heir is charged. */
 static void test_slack_of_the_heirs(void **state)
 {
@@ -514,6 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_take_and_give),
 		cmocka_unit_test(test_batches_grow),
+		cmocka_unit_test(test_large_ones_in_turn),
 		cmocka_unit_test(test_slack_of_the_heirs),
 		cmocka_unit_test(test_slack_is_bounded),
 		cmocka_unit_test(test_full_word_is_folded),
