@@ -68,6 +68,7 @@ static void *stage_main(void *arg)
 {
 	struct stage *s = arg;
 
+	bench_spread(s->nth);
 	if (s->group)
 		groups_enter(s->group);
 	for (;;) {
@@ -129,6 +130,7 @@ void chain(const struct bench_time *t, const char *arg)
 	if (line.stages < 2 || line.stages > STAGES_MAX)
 		bench_die("chain/N: two to eight threads");
 	set_up(&line);
+	bench_spread(0);
 	if (line.stage[0].group)
 		groups_enter(line.stage[0].group);
 	bench_print_cost(bench_measure_cost(t, pass, &line));

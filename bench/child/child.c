@@ -3,6 +3,7 @@
  */
 #include "child.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -40,6 +41,7 @@ void *bench_need(void *p)
 
 /* The CPUs the process had before any thread of it was pinned. */
 static cpu_set_t may;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void ask_cpus(void)
 {
@@ -49,7 +51,6 @@ static void ask_cpus(void)
 
 void bench_pin(unsigned nth)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	cpu_set_t one;
 
 	pthread_once(&once, ask_cpus);
@@ -64,6 +65,16 @@ void bench_pin(unsigned nth)
 	}
 	fprintf(stderr, "memcg-bench-child: this case needs one CPU more than there are\n");
 	exit(CHILD_SKIPPED);
+}
+
+bool bench_counting;
+
+void bench_spread(unsigned nth)
+{
+	if (!bench_counting)
+		return;
+	pthread_once(&once, ask_cpus);
+	bench_pin(nth % (unsigned)CPU_COUNT(&may));
 }
 
 /* The thread lives as long as the process: its end is nobody's to measure. */
@@ -114,6 +125,23 @@ static double median_of(double *value, size_t n)
 	return value[n / 2];
 }
 
+/* In a build of the library that counts (src/sync/traffic.h): as many again, warmed up by now. */
+static void count_traffic(bench_run run, void *arg, uint64_t n)
+{
+	void (*reset)(void);
+	void (*report)(uint64_t operations);
+	void *symbol = dlsym(RTLD_DEFAULT, "memcg__traffic_reset");
+
+	if (!symbol)
+		return;
+	memcpy(&reset, &symbol, sizeof(reset));
+	symbol = dlsym(RTLD_DEFAULT, "memcg__traffic_report");
+	memcpy(&report, &symbol, sizeof(report));
+	reset();
+	run(arg, n);
+	report(n);
+}
+
 struct bench_cost bench_measure_cost(const struct bench_time *t, bench_run run, void *arg)
 {
 	double ns[CHILD_ROUNDS_MAX], cpu[CHILD_ROUNDS_MAX];
@@ -121,6 +149,7 @@ struct bench_cost bench_measure_cost(const struct bench_time *t, bench_run run, 
 
 	if (t->ops) {
 		run(arg, t->ops);
+		count_traffic(run, arg, t->ops);
 		return (struct bench_cost){0, 0};
 	}
 	n = calibrate(t, run, arg);

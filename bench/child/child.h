@@ -35,7 +35,9 @@ typedef void (*bench_run)(void *arg, uint64_t n);
 /* --- child.c ------------------------------------------------------------ */
 
 uint64_t bench_now(void);
-void bench_pin(unsigned nth); /* to the nth CPU this process may use; ends it when refused */
+void bench_pin(unsigned nth);	 /* to the nth CPU this process may use; ends it when refused */
+extern bool bench_counting;	 /* no times are taken: something is counted */
+void bench_spread(unsigned nth); /* where something is counted, threads must not meet on one CPU */
 void bench_thread(void *(*body)(void *), void *arg);
 double bench_measure(const struct bench_time *t, bench_run run, void *arg); /* ns an operation */
 struct bench_cost bench_measure_cost(const struct bench_time *t, bench_run run, void *arg);

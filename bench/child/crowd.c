@@ -44,6 +44,7 @@ static void *one_main(void *arg)
 {
 	struct one *o = arg;
 
+	bench_spread((unsigned)(o - o->crowd->one));
 	if (o->group)
 		groups_enter(o->group);
 	for (;;) {
@@ -93,6 +94,7 @@ void threads_crowd(const struct bench_time *t, const char *arg)
 
 struct life {
 	uint64_t random;
+	unsigned nth;
 	struct memcg *group;
 	char *left[LEFT];
 };
@@ -102,6 +104,7 @@ static void *live(void *arg)
 	struct life *l = arg;
 	char *block[OBJECTS];
 
+	bench_spread(l->nth);
 	if (l->group)
 		groups_enter(l->group);
 	for (unsigned i = 0; i < OBJECTS; i++) {
@@ -153,6 +156,7 @@ void threads_short(const struct bench_time *t, const char *arg)
 	(void)arg;
 	for (unsigned i = 0; i < AT_ONCE; i++) {
 		snprintf(name, sizeof(name), "short-%u", i);
+		l.life[i].nth = i;
 		l.life[i].random = CHILD_SEED * (2 * i + 1);
 		l.life[i].group = groups_present() ? groups_leaf(name) : NULL;
 	}

@@ -69,6 +69,7 @@ int main(int argc, char **argv)
 	}
 	if (expect)
 		expect_malloc_of(expect);
+	bench_counting = t.ops;
 	length = strcspn(argv[1], "/");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (strlen(cases[i].name) == length && !memcmp(cases[i].name, argv[1], length)) {

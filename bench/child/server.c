@@ -69,6 +69,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	bench_spread((unsigned)(w - w->server->worker));
 	for (;;) {
 		struct connection *c = hatch_take(&w->inbox);
 

@@ -8,23 +8,40 @@
 
 #include "base/compiler.h"
 #include "base/types.h"
+#include "sync/traffic.h"
 
 #define atomic_load(p)	       __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 /* For "write mine, then look at theirs" on both sides: not before an RMW of this thread's. */
-#define atomic_load_seq(p)	   __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define atomic_store(p, v)	   __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define atomic_load_seq(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+/*
+ * Writes: WRITE_ counts them in builds that were configured for it (traffic.h), and is nothing
+ * else. p is evaluated once.
+ */
+#ifdef MEMCG_COUNT_TRAFFIC
+#define WRITE_(p, operation, ...)                   \
+	__extension__({                             \
+		__typeof__(p) written_ = (p);       \
+		traffic_note(written_);             \
+		operation(written_, ##__VA_ARGS__); \
+	})
+#else
+#define WRITE_(p, operation, ...) operation((p), ##__VA_ARGS__)
+#endif
+
+#define atomic_store(p, v)	   WRITE_(p, __atomic_store_n, (v), __ATOMIC_RELAXED)
+#define atomic_store_release(p, v) WRITE_(p, __atomic_store_n, (v), __ATOMIC_RELEASE)
 /* Read-modify-write: full order unless the name says relaxed. */
-#define atomic_xchg(p, v)	 __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
-#define atomic_add(p, v)	 __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST) /* new value */
-#define atomic_sub(p, v)	 __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST) /* new value */
-#define atomic_add_relaxed(p, v) ((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
-#define atomic_or(p, v)		 __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)	/* old value */
-#define atomic_and(p, v)	 __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST) /* old value */
+#define atomic_xchg(p, v)	 WRITE_(p, __atomic_exchange_n, (v), __ATOMIC_SEQ_CST)
+#define atomic_add(p, v)	 WRITE_(p, __atomic_add_fetch, (v), __ATOMIC_SEQ_CST) /* new value */
+#define atomic_sub(p, v)	 WRITE_(p, __atomic_sub_fetch, (v), __ATOMIC_SEQ_CST) /* new value */
+#define atomic_add_relaxed(p, v) ((void)WRITE_(p, __atomic_fetch_add, (v), __ATOMIC_RELAXED))
+#define atomic_or(p, v)		 WRITE_(p, __atomic_fetch_or, (v), __ATOMIC_SEQ_CST) /* old value */
+#define atomic_and(p, v)	 WRITE_(p, __atomic_fetch_and, (v), __ATOMIC_SEQ_CST) /* old value */
 /* On failure *old is what was found. */
-#define atomic_cas(p, old, new) \
-	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define atomic_cas(p, old, new)                                                       \
+	WRITE_(p, __atomic_compare_exchange_n, (old), (new), false, __ATOMIC_ACQ_REL, \
+	       __ATOMIC_ACQUIRE)
 
 static inline void cpu_relax(void)
 {
