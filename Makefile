@@ -2,6 +2,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BENCH   ?=
+RESULTS ?=
 SLICE   ?=
 SECONDS ?= 60
 PORT    ?= 6380
@@ -11,7 +12,7 @@ PROGRAMS ?=
 DEPS     = scripts/install-deps
 
 .DEFAULT_GOAL := all
-.PHONY: all demo serve check check-all check-browser check-programs bench fuzz torture mutants models install clean format docs sources help
+.PHONY: all demo serve check check-all check-browser check-programs bench bench-full fuzz torture mutants models install clean format docs sources help
 
 all: ## build everything into build/
 	@$(DEPS) build tools
@@ -53,12 +54,17 @@ check-browser: ## look at reports in headless Chromium, which it installs (300 M
 check-programs: ## whole programs under limits, with what that costs (PROGRAMS='names or options'); installs them
 	@scripts/check-programs $(PROGRAMS)
 
-bench: ## measure (BENCH='names or options' is passed on)
+bench: ## measure, under fifteen minutes (RESULTS=1 writes bench/RESULTS.md; BENCH='names or options' of memcg-bench)
 	@$(DEPS) build bench
 	@scripts/setup build
 	@ninja -C build --quiet
-	@build/memcg-bench $(BENCH)
-	@[ -n "$(BENCH)" ] || bench/insn.sh
+	@if [ -n "$(BENCH)" ]; then build/memcg-bench $(BENCH); else bench/suite.sh $(if $(RESULTS),--results); fi
+
+bench-full: ## measure everything, an hour (RESULTS=1 writes bench/RESULTS.md)
+	@$(DEPS) build bench
+	@scripts/setup build
+	@ninja -C build --quiet
+	@bench/suite.sh --full $(if $(RESULTS),--results)
 
 fuzz: ## feed garbage to the parsers for SECONDS (default 60)
 	@$(DEPS) build check

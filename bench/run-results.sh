@@ -1,37 +1,52 @@
 #!/usr/bin/env bash
-# run-results.sh [handle | limits | managed | net] - measures, and writes bench/RESULTS.md: all of it, or one family's
-# section alone (FILE=... writes elsewhere). They stand in sections of their own, with a head
-# of their own, because they take a minute, managed memory three, and the allocators ten.
+# run-results.sh [--from DIR] [FAMILY...] - measures, and writes bench/RESULTS.md: the families named, or all
+# (FILE=... writes elsewhere). What is not asked for, and what other scripts measure, stays as it stands.
 #
-# Nothing in it is typed by hand: a figure that cannot be made again by this command has no place
-# there. Other work on the machine shows as "noisy".
+#   objects            malloc and free, against the peers; charging, groups, statistics; instructions
+#   real               whole programs under every allocator
+#   growth             curves: threads, groups, depth, live objects
+#   handle limits managed net   the library's own calls
+#
+# --from DIR: nothing is measured, rows come from what bench/suite.sh left there (`make bench RESULTS=1`).
+# Nothing in it is typed by hand: a figure that cannot be made again by a command has no place there. Other
+# work on the machine shows as "noisy".
 set -eu
 cd "$(dirname "$(dirname "$(readlink -f "$0")")")"
 build=${BUILD:-build}
 out=${FILE:-bench/RESULTS.md}
-only=${1:-}
-declare -A title=([handle]="The handle" [limits]="Limits" [managed]="Managed memory"
-	[net]="Network pages"
-	[tenantd]="A cache for many tenants" [grouping]="Grouping" # by tenantd.sh and grouping.sh, kept here
-	[programs]="Whole programs"                                # by make check-programs, kept here
+from=
+[ "${1:-}" != --from ] || {
+	from=$2
+	shift 2
+}
+families="real growth handle limits managed net"
+kept="free tenantd grouping programs recording start top mount" # measured by others
+declare -A title=([real]="Real programs" [growth]="Growth"
+	[handle]="The handle" [limits]="Limits" [managed]="Managed memory" [net]="Network pages"
+	[free]='Instructions of a free that is nobody'"'"'s (`tests/scenario/free_unaccounted.sh`)'
+	[tenantd]="A cache for many tenants" [grouping]="Grouping" # by tenantd.sh and grouping.sh
+	[programs]="Whole programs"                                # by make check-programs
 	[recording]="Recording for a report" [start]='Starting a program by `memcg run`'
 	[top]="A refresh of memcg top, 10 000 groups" [mount]="A read through memcg mount")
-kept=" tenantd grouping programs recording start top mount " # measured by others
 declare -A cases=([managed]="managed move zswap") # of a family that is more than one
-[ -z "$only" ] || [ -n "${title[$only]:-}" ] || {
-	echo "usage: bench/run-results.sh [handle | limits | managed | net]" >&2
-	exit 2
-}
+asked=" ${*:-objects $families} "
+for name in $asked; do
+	[[ " objects $families " == *" $name "* ]] || {
+		echo "usage: bench/run-results.sh [--from DIR] [objects | ${families// / | }]..." >&2
+		exit 2
+	}
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+: >"$work/notes"
 
 version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo "not installed"; }
 
-# head COMMAND - when, what and where.
+# head_of COMMAND - when, what and where.
 head_of() {
 	local commit
 	commit=$(git rev-parse --short HEAD)
-	[ -z "$(git status --porcelain -- src preload include bench/*/*.[ch])" ] ||
+	[ -z "$(git status --porcelain -- src preload include 'bench/*/*.[ch]' bench/programs)" ] ||
 		commit="$commit and changes on top"
 	cat <<END
 
@@ -46,12 +61,50 @@ head_of() {
 END
 }
 
-# measure NAME... - rows into $work/json, what the programs say into $work/notes.
+peers_of() {
+	echo "| others | glibc $(version libc6), jemalloc $(version libjemalloc2), mimalloc $(version libmimalloc2.0), tcmalloc $(version libtcmalloc-minimal4) |"
+}
+
+# run PROGRAM ARGUMENTS... - rows into $work/json, what it says into $work/notes.
+run() {
+	"$@" >"$work/json" 2>"$work/said" || {
+		cat "$work/said" >&2
+		echo "run-results.sh: $1 failed; $out is left as it was" >&2
+		exit 1
+	}
+	grep -v ' % after ' "$work/said" >>"$work/notes" || true
+}
+
+# measure FAMILY - its rows into $work/json, and the command that makes them again into `command`.
 measure() {
-	"$build/memcg-bench" --json "$@" >"$work/json" 2>"$work/notes" && return
-	cat "$work/notes" >&2
-	echo "run-results.sh: memcg-bench failed; $out is left as it was" >&2
-	exit 1
+	command="make && bench/run-results.sh $1"
+	if [ -n "$from" ]; then
+		command=$(cat "$from/command")
+		case $1 in
+		objects) cat "$from/objects.json" "$from/calls.json" ;;
+		real) cat "$from/programs.json" ;;
+		growth) cat "$from/curves.json" ;;
+		*) cat "$from/calls.json" ;;
+		esac >"$work/json"
+		return
+	fi
+	case $1 in
+	objects)
+		# Each but those of a family.
+		mapfile -t names < <("$build/memcg-bench" --list | sed 's,/.*,,' | sort -u |
+			grep -vx 'limits\|handle\|managed\|move\|zswap\|net')
+		run "$build/memcg-bench" --json "${names[@]}"
+		;;
+	real) run /usr/bin/python3 -B bench/programs/main.py --json --build "$build" ;;
+	growth)
+		mapfile -t names < <(bench/curves.sh)
+		run "$build/memcg-bench" --json --runs 5 --without shared "${names[@]}"
+		;;
+	*)
+		read -ra names <<<"${cases[$1]:-$1}"
+		run "$build/memcg-bench" --json "${names[@]}"
+		;;
+	esac
 }
 
 said() {
@@ -59,74 +112,74 @@ said() {
 		printf '\n%s\n\n```\n' "$1"
 		cat "$work/notes"
 		printf '```\n'
+		: >"$work/notes"
 	}
 }
 
-# instructions FAMILY - as insn.sh counts them. 77: valgrind is missing.
+# instructions [FAMILY] - as insn.sh counts them. 1: a goal is missed, a result. 77: valgrind is missing.
 instructions() {
 	local status=0
-	BUILD=$build bench/insn.sh "$1" >"$work/insn" 2>>"$work/notes" || status=$?
-	[ "$status" -le 1 ] || echo "insn.sh: not run (status $status)" >"$work/insn"
-	# shellcheck disable=SC2016 # backquotes of Markdown
-	printf '\nInstructions (`bench/insn.sh %s`):\n\n```\n' "$1"
-	cat "$work/insn"
-	printf '```\n'
+	BUILD=$build bench/insn.sh "$@" 2>>"$work/notes" || status=$?
+	[ "$status" -le 1 ] || echo "insn.sh: not run (status $status)"
 }
 
 # family NAME - its section.
 family() {
-	# shellcheck disable=SC2086 # words
-	measure ${cases[$1]:-$1}
+	measure "$1"
 	printf '## %s\n' "${title[$1]}"
-	head_of "make && bench/run-results.sh $1"
-	/usr/bin/python3 bench/results.py "$work/json" "$1"
-	[ "$1" != managed ] || instructions "$1"
+	head_of "$command"
+	case $1 in real | growth) peers_of ;; esac
+	/usr/bin/python3 -B bench/results.py "$work/json" "$1"
+	if [ "$1" = managed ]; then
+		# shellcheck disable=SC2016 # backquotes of Markdown
+		printf '\nInstructions (`bench/insn.sh managed`):\n\n```\n'
+		instructions managed
+		printf '```\n'
+	fi
+	if [ "$1" = growth ]; then
+		# shellcheck disable=SC2016 # backquotes of Markdown
+		printf '\nLines that CPUs write in turn (`bench/traffic.sh`), for each million operations; docs/scaling.md has the model:\n\n```\n'
+		if [ -n "$from" ]; then cat "$from/traffic"; else bench/traffic.sh; fi
+		printf '```\n'
+	fi
 	said "What the programs said:"
 }
 
-# kept NAME - its section as it stands.
+# kept NAME - its section as it stands; the part before all sections that have a name here, without one.
 kept() {
-	awk -v head="## ${title[$1]}" '/^## / { on = $0 == head } on' "$out"
+	local titles="" name
+	for name in $families $kept; do
+		titles+="## ${title[$name]}"$'\n'
+	done
+	awk -v head="${1:+## ${title[$1]}}" -v titles="$titles" '
+		BEGIN { n = split(titles, t, "\n"); for (i = 1; i < n; i++) known[t[i]] = 1; on = head == "" }
+		$0 in known || (head != "" && /^## /) { on = $0 == head }
+		on' "$out"
 }
 
 objects() {
-	local status=0
-	# The cases of the first section: each but those of a family.
-	mapfile -t names < <("$build/memcg-bench" --list | grep -v '^limits/\|^handle/\|^managed/\|^move/\|^zswap/\|^net/' | sed 's,/.*,,' | sort -u)
-	measure "${names[@]}"
-	# Status 1 is a goal missed: a result. 77: valgrind or the preload is missing.
-	BUILD=$build bench/insn.sh >"$work/insn" 2>>"$work/notes" || status=$?
-	[ "$status" -le 1 ] || echo "insn.sh: not run (status $status)" >"$work/insn"
+	measure objects
 	printf '# Results\n'
-	head_of "make && bench/run-results.sh"
+	head_of "$command"
+	peers_of
 	cat <<END
-| others | glibc $(version libc6), jemalloc $(version libjemalloc2), mimalloc $(version libmimalloc2.0), tcmalloc $(version libtcmalloc-minimal4) |
 
 What is measured, and how to read it: NOTES.md. Brackets: 95 % intervals. A goal is met or missed when the interval of the ratio
 lies on one side of it.
 END
-	/usr/bin/python3 bench/results.py "$work/json"
+	/usr/bin/python3 -B bench/results.py "$work/json"
 	# shellcheck disable=SC2016 # backquotes of Markdown
 	printf '\n## Instructions (`bench/insn.sh`)\n\n```\n'
-	cat "$work/insn"
+	if [ -n "$from" ]; then cat "$from/instructions"; else instructions; fi
 	printf '```\n'
 	said "## What the programs said"
-	printf '\n'
 }
 
-if [ -n "$only" ]; then
-	sed '/^## The handle$/,$d; /^## Limits$/,$d; /^## Managed memory$/,$d' "$out" >"$work/all"
-else
-	objects >"$work/all"
-fi
-for name in handle limits managed net$kept; do
-	if [[ $kept != *" $name "* ]] && { [ -z "$only" ] || [ "$only" = "$name" ]; }; then
-		family "$name"
-	else
-		kept "$name"
-	fi >"$work/section"
-	[ ! -s "$work/section" ] || printf '%s\n\n' "$(cat "$work/section")" >>"$work/all"
+if [[ $asked == *" objects "* ]]; then objects; else kept; fi >"$work/all"
+for name in $families $kept; do
+	if [[ $asked == *" $name "* ]]; then family "$name"; else kept "$name"; fi >"$work/section"
+	[ ! -s "$work/section" ] || printf '\n%s\n' "$(cat "$work/section")" >>"$work/all"
 done
-sed -i -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$work/all" # no blank line at the end
-cp "$work/all" "$out"
+sed -i -e '/./,$!d' -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$work/all" # no blank lines at either end
+cat -s "$work/all" >"$out"
 echo "run-results.sh: wrote $out"

@@ -10,6 +10,18 @@
 	{                                                                               \
 		.name = (name_), .linked = true, .ms = (ms_), .metric = { __VA_ARGS__ } \
 	}
+/* A point of a curve (docs/scaling.md). */
+#define POINT(name_, weight_, ...)                                                           \
+	{                                                                                    \
+		.name = (name_), .linked = true, .ms = 8, .weight = (weight_), .repeats = 5, \
+		.metric = {                                                                  \
+			{.key = "ns", .unit = "ns"},                                         \
+			##__VA_ARGS__                                                        \
+		}                                                                            \
+	}
+#define CREATE(n, weight_)                                                                  \
+	POINT("growth/create/" n, weight_, {.key = "make", .suffix = "make", .unit = "ns"}, \
+	      {.key = "bytes", .suffix = "bytes", .unit = "bytes"})
 /* The reference is what hosts write by hand: an atomic for each level, limit and peak looked at. */
 #define CHARGE(depth)                   \
 	LINKED_CASE("charge/" depth, 8, \
@@ -329,6 +341,27 @@ const struct bench_case call_cases[] = {
 	ZSWAP("store"),
 	ZSWAP("load"),
 	LINKED_CASE("zswap/same", 2, {.key = "ns", .unit = "ns"}),
+	POINT("charge/6", WEIGHT_CURVE, {.key = "naive", .suffix = "naive", .unit = "ns"}),
+	POINT("charge/8", WEIGHT_CURVE, {.key = "naive", .suffix = "naive", .unit = "ns"}),
+	POINT("charge/12", WEIGHT_CURVE, {.key = "naive", .suffix = "naive", .unit = "ns"}),
+	POINT("charge/16", WEIGHT_CURVE, {.key = "naive", .suffix = "naive", .unit = "ns"}),
+	POINT("growth/depth/1", WEIGHT_CURVE),
+	POINT("growth/depth/2", WEIGHT_CURVE),
+	POINT("growth/depth/4", WEIGHT_CURVE),
+	POINT("growth/depth/8", WEIGHT_CURVE),
+	POINT("growth/depth/16", WEIGHT_CURVE),
+	CREATE("1", WEIGHT_CURVE),
+	CREATE("10", WEIGHT_CURVE),
+	CREATE("100", WEIGHT_CURVE),
+	CREATE("1000", WEIGHT_CURVE),
+	CREATE("10000", WEIGHT_CURVE),
+	CREATE("100000", WEIGHT_CURVE),
+	CREATE("1000000", WEIGHT_HEAVY),
+	POINT("growth/stat/100", WEIGHT_CURVE),
+	POINT("growth/stat/1000", WEIGHT_CURVE),
+	POINT("growth/stat/10000", WEIGHT_CURVE),
+	POINT("growth/stat/100000", WEIGHT_CURVE),
+	POINT("growth/stat/1000000", WEIGHT_HEAVY),
 };
 const size_t call_case_count = COUNT(call_cases);
 _Static_assert(COUNT(call_cases) <= CASES_MAX / 2, "results have room for every case");

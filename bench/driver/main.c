@@ -1,6 +1,6 @@
 /*
- * memcg-bench [NAME ...] [--curves | --full] [--runs N] [--without ALLOCATOR] [--json] [--list]
- * [--quick]
+ * memcg-bench [NAME ...] [--curves | --full] [--runs N] [--without ALLOCATOR]
+ *	       [--objects | --calls] [--json] [--list] [--quick]
  *
  * 1. Repeats are the outermost loop, then cases, then allocators; odd repeats run the
  *    allocators backwards. What drifts (heat, neighbours) drifts for all of them alike, and a ratio

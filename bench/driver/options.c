@@ -70,11 +70,12 @@ static void check_names(const struct options *o)
 _Noreturn static void usage(FILE *to, int status)
 {
 	fprintf(to, "usage: memcg-bench [NAME ...] [--curves | --full] [--runs N] "
-		    "[--without ALLOCATOR] [--json] [--list] [--quick]\n"
+		    "[--without ALLOCATOR] [--objects | --calls] [--json] [--list] [--quick]\n"
 		    "NAME: a row of --list --full, or what some rows begin with: pair, "
 		    "tenants/16, pair/64/own\n"
 		    "--curves: also the points that curves are drawn through; --full: also "
 		    "those that take gigabytes\n"
+		    "--objects: only what runs under every allocator; --calls: only the rest\n"
 		    "--quick: every case runs, briefly; no verdict can rest on the figures\n");
 	exit(status);
 }
@@ -116,7 +117,7 @@ static unsigned repeats_of(const char *text)
 
 void options_parse(struct options *o, char **argv)
 {
-	*o = (struct options){.repeats = REPEATS, .length = {.rounds = 5}};
+	*o = (struct options){.repeats = REPEATS, .length = {.rounds = 3}};
 	o->name = argv + 1;
 	for (char **a = argv + 1; *a; a++) {
 		if (!strcmp(*a, "--json"))
@@ -127,6 +128,10 @@ void options_parse(struct options *o, char **argv)
 			o->weight = WEIGHT_CURVE;
 		else if (!strcmp(*a, "--full"))
 			o->weight = WEIGHT_HEAVY;
+		else if (!strcmp(*a, "--objects"))
+			o->left_out[LINKED] = true;
+		else if (!strcmp(*a, "--calls"))
+			memset(o->left_out, true, LINKED);
 		else if (!strcmp(*a, "--runs"))
 			o->repeats = repeats_of(argument(&a));
 		else if (!strcmp(*a, "--without"))

@@ -8,7 +8,7 @@
 
 struct options {
 	bool json, list;
-	bool left_out[ALLOCATORS]; /* --without */
+	bool left_out[ALLOCATORS]; /* --without, --objects, --calls */
 	enum weight weight;	   /* of a case that nobody named: at most this */
 	unsigned repeats;
 	struct run_length length;

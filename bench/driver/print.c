@@ -53,7 +53,13 @@ void print_json(const struct row *row, const struct noise *noise)
 	}
 	if (row->metric->against == AGAINST_PEERS)
 		peers(row);
-	printf(",\"runs\":%zu,\"noisy\":%s}\n", row->value.n, noise->noisy ? "true" : "false");
+	printf(",\"runs\":%zu,\"noisy\":%s", row->value.n, noise->noisy ? "true" : "false");
+	if (noise->noisy) {
+		number("spin", noise->spin);
+		number("others", noise->others);
+		number("stolen", noise->stolen);
+	}
+	printf("}\n");
 }
 
 void print_table_head(void)

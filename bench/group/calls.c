@@ -11,7 +11,7 @@
 #define OBJECT	 64u
 #define SIBLINGS 1000u
 #define GROUPS	 16u
-#define DEPTH	 5u
+#define DEPTH	 16u
 
 /* --- charge -------------------------------------------------------------- */
 
@@ -59,7 +59,7 @@ void measure_charge(const struct bench_time *t, const char *arg)
 	u32 handle;
 
 	if (!depth || depth > DEPTH)
-		bench_die("charge/DEPTH: depth is 1 to 5");
+		bench_die("charge/DEPTH: depth is 1 to 16");
 	for (unsigned i = 0; i < depth; i++) {
 		cg = group_make(cg, "level", i);
 		level[i].max = UINT64_MAX;

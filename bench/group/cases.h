@@ -38,6 +38,9 @@ void measure_free(const struct bench_time *t, const char *arg);
 /* handle.c: arg is a call, or "leaves/1000", "inherits/1000" */
 void measure_handle(const struct bench_time *t, const char *arg);
 
+/* growth.c: arg is a curve and a point of it, "create/1000" */
+void measure_growth(const struct bench_time *t, const char *arg);
+
 /* stack.c: arg is a case */
 void measure_stack(const struct bench_time *t, const char *arg);
 

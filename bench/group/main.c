@@ -20,6 +20,7 @@ static const struct {
 	{"owner", measure_owner},
 	{"free-unaccounted", measure_free},
 	{"handle", measure_handle},
+	{"growth", measure_growth},
 	{"stack", measure_stack},
 	{"limits", measure_limits},
 	{"managed", measure_managed},

@@ -135,7 +135,7 @@ def measure(chosen, there, runs, launcher, work):
     progress.end()
     busy_now, total_now = others()
     share = (busy_now - busy) / max(total_now - total, 1e-9)
-    samples.noisy = share > OTHERS_MAX
+    samples.noisy, samples.others = share > OTHERS_MAX, share
     if samples.noisy:
         say(f"noisy machine: others had {share:.0%} of the CPUs; differences of that order mean "
             "nothing")

@@ -51,7 +51,7 @@ class Samples:
     """value(metric, program, allocator) -> one figure a repeat."""
 
     def __init__(self, programs, noisy):
-        self.programs, self.noisy, self.of = programs, noisy, {}
+        self.programs, self.noisy, self.others, self.of = programs, noisy, 0.0, {}
 
     def add(self, program, allocator, took):
         for metric in METRICS:
@@ -86,6 +86,8 @@ class Samples:
             if goal:
                 row.update(goal=goal, verdict=verdict(low, high, n, goal))
         row.update(peers=peers, runs=n, noisy=self.noisy)
+        if self.noisy:
+            row["others"] = self.others
         return row
 
     def medians(self, metric, program):
