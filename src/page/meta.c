@@ -1,11 +1,13 @@
 /*
  * meta.c - memory for our own structures.
  *
- * 1. Size classes: multiples of 16 up to 1 KiB, powers of two up to 64 KiB. A class carves
- *    its objects from 64 KiB blocks as they are asked for, so what is not asked for
- *    stays untouched; freed objects are on the class's list. A block never changes
- *    its class and never goes back: a stale pointer sees an object of the same size.
- *    (The first word of a freed object is the list's.)
+ * 1. Size classes: multiples of 16 up to a line, of a line up to 4 KiB, powers of two up to 64 KiB.
+ *    (A vector of owner entries is a little more than a power of two, and there is one for
+ *    each shared slab: in a class of the next power it would cost twice its entries.) A class
+ * carves its objects from 64 KiB blocks as they are asked for, so what is not asked for stays
+ * untouched; freed objects are on the class's list. A block never changes its class and never goes
+ * back: a stale pointer sees an object of the same size. (The first word of a freed object is the
+ * list's.)
  * 2. Larger ones are whole blocks or ranges of whole pages; freed, they wait on one list
  *    for the next of the same length. They are few: tables that grow.
  * 3. One lock; nothing here is on a path that a program calls often.
@@ -20,11 +22,11 @@
 #include "sync/lock.h"
 
 #define STEP_SHIFT   4u
-#define STEPPED_MAX  1024u
+#define STEPPED_MAX  4096u
 #define CARVED_SHIFT 16u
 #define CARVED_MAX   ((size_t)1 << CARVED_SHIFT)
 #define STEPPED_NR   (STEPPED_MAX >> STEP_SHIFT)
-#define CLASS_NR     (STEPPED_NR + CARVED_SHIFT - 10) /* 2 KiB, 4 KiB ... 64 KiB */
+#define CLASS_NR     (STEPPED_NR + CARVED_SHIFT - 12) /* 8 KiB, 16 KiB ... 64 KiB */
 #define CARVED_ORDER (CARVED_SHIFT - PAGE_SHIFT)
 #define FREE_MARK    0x6d65746166726565ul
 
@@ -51,14 +53,14 @@ static unsigned class_of(size_t size)
 		size = ALIGN_UP(size, CACHELINE);
 	if (size <= STEPPED_MAX)
 		return size ? (unsigned)((size - 1) >> STEP_SHIFT) : 0;
-	return STEPPED_NR + log2_up(size) - 11;
+	return STEPPED_NR + log2_up(size) - 13;
 }
 
 static size_t class_size(unsigned class)
 {
 	if (class < STEPPED_NR)
 		return (size_t)(class + 1) << STEP_SHIFT;
-	return (size_t)2048 << (class - STEPPED_NR);
+	return (size_t)8192 << (class - STEPPED_NR);
 }
 
 /* The size the head's descriptor must show for an object of `size`. */

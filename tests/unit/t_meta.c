@@ -94,6 +94,20 @@ static void sizes_are_kept_apart(void)
 	meta_free(NULL, 10);
 }
 
+/* Vectors of 4 bytes for each slot of a slab and 8 beside them cost that, to a line. */
+static void a_vector_costs_its_entries(void)
+{
+	bring_up(0);
+	for (unsigned slots = 16; slots <= 1020; slots += slots < 256 ? 16 : 51) {
+		u64 size = 8 + slots * 4, before = meta_bytes,
+		    n = 16 * 64 * KIB / ALIGN_UP(size, 64);
+
+		for (u64 i = 0; i < n; i++)
+			CHECK(meta_alloc(size));
+		CHECK(meta_bytes - before <= 17 * 64 * KIB);
+	}
+}
+
 static void growth_is_told(void)
 {
 	bring_up(0);
@@ -206,6 +220,7 @@ int main(void)
 		PAGE_TEST(dirty_blocks_are_cleared),
 		PAGE_TEST(objects_do_not_overlap),
 		PAGE_TEST(sizes_are_kept_apart),
+		PAGE_TEST(a_vector_costs_its_entries),
 		PAGE_TEST(growth_is_told),
 		PAGE_TEST(refusals),
 		PAGE_TEST(misuse_ends_the_process),
