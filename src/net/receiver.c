@@ -110,8 +110,7 @@ static void tell_loop(struct memcg_receiver *r)
 
 void receiver_set_news(struct memcg_receiver *r)
 {
-	if (!r->news_told &&
-	    (r->leaving != NO_CONNECTION || r->idle != NO_CONNECTION || r->ring.unsubmitted))
+	if (!r->news_told && (r->leaving != NO_CONNECTION || r->ring.unsubmitted))
 		tell_loop(r);
 }
 

@@ -24,10 +24,11 @@
  * 5. The descriptor for the program's own loop is an epoll either way: of `news`, an eventfd, and
  *    of connections where they are polled. news is written to by the system when something
  *    completes in a ring, and by us when there is something to be told that the system does not
- *    know: a connection was taken out, or connections are idle, which they are as long as the
- *    group is at its max: as a socket that is readable and cannot be read. It is cleared when
- *    there was nothing to be told, and then is looked whether that is still so: what comes before
- *    the look is found, what comes after is written.
+ *    know: a connection was taken out, or the system could not be asked. It is cleared when there
+ *    was nothing to be told, not after a refusal, and then is looked whether that is still so: what
+ *    comes before the look is found, what comes after is written. That a connection waits for
+ *    memory is learnt from a look that completed: from then on the descriptor stays readable, as a
+ *    socket that is readable and cannot be read.
  * 6. The group is referenced. Once it is destroyed its nearest ancestor online pays, as for a
  * thread that is in it. The pool is not: it may be destroyed, and go when the ring's pages do. No
  *    pages are held for a receiver without connections.
