@@ -84,6 +84,23 @@
 		}                                                                                  \
 	}
 
+/* At most so much. */
+#define AT_MOST(key_, suffix_, unit_, most_)                                                    \
+	{                                                                                       \
+		.key = (key_), .suffix = (suffix_), .unit = (unit_), .against = AGAINST_TARGET, \
+		.target = (most_), .goal = 1,                                                   \
+	}
+/* A pair of calls: alone, beside a second CPU, and 1000 of the one before 1000 of the other. */
+#define GROUP_PAIR(name_, ns_, ...)                                                    \
+	LINKED_CASE("groups/" name_, 8, TARGET(ns_), AT_MOST("two", "two", "ns", ns_), \
+		    ##__VA_ARGS__)
+#define GROUP_BATCH(ns_) AT_MOST("batch", "batch", "ns", ns_)
+/* What takes seconds to set up. */
+#define GROUP_ONCE(name_, ...)                                                                   \
+	{                                                                                        \
+		.name = "groups/" name_, .linked = true, .repeats = 6, .metric = { __VA_ARGS__ } \
+	}
+
 /* Beside the bare mechanism. */
 #define MANAGED(name_, goal_)                                                       \
 	{                                                                           \
@@ -265,6 +282,18 @@ const struct bench_case call_cases[] = {
 	HANDLE_DESTROY("inherits/1"),
 	HANDLE_DESTROY("inherits/1000"),
 	HANDLE_DESTROY("inherits/100000"),
+	GROUP_PAIR("inlined/1", 1.5, GROUP_BATCH(1.5)),
+	GROUP_PAIR("inlined/16", 1.5, GROUP_BATCH(1.5)),
+	GROUP_PAIR("by-hand/1", 4, GROUP_BATCH(4)),
+	GROUP_PAIR("by-hand/16", 4, GROUP_BATCH(4)),
+	GROUP_PAIR("get-put/3", 3),
+	GROUP_PAIR("stat/3", 1000),
+	GROUP_ONCE("create-destroy/1", TARGET(2000)),
+	GROUP_ONCE("create-destroy/1000000", TARGET(2000)),
+	GROUP_ONCE("leaves/1000000", TARGET(5000)),
+	GROUP_ONCE("idle", AT_MOST("bytes", NULL, "bytes", 512),
+		   AT_MOST("mib", "million", "MiB", 1024), AT_MOST("s", "made", "s", 5)),
+	GROUP_ONCE("fold/10000", TARGET(5e6)),
 	STACK("kept"),
 	STACK("cold"),
 	STACK("protected"),

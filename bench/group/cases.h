@@ -14,6 +14,8 @@
 struct memcg *group_make(struct memcg *parent, const char *prefix, unsigned n); /* or the end */
 double group_metadata(void);		/* the library's own structures, bytes */
 double median(double *value, size_t n); /* sorts them */
+/* Beside a second thread on another CPU that does the same with `its`. beside.c */
+double measure_beside(const struct bench_time *t, bench_run run, void *mine, void *its);
 
 static inline bool quick(const struct bench_time *t)
 {
@@ -40,6 +42,9 @@ void measure_handle(const struct bench_time *t, const char *arg);
 
 /* growth.c: arg is a curve and a point of it, "create/1000" */
 void measure_growth(const struct bench_time *t, const char *arg);
+
+/* goals.c: arg is a case and what it is for, "by-hand/16" */
+void measure_goals(const struct bench_time *t, const char *arg);
 
 /* stack.c: arg is a case */
 void measure_stack(const struct bench_time *t, const char *arg);

@@ -6,7 +6,6 @@
 #include "cases.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <memcg/alloc.h>
@@ -50,39 +49,14 @@ static const struct call {
 	{"enter-leave", enters},
 };
 
-static struct {
-	bench_run run;
-	void *group;
-	bool runs, stop;
-} other;
-
-static void *run_beside(void *arg)
-{
-	bench_pin(1);
-	other.run(other.group, 1000);
-	__atomic_store_n(&other.runs, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&other.stop, __ATOMIC_RELAXED))
-		other.run(other.group, 1000);
-	return arg;
-}
-
 static void measure_call(const struct bench_time *t, const struct call *call)
 {
 	struct memcg *cg = NULL;
-	pthread_t thread;
 
 	for (unsigned i = 0; i < LEVELS; i++)
 		cg = group_make(cg, "level", i);
 	bench_print("alone", bench_measure(t, call->run, cg));
-	other.run = call->run;
-	other.group = cg;
-	if (pthread_create(&thread, NULL, run_beside, NULL))
-		bench_die("pthread_create");
-	while (!__atomic_load_n(&other.runs, __ATOMIC_RELAXED))
-		sched_yield();
-	bench_print("ns", bench_measure(t, call->run, cg));
-	__atomic_store_n(&other.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
+	bench_print("ns", measure_beside(t, call->run, cg, cg));
 }
 
 /* --- destroying --------------------------------------------------------------------- */

@@ -21,6 +21,7 @@ static const struct {
 	{"free-unaccounted", measure_free},
 	{"handle", measure_handle},
 	{"growth", measure_growth},
+	{"groups", measure_goals},
 	{"stack", measure_stack},
 	{"limits", measure_limits},
 	{"managed", measure_managed},
