@@ -22,13 +22,13 @@
 #define CHANGED	   10000u
 #define ROUNDS	   25u
 
-static unsigned many(const struct bench_time *t)
+static unsigned how_many(const struct bench_time *t)
 {
 	return quick(t) ? MANY_QUICK : MANY;
 }
 
 /* `depth` groups, one below the other. */
-static struct memcg *chain(const char *depth)
+static struct memcg *levels(const char *depth)
 {
 	unsigned n = (unsigned)strtoul(depth, NULL, 10);
 	struct memcg *cg = NULL;
@@ -40,7 +40,7 @@ static struct memcg *chain(const char *depth)
 
 /* --- charge and uncharge ------------------------------------------------------------ */
 
-static void take(u32 handle)
+static inline __attribute__((always_inline)) void take(u32 handle)
 {
 	if (!charge(handle, BYTES))
 		bench_die("charge");
@@ -69,10 +69,19 @@ static void inlined_batch(void *cg, uint64_t n)
 	}
 }
 
+static struct memcg_charge *charge_one(struct memcg *cg)
+{
+	struct memcg_charge *c = memcg_charge(cg, BYTES);
+
+	if (!c)
+		bench_die("memcg_charge");
+	return c;
+}
+
 static void by_hand(void *cg, uint64_t n)
 {
 	while (n--)
-		memcg_uncharge(bench_need(memcg_charge(cg, BYTES)));
+		memcg_uncharge(charge_one(cg));
 }
 
 static void by_hand_batch(void *cg, uint64_t n)
@@ -81,7 +90,7 @@ static void by_hand_batch(void *cg, uint64_t n)
 
 	for (; n; n -= n < BATCH ? n : BATCH) {
 		for (unsigned i = 0; i < BATCH; i++)
-			charge_of[i] = bench_need(memcg_charge(cg, BYTES));
+			charge_of[i] = charge_one(cg);
 		for (unsigned i = 0; i < BATCH; i++)
 			memcg_uncharge(charge_of[i]);
 	}
@@ -101,7 +110,7 @@ static void alone_and_beside(const struct bench_time *t, bench_run run, void *cg
 
 static void goal_inlined(const struct bench_time *t, const char *depth)
 {
-	struct memcg *cg = chain(depth);
+	struct memcg *cg = levels(depth);
 
 	alone_and_beside(t, inlined, cg);
 	bench_print("batch", bench_measure(t, inlined_batch, cg));
@@ -109,7 +118,7 @@ static void goal_inlined(const struct bench_time *t, const char *depth)
 
 static void goal_by_hand(const struct bench_time *t, const char *depth)
 {
-	struct memcg *cg = chain(depth);
+	struct memcg *cg = levels(depth);
 
 	alone_and_beside(t, by_hand, cg);
 	bench_print("batch", bench_measure(t, by_hand_batch, cg));
@@ -117,7 +126,7 @@ static void goal_by_hand(const struct bench_time *t, const char *depth)
 
 static void goal_references(const struct bench_time *t, const char *depth)
 {
-	alone_and_beside(t, references, chain(depth));
+	alone_and_beside(t, references, levels(depth));
 }
 
 /* --- coming, going, being there ------------------------------------------------------- */
@@ -130,7 +139,7 @@ static void goal_create_destroy(const struct bench_time *t, const char *siblings
 	struct memcg *parent = group_make(NULL, "t", 0);
 	uint64_t start;
 
-	n = n < many(t) ? n : many(t);
+	n = n < how_many(t) ? n : how_many(t);
 	for (unsigned i = 0; i < n; i++)
 		(void)group_make(parent, "t", i);
 	start = bench_now();
@@ -147,7 +156,7 @@ static void goal_leaves(const struct bench_time *t, const char *objects)
 	struct memcg *cg = group_make(NULL, "leaves", 0);
 	uint64_t start;
 
-	n = n < many(t) ? n : many(t);
+	n = n < how_many(t) ? n : how_many(t);
 	for (unsigned i = 0; i < n; i++)
 		(void)bench_need(memcg_malloc_in(cg, 16));
 	start = bench_now();
@@ -161,7 +170,7 @@ static void goal_idle(const struct bench_time *t, const char *arg)
 {
 	struct memcg *parent = group_make(NULL, "t", 0);
 	double rss = (double)bench_rss(), before = group_metadata();
-	unsigned n = many(t);
+	unsigned n = how_many(t);
 	uint64_t start = bench_now();
 
 	(void)arg;
@@ -185,7 +194,7 @@ static void stats(void *cg, uint64_t n)
 
 static void goal_stat(const struct bench_time *t, const char *depth)
 {
-	struct memcg *cg = chain(depth);
+	struct memcg *cg = levels(depth);
 
 	(void)bench_need(memcg_malloc_in(cg, BYTES));
 	alone_and_beside(t, stats, cg);

@@ -89,7 +89,7 @@ static __noinline_ struct memcg_charge *record_bare(void)
 	return c;
 }
 
-static inline struct memcg_charge *record_take(struct thread *t)
+static struct memcg_charge *record_take(struct thread *t)
 {
 	if (unlikely(!t))
 		return record_bare();
@@ -98,7 +98,7 @@ static inline struct memcg_charge *record_take(struct thread *t)
 	return likely(t->charges.n) ? pop(&t->charges) : NULL;
 }
 
-static inline void record_give(struct thread *t, struct memcg_charge *c)
+static void record_give(struct thread *t, struct memcg_charge *c)
 {
 	struct charge_stack bare = {0}, *s = likely(t) ? &t->charges : &bare;
 
@@ -129,16 +129,27 @@ static bool grow_hot(struct thread *t, const struct memcg *cg, u32 handle)
 	return heat->turns >= CHARGE_HOT || heat->turns++ >= CHARGE_HOT;
 }
 
+/* To the byte. */
+static bool charge_exactly(u32 handle, u64 bytes, unsigned flags)
+{
+	if (!charge_quiet(handle, bytes, flags))
+		return false;
+	tally_add(TALLY_EXTERNAL, handle, bytes);
+	return true;
+}
+
 /* Both halves of reclaim/charge.h. */
 static __noinline_ bool charge_slowly(struct thread *t, const struct memcg *cg, u32 handle,
 				      u64 bytes)
 {
-	bool ahead = bytes < CHARGE_BY_STOCK && t && grow_hot(t, cg, handle);
+	bool ahead = bytes && bytes < CHARGE_BY_STOCK && t && grow_hot(t, cg, handle);
 	struct retry r = RETRY(0);
 
+	if (!bytes)
+		return true;
 	do
-		if (ahead ? charge_pages(handle, bytes, r.flags)
-			  : charge_quiet(handle, bytes, r.flags))
+		if (ahead ? charge_hand_slow(handle, (u32)bytes, r.flags)
+			  : charge_exactly(handle, bytes, r.flags))
 			return true;
 	while (charge_again(&r));
 	return false;
@@ -146,32 +157,36 @@ static __noinline_ bool charge_slowly(struct thread *t, const struct memcg *cg, 
 
 static __noinline_ void uncharge_slowly(struct thread *t, u32 handle, u64 bytes)
 {
-	if (bytes < CHARGE_BY_STOCK && t && is_hot(t, handle))
-		memcg__uncharge_slow(handle, (u32)bytes);
-	else
-		uncharge_bytes(handle, bytes);
+	if (!bytes)
+		return;
+	if (bytes < CHARGE_BY_STOCK && t && is_hot(t, handle)) {
+		uncharge_hand_slow(handle, (u32)bytes);
+		return;
+	}
+	tally_sub(TALLY_EXTERNAL, handle, bytes); /* first: the bytes keep the handle */
+	uncharge_bytes(handle, bytes);
 }
 
-static inline bool charge_record(struct thread *t, struct memcg_charge *c, const struct memcg *cg,
-				 u64 bytes)
+static inline void record_fill(struct memcg_charge *c, u32 handle, u64 bytes, u32 tid)
 {
-	u32 handle = likely(bytes) ? handle_index(cg->handle) : 0;
-
-	if (unlikely(bytes >= CHARGE_BY_STOCK ||
-		     !pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle,
-				(u32)bytes)) &&
-	    bytes && !charge_slowly(t, cg, handle, bytes))
-		return false;
 	c->handle = handle;
 	c->bytes = bytes;
-	c->home = memcg__self->tid;
+	c->home = tid;
 	atomic_store_release(&c->live, CHARGE_LIVE);
-	if (likely(bytes))
-		tally_add(TALLY_EXTERNAL, handle, bytes);
+}
+
+static bool charge_record(struct thread *t, struct memcg_charge *c, const struct memcg *cg,
+			  u64 bytes)
+{
+	u32 handle = bytes ? cg->index : 0;
+
+	if (!charge_slowly(t, cg, handle, bytes))
+		return false;
+	record_fill(c, handle, bytes, memcg__self->tid);
 	return true;
 }
 
-struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes)
+static __noinline_ struct memcg_charge *charge_any(struct memcg *cg, size_t bytes)
 {
 	struct thread *t = thread_get();
 	struct memcg_charge *c = likely(bytes < HANDLE_PIN) ? record_take(t) : NULL;
@@ -184,8 +199,28 @@ struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes)
 	return NULL;
 }
 
+/* What a word of this CPU may serve. */
+static inline bool by_hand(u64 bytes)
+{
+	return bytes - 1 < CHARGE_BY_STOCK - 1;
+}
+
+/* Calls nothing, so that nothing is saved for it: what is not at hand is charge_any's. */
+struct memcg_charge *memcg_charge(struct memcg *cg, size_t bytes)
+{
+	struct thread *t = thread_or_nobody(); /* nobody has no records */
+	struct memcg_charge *c = t->charges.top;
+
+	if (unlikely(!c || !cg || !by_hand(bytes) || !charge_hand_fast(cg->index, (u32)bytes)))
+		return charge_any(cg, bytes);
+	t->charges.top = c->next;
+	t->charges.n--;
+	record_fill(c, cg->index, bytes, t->task.tid);
+	return c;
+}
+
 /* True: it was live, and the caller is who returns it. */
-static inline bool charge_end(struct memcg_charge *c)
+static bool charge_end(struct memcg_charge *c)
 {
 	u32 was = atomic_load(&c->live);
 
@@ -196,37 +231,46 @@ static inline bool charge_end(struct memcg_charge *c)
 	return was == CHARGE_LIVE;
 }
 
-/* First the tally: the bytes keep the handle. */
-static inline void credit(struct thread *t, u32 handle, u64 bytes)
-{
-	tally_sub(TALLY_EXTERNAL, handle, bytes);
-	if (unlikely(bytes >= CHARGE_BY_STOCK ||
-		     !pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, (u32)bytes,
-				memcg__stock_cap)))
-		uncharge_slowly(t, handle, bytes);
-}
-
 void external_shrink(struct memcg_charge *c, u64 bytes)
 {
 	u64 less = c->bytes - bytes;
 
 	BUG_ON(!bytes || bytes > c->bytes);
 	c->bytes = bytes;
-	if (less)
-		credit(thread_self(), c->handle, less);
+	uncharge_slowly(thread_self(), c->handle, less);
 }
 
-void memcg_uncharge(struct memcg_charge *c)
+static __noinline_ void uncharge_any(struct memcg_charge *c)
 {
 	struct thread *t = thread_self();
 
-	if (unlikely(!c))
+	if (!c)
 		return;
 	if (unlikely(!charge_end(c)))
 		memcg_bug("memcg_uncharge(%p): not a charge, or returned before", (void *)c);
-	if (likely(c->bytes))
-		credit(t, c->handle, c->bytes);
+	uncharge_slowly(t, c->handle, c->bytes);
 	record_give(t, c);
+}
+
+/* Live, made by this thread, which has a record and room on its stack. */
+static inline bool ends_here(const struct thread *t, const struct memcg_charge *c)
+{
+	return c->home == t->task.tid && c->home && atomic_load(&c->live) == CHARGE_LIVE &&
+	       t->charges.n < CHARGES_KEPT;
+}
+
+/* Calls nothing, as memcg_charge. */
+void memcg_uncharge(struct memcg_charge *c)
+{
+	struct thread *t = thread_or_nobody();
+
+	if (unlikely(!c || !ends_here(t, c) || !by_hand(c->bytes) ||
+		     !uncharge_hand_fast(c->handle, (u32)c->bytes))) {
+		uncharge_any(c);
+		return;
+	}
+	atomic_store(&c->live, 0u);
+	push(&t->charges, c);
 }
 
 /* --- looking ---------------------------------------------------------------------- */

@@ -9,8 +9,9 @@
  *    depot, under external_lock. A thread takes a page or a batch of the depot when it has none,
  *    gives a batch back past CHARGES_KEPT, and everything when it ends. (In the child of a fork
  *    the stacks of the other threads are lost: some pages, once.)
- * 4. So a charge and its return touch what their CPU and thread have to themselves: the stock, the
- *    tally, the stack, and the record.
+ * 4. So a charge and its return touch what their CPU and thread have to themselves: the word of
+ *    stock by hand (group/stock.h: it is in the line `external` already), the stack, and the
+ * record.
  * 5. Only who charges a group again and again charges ahead for it, and parks what it returns: a
  *    thread's first CHARGE_HOT charges to a group are made to the byte. What is charged once shows
  *    as what it is, and leaves no slack behind.
@@ -63,8 +64,8 @@ struct charge_heat {
 };
 #define CHARGE_HEATS  16u
 #define CHARGE_HOT    8u
-#define CHARGES_KEPT  256u
-#define CHARGES_BATCH 128u
+#define CHARGES_KEPT  1024u
+#define CHARGES_BATCH 512u
 
 /* The first page, for who reads it from outside: ctl/layout.h. */
 extern __hidden_ struct charge_page *external_pages;

@@ -77,6 +77,7 @@
 	X(CHARGED)                               \
 	X(STOCK_SHIFT)                           \
 	X(STOCK_SLOTS)                           \
+	X(STOCK_BYTE_WORDS)                      \
 	X(PAGE_SHIFT)                            \
 	X(MAX_ORDER)                             \
 	X(PAGE_KIND_NR)                          \

@@ -42,7 +42,7 @@ void recount_env(struct walk_env *env)
 		.extra = extra_here,
 		.handles = handle_count(),
 		.folded = true,
-		.external = tally_sum(TALLY_EXTERNAL, NULL),
+		.external = tally_sum(TALLY_EXTERNAL, NULL) - (s64)stock_hand_sum(NULL),
 		.sock = tally_sum(TALLY_SOCK, NULL),
 		.large = tally_sum(TALLY_LARGE, NULL),
 		.kept = page_cached_more ? page_cached_more() : 0,

@@ -358,7 +358,7 @@ static int walk_stock(struct walk *w)
 	for (cpu = 0; base && cpu < MIN(cpus, (unsigned)PCPU_MAX); cpu++) {
 		if (!read_at(w, base + ((u64)cpu << STOCK_SHIFT), a, sizeof(*a)))
 			return -EFAULT;
-		for (i = 0; i < STOCK_SLOTS; i++)
+		for (i = 0; i < STOCK_BYTE_WORDS; i++)
 			stock_word(w, cpu, a->word[i]);
 	}
 	return 0;

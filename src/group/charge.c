@@ -15,6 +15,8 @@
  */
 #include "group/charge.h"
 
+#include "group/tally.h"
+
 void (*charge_watch)(void);
 HOOK_DEFINE(charge_found);
 HOOK_DEFINE(fold_found);
@@ -140,15 +142,40 @@ static void uncharge_dead(struct handle *h, u32 n)
 
 /* Every eighth stray free takes the slot over: a thread that only frees must get a stock some time.
  */
-void memcg__uncharge_slow(u32 handle, u32 n)
+static bool give_again(enum stock_line line, u32 handle, u32 n)
+{
+	return pcpu_give_slow(memcg__stock, STOCK_SHIFT, stock_offset_in(line, handle), handle, n,
+			      atomic_load(&memcg__stock_cap));
+}
+
+static void park(enum stock_line line, u32 handle, u32 n)
 {
 	static u32 strays; /* racy; any mix will do */
 	u32 s = atomic_load(&strays);
 
-	if (unlikely(handle_dead(handle_of(handle)))) {
-		uncharge_dead(handle_of(handle), n);
-		return;
-	}
 	atomic_store(&strays, s + 1);
-	stock_put(handle, n, s % 8 == 0);
+	stock_put(line, handle, n, s % 8 == 0);
+}
+
+void memcg__uncharge_slow(u32 handle, u32 n)
+{
+	if (give_again(STOCK_OBJECTS, handle, n))
+		return;
+	if (unlikely(handle_dead(handle_of(handle))))
+		uncharge_dead(handle_of(handle), n);
+	else
+		park(STOCK_OBJECTS, handle, n);
+}
+
+/* A dead one's are no charge by hand any more when its heir has them. */
+void uncharge_hand_slow(u32 handle, u32 n)
+{
+	if (give_again(STOCK_BY_HAND, handle, n))
+		return;
+	if (unlikely(handle_dead(handle_of(handle)))) {
+		tally_sub(TALLY_EXTERNAL, handle, n);
+		uncharge_dead(handle_of(handle), n);
+	} else {
+		park(STOCK_BY_HAND, handle, n);
+	}
 }

@@ -36,9 +36,22 @@ __hidden_ void charge_force(u32 handle, u64 n);
 
 __always_inline_ void uncharge(u32 handle, u32 n)
 {
-	if (unlikely(!pcpu_give(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, n,
-				memcg__stock_cap)))
+	if (unlikely(!pcpu_give_once(memcg__stock, stock_offset(handle), handle, n,
+				     memcg__stock_cap)))
 		memcg__uncharge_slow(handle, n);
+}
+
+/*
+ * Charged by hand, by who does so again and again: from this CPU's words of that line, whose bytes
+ * are counted as `external` already; reclaim/charge.h has the other half. Without a place there,
+ * this parks them.
+ */
+__hidden_ void uncharge_hand_slow(u32 handle, u32 n);
+
+__always_inline_ bool uncharge_hand_fast(u32 handle, u32 n)
+{
+	return pcpu_give_once(memcg__stock, stock_offset_in(STOCK_BY_HAND, handle), handle, n,
+			      memcg__stock_cap);
 }
 
 /* Pages and more: no stock. */

@@ -1,19 +1,67 @@
 /* group.c - a group by itself: references, sums. The tree is in tree.c, events in event.c. */
 #include "group/fail.h"
 #include "group/group.h"
+#include "group/stock.h"
 #include "group/vm.h"
 #include "page/page.h"
 
 void (*group_on_free)(struct memcg *cg);
 
+/*
+ * One call in so many that find no word of theirs on this CPU makes one: a group that is met now
+ * and then is counted in one place, as it comes, and does not throw out who is met all the time.
+ */
+#define REF_STRAYS 64u
+#define REF_BATCH  (STOCK_REF_CAP / 4)
+
+static bool is_stray(void)
+{
+	static u32 strays; /* racy; any mix will do */
+	u32 s = atomic_load(&strays);
+
+	atomic_store(&strays, s + 1);
+	return s % REF_STRAYS;
+}
+
+/* One of those that this CPU has ahead, by a sequence. */
+static inline bool take_ref(u32 handle)
+{
+	return pcpu_take_once(memcg__stock, stock_offset_in(STOCK_REFS, handle), handle, 1);
+}
+
+static bool take_ref_slow(u32 handle)
+{
+	return pcpu_take_slow(memcg__stock, STOCK_SHIFT, stock_offset_in(STOCK_REFS, handle),
+			      handle, 1);
+}
+
+static bool give_ref_slow(u32 handle)
+{
+	return pcpu_give_slow(memcg__stock, STOCK_SHIFT, stock_offset_in(STOCK_REFS, handle),
+			      handle, 1, STOCK_REF_CAP);
+}
+
+/* A dead group's references are in its count alone (stock_put): the last one is noticed. */
+static __noinline_ struct memcg *get_slow(struct memcg *cg)
+{
+	u64 n, was;
+	bool stray;
+
+	if (take_ref_slow(cg->index))
+		return cg;
+	stray = is_stray();
+	n = stray ? 1 : 1 + REF_BATCH;
+	was = atomic_add(&cg->refs, n) - n;
+	BUG_ON(was == 0);
+	if (!stray)
+		stock_put(STOCK_REFS, cg->index, REF_BATCH, true);
+	return cg;
+}
+
 struct memcg *memcg_get(struct memcg *cg)
 {
-	u64 was;
-
 	cg = cg ? cg : group_active();
-	was = atomic_add(&cg->refs, 1ul) - 1;
-	BUG_ON(was == 0);
-	return cg;
+	return likely(take_ref(cg->index)) ? cg : get_slow(cg);
 }
 
 /* The handle goes with the struct; the parent's struct outlives it by its own grace period. */
@@ -67,9 +115,10 @@ void group_run_drops(void)
 	}
 }
 
-void group_put(struct memcg *cg)
+/* The root stays, whoever puts what he did not get. */
+static void refs_sub(struct memcg *cg, u64 n)
 {
-	if (!cg || cg == root_group || atomic_sub(&cg->refs, 1ul))
+	if (cg == root_group || atomic_sub(&cg->refs, n))
 		return;
 	if (cg->drop)
 		end_later(cg);
@@ -77,17 +126,62 @@ void group_put(struct memcg *cg)
 		group_end(cg);
 }
 
-void memcg_put(struct memcg *cg)
+/* Who took them out of a word has them: so the struct is there, whoever destroyed the group. */
+void group_refs_fold(u32 handle, u32 n)
+{
+	if (n)
+		refs_sub(handle_of(handle)->made, n);
+}
+
+u64 group_refs(const struct memcg *cg)
+{
+	return atomic_load(&cg->refs) - stock_refs_of(cg->index);
+}
+
+static __noinline_ void put_slow(struct memcg *cg)
+{
+	if (give_ref_slow(cg->index))
+		return;
+	if (is_stray())
+		refs_sub(cg, 1);
+	else
+		stock_put(STOCK_REFS, cg->index, 1, true);
+}
+
+/* True: it is among those that this CPU has ahead. */
+static inline bool give_ref(const struct memcg *cg)
+{
+	return pcpu_give_once(memcg__stock, stock_offset_in(STOCK_REFS, cg->index), cg->index, 1,
+			      STOCK_REF_CAP);
+}
+
+void group_put(struct memcg *cg)
+{
+	if (cg && unlikely(!give_ref(cg)))
+		put_slow(cg);
+}
+
+static __noinline_ void put_and_drop(struct memcg *cg)
 {
 	group_put(cg);
 	group_run_drops();
 }
 
+void memcg_put(struct memcg *cg)
+{
+	if (unlikely(!cg || atomic_load(&ended) || !give_ref(cg)))
+		put_and_drop(cg);
+}
+
 /* Never raises a count from 0: that group is being freed, look at its handle again. */
 struct memcg *group_tryget(struct memcg *cg)
 {
-	u64 refs = atomic_load(&cg->refs);
+	u64 refs;
 
+	/* In the section cg's handle is no other group's; a word of it is of references it has. */
+	if (likely(take_ref(cg->index)))
+		return cg;
+	refs = atomic_load(&cg->refs);
 	while (refs)
 		if (atomic_cas(&cg->refs, &refs, refs + 1))
 			return cg;

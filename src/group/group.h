@@ -8,7 +8,10 @@
  *    from a handle to it without a reference.
  * 2. References: one of the tree while online; those of the program; one of each
  *    child's struct (so that the chain of counters is whole). Memory never
- *    references a group, only handles.
+ *    references a group, only handles. While the group is online CPUs have some of them ahead,
+ *    which nobody holds (stock.h): a get and a put of who is often met move a word of their CPU.
+ *    Destroying takes those out before the tree's reference is dropped, and none is put there any
+ *    more: so refs is exact from then on, and the last put is the one that finds 0.
  * 3. Its counter goes on existing while offline and means nothing then: what
  *    was charged through it is credited past it. Ancestors stay exact, because
  *    both walks pass them.
@@ -34,8 +37,9 @@ struct memcg {
 	struct memcg *parent;
 	struct handle *handle;
 	u64 id;
+	u32 index; /* of its handle */
 	/* Atomics. */
-	u64 refs;
+	u64 refs;			/* with those that CPUs have ahead: stock.h */
 	u64 events[EV_NR];		/* of the subtree */
 	u64 events_local[EV_KERNEL_NR]; /* of this group's limits */
 	s64 stat[STAT_BASIC_NR];	/* of the subtree, less what CPUs hold back */
@@ -95,6 +99,7 @@ __hidden_ void group_put(struct memcg *cg); /* as memcg_put, running no code of 
 __hidden_ void group_run_drops(void);	    /* what group_put left; in calls of the program */
 __hidden_ bool group_below(const struct memcg *cg, const struct memcg *top); /* or the same */
 __hidden_ struct memcg *group_tryget(struct memcg *cg); /* RCU section; NULL: it was dying */
+__hidden_ u64 group_refs(const struct memcg *cg);	/* those that somebody holds */
 __hidden_ u64 group_current(struct memcg *cg);
 /* The path, into buf; of one that is too long the end. */
 __hidden_ void group_path_end(const struct memcg *cg, char *buf, size_t size);

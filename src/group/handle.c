@@ -64,6 +64,7 @@ struct handle *handle_new(struct memcg *cg, struct handle *up)
 	lock_release(&handle_lock);
 	if (!h)
 		return NULL;
+	h->made = cg;
 	h->up = up; /* before the word: who reads that from a stale stock word follows this */
 	atomic_store_release(&h->word, (u64)cg);
 	atomic_store_release(&h->refs, HANDLE_PIN);

@@ -48,8 +48,8 @@ struct handle {
 	u32 index;
 	u32 next_free; /* handle lock */
 	struct rcu_head rcu;
-	struct handle *up; /* its group's parent's, NULL: the root's. Constant while that lives */
-	u64 spare;
+	struct handle *up;  /* its group's parent's, NULL: the root's. Constant while that lives */
+	struct memcg *made; /* its group as long as that is referenced, dead or not; constant */
 };
 _Static_assert(sizeof(struct handle) == 64, "a handle is one cache line");
 

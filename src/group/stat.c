@@ -49,6 +49,12 @@ static u64 tallied(struct memcg *cg, enum stat_item i, enum tally_line line)
 	return positive(atomic_load(&cg->stat[i]) + tally_sum(line, cg->handle));
 }
 
+/* What is charged ahead by hand is counted, and nobody's yet. */
+static u64 by_hand(struct memcg *cg)
+{
+	return positive((s64)(tallied(cg, STAT_EXTERNAL, TALLY_EXTERNAL) - stock_hand_sum(cg)));
+}
+
 static void fill_events(struct memcg_stat *s, const struct group_vm *vm)
 {
 	u64 e[VM_EVENT_NR];
@@ -125,7 +131,7 @@ void group_stat(struct memcg *cg, struct memcg_stat *s)
 		.peak = memcg_peak(cg),
 		.large = tallied(cg, STAT_LARGE, TALLY_LARGE),
 		.buffer = item(cg, STAT_BUFFER),
-		.external = tallied(cg, STAT_EXTERNAL, TALLY_EXTERNAL),
+		.external = by_hand(cg),
 		.maps = item(cg, STAT_MAPS),
 		.stock = stock_sum(cg),
 		.cached = cg == root_group ? page_cached_now() : 0,

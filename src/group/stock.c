@@ -5,12 +5,19 @@
 #include "base/bits.h"
 #include "group/group.h"
 #include "group/stock.h"
+#include "group/tally.h"
 #include "sync/lock.h"
 
 void *memcg__stock;
 HOOK_DEFINE(stock_putting);
 HOOK_DEFINE(stock_leaving);
 u32 memcg__stock_cap = STOCK_CAP_MAX;
+
+/* Of 64 words each, a word of `used`; those of references are no bytes. */
+#define HAND_GROUP  (STOCK_SLOTS / 64)
+#define BYTE_GROUPS (STOCK_BYTE_WORDS / 64)
+_Static_assert(STOCK_HAND_SLOTS == 64 && STOCK_SLOTS % 64 == 0 && STOCK_REF_SLOTS % 64 == 0,
+	       "a group of 64 words is of one line");
 
 static struct lock stock_lock = LOCK_INIT(RANK_STOCK);
 
@@ -28,7 +35,7 @@ int stock_init(void)
 
 void stock_set_root_max(u64 max)
 {
-	u32 cap = (u32)MAX(MIN(max / 64 / STOCK_SLOTS, STOCK_CAP_MAX), STOCK_CAP_MIN);
+	u32 cap = (u32)MAX(MIN(max / 64 / STOCK_BYTE_WORDS, STOCK_CAP_MAX), STOCK_CAP_MIN);
 
 	if (atomic_xchg(&memcg__stock_cap, cap) > cap)
 		stock_drain(NULL); /* what was charged ahead under the larger cap */
@@ -36,19 +43,39 @@ void stock_set_root_max(u64 max)
 
 void stock_after_fork(void)
 {
-	unsigned cpu;
-
 	lock_init(&stock_lock, RANK_STOCK);
-	for (cpu = 0; cpu < pcpu_count; cpu++)
-		area(cpu)->head.stopped = 0;
+	pcpu_start_all(memcg__stock, STOCK_SHIFT);
+}
+
+static bool of_refs(unsigned slot)
+{
+	return slot >= STOCK_BYTE_WORDS;
+}
+
+static bool of_hand(unsigned slot)
+{
+	return slot >= STOCK_SLOTS && !of_refs(slot);
+}
+
+/* What lay in a word of that slot is the handle's no more. The statistic first: the bytes keep the
+ * handle. */
+static void fold(unsigned slot, u32 handle, u32 n)
+{
+	if (of_refs(slot)) {
+		group_refs_fold(handle, n);
+		return;
+	}
+	if (of_hand(slot) && n)
+		tally_sub(TALLY_EXTERNAL, handle, n);
+	charge_fold(handle, n);
 }
 
 /* Doubles with every refill of the same handle, from four pages (a visit of a light group) to the
  * cap. */
-u32 stock_batch(u32 handle)
+u32 stock_batch(enum stock_line line, u32 handle)
 {
 	struct stock_area *a = area(pcpu_this());
-	unsigned slot = handle % STOCK_SLOTS;
+	unsigned slot = stock_slot(line, handle);
 	u32 cap = atomic_load(&memcg__stock_cap), n;
 	u8 level = atomic_load(&a->level[slot]);
 
@@ -60,44 +87,57 @@ u32 stock_batch(u32 handle)
 	return MIN(n, cap);
 }
 
+static size_t offset_of(unsigned slot)
+{
+	return __builtin_offsetof(struct stock_area, word) + slot * sizeof(u64);
+}
+
 /* Mostly a group goes on the CPU where it was used: that CPU's word needs nobody to be stopped. */
-static bool leave_here(unsigned cpu, u32 handle, u64 word)
+static bool leave_here(unsigned cpu, unsigned slot, u64 word)
 {
 	unsigned at = cpu;
 
 	if (cpu != pcpu_this() ||
-	    !pcpu_cas(memcg__stock, STOCK_SHIFT, stock_offset(handle), word, 0, &at))
+	    !pcpu_cas(memcg__stock, STOCK_SHIFT, offset_of(slot), word, 0, &at))
 		return false;
-	charge_fold(handle, (u32)word);
+	fold(slot, PCPU_TAG(word), PCPU_VALUE(word));
 	return at == cpu; /* else this thread has moved, and another CPU's word was the same */
 }
 
-static void leave_there(unsigned cpu, u32 handle)
+static void leave_there(unsigned cpu, unsigned slot, u32 handle)
 {
 	struct stock_area *a = area(cpu);
-	u64 *at = &a->word[handle % STOCK_SLOTS], word = 0;
+	u64 *at = &a->word[slot], word = 0;
 
 	lock_acquire(&stock_lock);
-	if (pcpu_stop(&a->head, cpu)) {
+	if (pcpu_stop(memcg__stock, STOCK_SHIFT, cpu)) {
 		if (PCPU_TAG(atomic_load(at)) == handle) {
 			HOOK(stock_leaving);
 			word = pcpu_swap(&a->head, at, 0);
 		}
-		pcpu_start(&a->head);
+		pcpu_start(memcg__stock, STOCK_SHIFT, cpu);
 	}
 	lock_release(&stock_lock);
 	/* With the portable back end a put that was under way may have been first: then ours has
 	 * been folded by it, and this is somebody else's. */
-	charge_fold(PCPU_TAG(word), PCPU_VALUE(word));
+	if (word)
+		fold(slot, PCPU_TAG(word), PCPU_VALUE(word));
+}
+
+static void leave(unsigned cpu, unsigned slot, u32 handle)
+{
+	u64 word = atomic_load(&area(cpu)->word[slot]);
+
+	if (PCPU_TAG(word) == handle && !leave_here(cpu, slot, word))
+		leave_there(cpu, slot, handle);
 }
 
 void stock_leave(u32 handle)
 {
 	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
-		u64 word = atomic_load(&area(cpu)->word[handle % STOCK_SLOTS]);
-
-		if (PCPU_TAG(word) == handle && !leave_here(cpu, handle, word))
-			leave_there(cpu, handle);
+		leave(cpu, stock_slot(STOCK_OBJECTS, handle), handle);
+		leave(cpu, stock_slot(STOCK_BY_HAND, handle), handle);
+		leave(cpu, stock_slot(STOCK_REFS, handle), handle);
 	}
 }
 
@@ -112,46 +152,50 @@ static void put_follow(u32 handle)
 		stock_leave(handle);
 }
 
+static u32 cap_of(unsigned slot)
+{
+	return of_refs(slot) ? STOCK_REF_CAP : atomic_load(&memcg__stock_cap);
+}
+
 /*
  * Adds to this CPU's word, folding what does not fit. Another handle's word is
  * replaced when `evict` says that this handle is about to be busy; else it stays and
  * ours is folded: a stray free must not throw out a working batch.
  */
-void stock_put(u32 handle, u32 bytes, bool evict)
+void stock_put(enum stock_line line, u32 handle, u32 n, bool evict)
 {
-	size_t off = stock_offset(handle);
-	u32 cap = atomic_load(&memcg__stock_cap), had, keep;
-	unsigned cpu = pcpu_this(), tries;
+	unsigned slot = stock_slot(line, handle), cpu = pcpu_this(), tries;
+	u32 cap = cap_of(slot), had, keep;
 
 	/* Charges would be served that no rule sees; bytes would keep a handle that is dead. */
 	if (unlikely(fail_armed(handle) || handle_dead(handle_of(handle)))) {
-		charge_fold(handle, bytes);
+		fold(slot, handle, n);
 		return;
 	}
 	for (tries = 0; tries < 4; tries++) {
-		u64 old = atomic_load((u64 *)((char *)area(cpu) + off));
-		u32 tag = (u32)(old >> 32);
+		u64 old = atomic_load(&area(cpu)->word[slot]);
+		u32 tag = PCPU_TAG(old);
 
 		if (tag && tag != handle && !evict)
 			break;
 		had = tag == handle ? (u32)old : 0;
 		/* Over the cap half; but what came is kept, for who frees and takes in turn. */
-		keep = had + bytes <= cap ? had + bytes : MAX(cap / 2, MIN(bytes, cap));
-		pcpu_note_used(area(cpu)->used, handle % STOCK_SLOTS);
+		keep = had + n <= cap ? had + n : MAX(cap / 2, MIN(n, cap));
+		pcpu_note_used(area(cpu)->used, slot);
 		HOOK(stock_putting);
-		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, off, old, (u64)handle << 32 | keep, &cpu))
+		if (!pcpu_cas(memcg__stock, STOCK_SHIFT, offset_of(slot), old,
+			      PCPU_WORD(handle, keep), &cpu))
 			continue;
-		pcpu_note_used(area(cpu)->used,
-			       handle % STOCK_SLOTS); /* this thread may have moved */
+		pcpu_note_used(area(cpu)->used, slot); /* this thread may have moved */
 		if (tag && tag != handle && (u32)old)
-			charge_fold(tag, (u32)old);
+			fold(slot, tag, (u32)old);
 		if (tag != handle)
 			put_follow(handle);
-		if (had + bytes > keep)
-			charge_fold(handle, had + bytes - keep);
+		if (had + n > keep)
+			fold(slot, handle, had + n - keep);
 		return;
 	}
-	charge_fold(handle, bytes);
+	fold(slot, handle, n);
 }
 
 /* NULL: everybody. Everything is below the root, which is not worth a look at the handle. */
@@ -199,7 +243,7 @@ static u64 drain_used(struct stock_area *a, unsigned i, struct memcg *top)
 			continue;
 		word = pcpu_swap(&a->head, at, 0);
 		if ((u32)word)
-			charge_fold((u32)(word >> 32), (u32)word);
+			fold(i * 64, PCPU_TAG(word), (u32)word);
 		sum += (u32)word;
 	}
 	return sum;
@@ -222,7 +266,7 @@ static u64 drain_cpu(unsigned cpu, struct memcg *top)
 	struct stock_area *a = area(cpu);
 	u64 sum = 0;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(a->used); i++)
+	for (unsigned i = 0; i < BYTE_GROUPS; i++)
 		sum += drain_used(a, i, top);
 	return sum;
 }
@@ -231,7 +275,7 @@ static bool holds_any(unsigned cpu, struct memcg *top)
 {
 	const struct stock_area *a = area(cpu);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(a->used); i++)
+	for (unsigned i = 0; i < BYTE_GROUPS; i++)
 		if (holds_used(a, i, top))
 			return true;
 	return false;
@@ -244,10 +288,10 @@ u64 stock_drain(struct memcg *top)
 
 	lock_acquire(&stock_lock);
 	for (cpu = 0; cpu < pcpu_count; cpu++) {
-		if (!holds_any(cpu, top) || !pcpu_stop(&area(cpu)->head, cpu))
+		if (!holds_any(cpu, top) || !pcpu_stop(memcg__stock, STOCK_SHIFT, cpu))
 			continue;
 		sum += drain_cpu(cpu, top);
-		pcpu_start(&area(cpu)->head);
+		pcpu_start(memcg__stock, STOCK_SHIFT, cpu);
 	}
 	lock_release(&stock_lock);
 	return sum;
@@ -269,12 +313,12 @@ void stock_each(void (*each)(u32 handle, u32 bytes, void *arg), void *arg)
 	unsigned cpu, i;
 
 	for (cpu = 0; cpu < pcpu_count; cpu++)
-		for (i = 0; i < STOCK_USED; i++)
+		for (i = 0; i < BYTE_GROUPS; i++)
 			each_used(area(cpu), i, each, arg);
 }
 
 /* One section for all words: this is read by every memcg_stat. */
-u64 stock_sum(struct memcg *top)
+static u64 sum_groups(const struct memcg *top, unsigned from, unsigned to)
 {
 	const struct handle *of = handle_or_all(top);
 	struct rcu_reader *self = self_rcu();
@@ -282,23 +326,43 @@ u64 stock_sum(struct memcg *top)
 
 	rcu_read_lock(self);
 	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
-		for (unsigned i = 0; i < STOCK_USED; i++)
+		for (unsigned i = from; i < to; i++)
 			bytes += sum_used(area(cpu), i, of);
 	rcu_read_unlock(self);
 	return bytes;
 }
 
-u64 stock_of(u32 handle)
+u64 stock_sum(const struct memcg *top)
 {
-	u64 bytes = 0;
+	return sum_groups(top, 0, BYTE_GROUPS);
+}
+
+u64 stock_hand_sum(const struct memcg *top)
+{
+	return sum_groups(top, HAND_GROUP, HAND_GROUP + 1);
+}
+
+static u64 held_in(enum stock_line line, u32 handle)
+{
+	u64 n = 0;
 
 	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
-		u64 word = atomic_load(&area(cpu)->word[handle % STOCK_SLOTS]);
+		u64 word = atomic_load(&area(cpu)->word[stock_slot(line, handle)]);
 
-		if ((u32)(word >> 32) == handle)
-			bytes += (u32)word;
+		if (PCPU_TAG(word) == handle)
+			n += PCPU_VALUE(word);
 	}
-	return bytes;
+	return n;
+}
+
+u64 stock_of(u32 handle)
+{
+	return held_in(STOCK_OBJECTS, handle) + held_in(STOCK_BY_HAND, handle);
+}
+
+u64 stock_refs_of(u32 handle)
+{
+	return held_in(STOCK_REFS, handle);
 }
 
 uint64_t memcg_slack(struct memcg *cg)

@@ -33,8 +33,7 @@ int tally_init(void)
 void tally_after_fork(void)
 {
 	lock_init(&tally_lock, RANK_TALLY);
-	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
-		area(cpu)->head.stopped = 0;
+	pcpu_start_all(tally_areas, TALLY_SHIFT);
 }
 
 static s64 delta_of(u64 word)
@@ -153,7 +152,7 @@ static bool end_there(unsigned cpu, enum tally_line line, u32 handle)
 	struct tally_area *a = area(cpu);
 	u64 word;
 
-	if (!pcpu_stop(&a->head, cpu))
+	if (!pcpu_stop(tally_areas, TALLY_SHIFT, cpu))
 		return false;
 	if (holds(cpu, line, handle, &word)) {
 		HOOK(tally_ending);
@@ -163,7 +162,7 @@ static bool end_there(unsigned cpu, enum tally_line line, u32 handle)
 		deliver(line, PCPU_TAG(word), delta_of(word));
 		rcu_read_unlock(self);
 	}
-	pcpu_start(&a->head);
+	pcpu_start(tally_areas, TALLY_SHIFT, cpu);
 	return true;
 }
 

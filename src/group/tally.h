@@ -3,6 +3,8 @@
  * moves them is fast otherwise: `external` (charged by hand, counted by no page), `sock` and
  * `large`.
  *
+ * 0. What is charged by hand again and again is counted here when its batch is, not each time: what
+ *    of that lies in stock is taken off where the line is read (stock.h, 1).
  * 1. For each of them a CPU has TALLY_SLOTS words `handle << 32 | TALLY_ZERO + delta`,
  *    direct-mapped by handle: bytes that came through the handle on that CPU, less those that
  *    went there, since the word was last handed to the groups' sums. A word is nobody's reference;

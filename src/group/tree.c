@@ -138,6 +138,7 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 		meta_free(cg, group_bytes(len));
 		return NULL;
 	}
+	cg->index = cg->handle->index;
 	return cg;
 }
 

@@ -212,10 +212,10 @@ static void empty(struct memcg_pool *p, unsigned cpu)
  */
 static void stop_and_empty(struct memcg_pool *p, unsigned cpu)
 {
-	if (!pcpu_stop(&area(cpu)->head, cpu))
+	if (!pcpu_stop(areas, NET_SHIFT, cpu))
 		return;
 	empty(p, cpu);
-	pcpu_start(&area(cpu)->head);
+	pcpu_start(areas, NET_SHIFT, cpu);
 }
 
 void cache_flush_all(struct memcg_pool *p)
@@ -302,7 +302,6 @@ void cache_fork_child(void)
 	lock_init(&stop_lock, RANK_NETSTOP);
 	if (!areas)
 		return;
-	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
-		pcpu_start(&area(cpu)->head);
+	pcpu_start_all(areas, NET_SHIFT);
 	number_words();
 }

@@ -13,6 +13,7 @@
 #include "reclaim/charge.h"
 
 #include "group/fail.h"
+#include "group/tally.h"
 #include "reclaim/failure.h"
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
@@ -177,28 +178,64 @@ static bool charge_dead(struct handle *h, u32 n, unsigned flags)
 }
 
 /* A refill: n for the caller and a batch for what comes next; near a limit n alone. */
-bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
+static bool refill(enum stock_line line, u32 handle, u32 n, unsigned flags)
 {
 	struct memcg *limited;
 	u32 batch;
 
-	if (n >= atomic_load(&memcg__stock_cap) || fail_armed(handle))
-		return charge_quiet(handle, n, flags);
-	if (unlikely(handle_dead(handle_of(handle))))
-		return charge_dead(handle_of(handle), (u32)n, flags);
 	if (charge_refresh)
 		charge_refresh();
 	rcu_poll(false);
-	batch = stock_batch(handle);
+	batch = stock_batch(line, handle);
 	if (charge_try(handle, n + batch, &limited)) {
 		HOOK(batch_charged);
-		stock_put(handle, batch, true);
+		if (line == STOCK_BY_HAND)
+			tally_add(TALLY_EXTERNAL, handle, n + batch);
+		stock_put(line, handle, batch, true);
 		owed_high(handle, n + batch);
 		tell(handle);
 		return true;
 	}
 	group_put(limited);
-	return charge_alone(handle, NULL, n, flags);
+	if (!charge_alone(handle, NULL, n, flags))
+		return false;
+	if (line == STOCK_BY_HAND)
+		tally_add(TALLY_EXTERNAL, handle, n);
+	return true;
+}
+
+/* Whether bytes may be charged ahead for it at all. */
+static bool goes_by_stock(u32 handle, u64 n)
+{
+	return n < atomic_load(&memcg__stock_cap) && !fail_armed(handle);
+}
+
+static bool take_again(enum stock_line line, u32 handle, u32 n)
+{
+	return pcpu_take_slow(memcg__stock, STOCK_SHIFT, stock_offset_in(line, handle), handle, n);
+}
+
+bool memcg__charge_slow(u32 handle, u64 n, unsigned flags)
+{
+	if (!goes_by_stock(handle, n))
+		return charge_quiet(handle, n, flags);
+	if (take_again(STOCK_OBJECTS, handle, (u32)n))
+		return true;
+	if (unlikely(handle_dead(handle_of(handle))))
+		return charge_dead(handle_of(handle), (u32)n, flags);
+	return refill(STOCK_OBJECTS, handle, (u32)n, flags);
+}
+
+bool charge_hand_slow(u32 handle, u32 n, unsigned flags)
+{
+	if (take_again(STOCK_BY_HAND, handle, n))
+		return true;
+	if (goes_by_stock(handle, n) && !handle_dead(handle_of(handle)))
+		return refill(STOCK_BY_HAND, handle, n, flags);
+	if (!memcg__charge_slow(handle, n, flags))
+		return false;
+	tally_add(TALLY_EXTERNAL, handle, n);
+	return true;
 }
 
 /* --- the outer half ----------------------------------------------------------------- */

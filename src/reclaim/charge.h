@@ -61,7 +61,7 @@ extern __hidden_ void (*charge_told)(u32 handle);
 /* One object or slab: this CPU's stock, else the slow path. */
 __always_inline_ bool charge_slot(u32 handle, u32 n, unsigned flags)
 {
-	if (likely(pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle, n)))
+	if (likely(pcpu_take_once(memcg__stock, stock_offset(handle), handle, n)))
 		return true;
 	return memcg__charge_slow(handle, n, flags);
 }
@@ -69,6 +69,15 @@ __always_inline_ bool charge_slot(u32 handle, u32 n, unsigned flags)
 __always_inline_ bool charge(u32 handle, u32 n)
 {
 	return charge_slot(handle, n, 0);
+}
+
+/* Charged by hand: from this CPU's words of that line (group/charge.h), else ahead. The inner half.
+ */
+__hidden_ bool charge_hand_slow(u32 handle, u32 n, unsigned flags);
+
+__always_inline_ bool charge_hand_fast(u32 handle, u32 n)
+{
+	return pcpu_take_once(memcg__stock, stock_offset_in(STOCK_BY_HAND, handle), handle, n);
 }
 
 /* Both halves, for who has nothing open. No stock. flags: MEMCG_NOWAIT, NOFAIL, RESERVE. */

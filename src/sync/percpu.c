@@ -24,6 +24,9 @@
 enum pcpu_backend pcpu_backend = PCPU_PORTABLE;
 unsigned pcpu_count = 1;
 
+/* What a sequence finds that must fail: words of a tag that nobody has, each. */
+static const u64 pcpu_nowhere[1024] = {[0 ... 1023] = ~0ul};
+
 static bool has_area; /* the thread's area tells the CPU, whatever the back end */
 
 #if PCPU_HAVE_RSEQ
@@ -36,11 +39,13 @@ _Static_assert(RSEQ_SIG == 0x53053053, "percpu_fast.h");
 
 ptrdiff_t pcpu_rseq_offset;
 
+static ptrdiff_t area_offset; /* where has_area */
+
 static u32 area_load(unsigned at)
 {
 	u32 v;
 
-	__asm__ volatile("movl %%fs:(%1), %0" : "=r"(v) : "r"(pcpu_rseq_offset + at));
+	__asm__ volatile("movl %%fs:(%1), %0" : "=r"(v) : "r"(area_offset + at));
 	return v;
 }
 
@@ -49,8 +54,14 @@ static bool find_area(void)
 {
 	if (!__rseq_size)
 		return false;
-	pcpu_rseq_offset = __rseq_offset;
+	area_offset = __rseq_offset;
 	return (s32)area_load(offsetof(struct rseq, cpu_id)) >= 0;
+}
+
+static void use_sequences(bool yes)
+{
+	BUG_ON(yes && !area_offset);
+	atomic_store(&pcpu_rseq_offset, yes ? area_offset : 0);
 }
 
 /* 0 for a thread that is not registered: a valid slot. */
@@ -68,7 +79,18 @@ static unsigned area_cpu(void)
 {
 	return 0;
 }
+
+static void use_sequences(bool yes)
+{
+	(void)yes;
+}
 #endif
+
+static void use(enum pcpu_backend backend)
+{
+	pcpu_backend = backend;
+	use_sequences(backend == PCPU_RSEQ);
+}
 
 static bool register_membarrier(void)
 {
@@ -81,21 +103,44 @@ void pcpu_init(bool want_rseq)
 
 	pcpu_count = MIN(possible, PCPU_MAX);
 	has_area = find_area();
-	pcpu_backend = PCPU_PORTABLE;
+	use(PCPU_PORTABLE);
 	if (want_rseq && has_area && possible <= PCPU_MAX && register_membarrier())
-		pcpu_backend = PCPU_RSEQ;
+		use(PCPU_RSEQ);
 }
 
 void pcpu_after_fork(void)
 {
 	if (pcpu_backend == PCPU_RSEQ && !register_membarrier())
-		pcpu_backend = PCPU_PORTABLE;
+		use(PCPU_PORTABLE);
+}
+
+static void **entry_of(void *base, unsigned cpu)
+{
+	return (void **)((char *)base - PCPU_TABLE) + cpu;
+}
+
+/* More CPUs than are possible: where the system did not say how many are, a thread may come to any.
+ */
+static void fill_table(void *base, size_t stride)
+{
+	void **entry = entry_of(base, 0);
+
+	entry[-2] = entry[-1] = (void *)pcpu_nowhere;
+	for (unsigned cpu = 0; cpu < PCPU_MAX; cpu++)
+		entry[cpu] = cpu < pcpu_count ? (char *)base + cpu * stride : (void *)pcpu_nowhere;
 }
 
 void *pcpu_map(size_t stride)
 {
-	BUG_ON(!is_pow2(stride) || stride < sizeof(struct pcpu_area));
-	return sys_map(pcpu_count * stride);
+	char *front;
+
+	BUG_ON(!is_pow2(stride) || stride < sizeof(struct pcpu_area) ||
+	       stride > sizeof(pcpu_nowhere));
+	front = sys_map(PCPU_FRONT + pcpu_count * stride);
+	if (!front)
+		return NULL;
+	fill_table(front + PCPU_FRONT, stride);
+	return front + PCPU_FRONT;
 }
 
 unsigned pcpu_this(void)
@@ -130,18 +175,133 @@ static bool restart_sequences(unsigned cpu)
 	return false;
 }
 
-bool pcpu_stop(struct pcpu_area *area, unsigned cpu)
+bool pcpu_stop(void *base, unsigned stride_shift, unsigned cpu)
 {
-	/* Pairs, through membarrier, with the load of `stopped` in every sequence. */
+	struct pcpu_area *area = pcpu_area_at(base, stride_shift, cpu);
+
 	atomic_store(&area->stopped, 1u);
+	/* Pairs, through membarrier, with the load of the entry in every sequence. */
+	atomic_store(entry_of(base, cpu), (void *)pcpu_nowhere);
 	if (pcpu_backend == PCPU_PORTABLE || restart_sequences(cpu))
 		return true;
-	pcpu_start(area);
+	pcpu_start(base, stride_shift, cpu);
 	return false;
 }
 
-void pcpu_start(struct pcpu_area *area)
+void pcpu_start(void *base, unsigned stride_shift, unsigned cpu)
 {
+	struct pcpu_area *area = pcpu_area_at(base, stride_shift, cpu);
+
 	/* Release: what was done to the words is seen by the first sequence that runs again. */
 	atomic_store_release(&area->stopped, 0u);
+	atomic_store_release(entry_of(base, cpu), (void *)area);
+}
+
+/* Areas that nobody stopped are left untouched: most were never used. */
+void pcpu_start_all(void *base, unsigned stride_shift)
+{
+	for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+		if (atomic_load(entry_of(base, cpu)) == (void *)pcpu_nowhere)
+			pcpu_start(base, stride_shift, cpu);
+}
+
+/* --- the portable back end ------------------------------------------------------ */
+
+/*
+ * The word of the slot this thread was last seen on, or NULL when that is stopped. Several
+ * threads may be at it at once; a stale slot is as good as any.
+ */
+static u64 *word_portable(void *base, unsigned stride_shift, size_t word_off, unsigned *cpu)
+{
+	struct pcpu_area *area;
+
+	*cpu = pcpu_this();
+	area = pcpu_area_at(base, stride_shift, *cpu);
+	if (atomic_load(&area->stopped))
+		return NULL;
+	return (u64 *)((char *)area + word_off);
+}
+
+static bool take_portable(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n)
+{
+	unsigned cpu;
+	u64 *word = word_portable(base, stride_shift, word_off, &cpu), old;
+
+	if (!word)
+		return false;
+	old = atomic_load(word);
+	do
+		if (PCPU_TAG(old) != tag || PCPU_VALUE(old) < n)
+			return false;
+	while (!atomic_cas(word, &old, old - n));
+	return true;
+}
+
+static bool give_portable(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n,
+			  u32 max)
+{
+	unsigned cpu;
+	u64 *word = word_portable(base, stride_shift, word_off, &cpu), old;
+
+	if (!word)
+		return false;
+	old = atomic_load(word);
+	do
+		if (PCPU_TAG(old) != tag || (u64)PCPU_VALUE(old) + n > max)
+			return false;
+	while (!atomic_cas(word, &old, old + n));
+	return true;
+}
+
+static bool cas_portable(void *base, unsigned stride_shift, size_t word_off, u64 old, u64 newval,
+			 unsigned *cpu)
+{
+	u64 *word = word_portable(base, stride_shift, word_off, cpu);
+
+	return word && atomic_cas(word, &old, newval);
+}
+
+/* --- both ------------------------------------------------------------------------- */
+
+/* So many aborts in a row mean a debugger stepping, or signals without end: not our turn. */
+#define PCPU_TRIES 8
+
+bool pcpu_take_slow(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n)
+{
+	ptrdiff_t offset = pcpu_rseq();
+	enum pcpu_result r = PCPU_ABORTED;
+
+	ASSERT(n <= PCPU_MOST);
+	if (!offset)
+		return take_portable(base, stride_shift, word_off, tag, n);
+	for (unsigned tries = 0; r == PCPU_ABORTED && tries < PCPU_TRIES; tries++)
+		r = pcpu_take_rseq(offset, base, word_off, tag, n);
+	return r == PCPU_DONE;
+}
+
+bool pcpu_give_slow(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n, u32 max)
+{
+	ptrdiff_t offset = pcpu_rseq();
+	enum pcpu_result r = PCPU_ABORTED;
+
+	ASSERT(n <= PCPU_MOST && max <= PCPU_MOST);
+	if (!offset)
+		return give_portable(base, stride_shift, word_off, tag, n, max);
+	for (unsigned tries = 0; r == PCPU_ABORTED && tries < PCPU_TRIES; tries++)
+		r = pcpu_give_rseq(offset, base, word_off, tag, n, max);
+	return r == PCPU_DONE;
+}
+
+bool pcpu_cas(void *base, unsigned stride_shift, size_t word_off, u64 old, u64 newval,
+	      unsigned *cpu)
+{
+	ptrdiff_t offset = pcpu_rseq();
+	enum pcpu_result r = PCPU_ABORTED;
+
+	ASSERT(old != ~0ul); /* as the words are that refuse */
+	if (!offset)
+		return cas_portable(base, stride_shift, word_off, old, newval, cpu);
+	for (unsigned tries = 0; r == PCPU_ABORTED && tries < PCPU_TRIES; tries++)
+		r = pcpu_cas_rseq(offset, base, word_off, old, newval, cpu);
+	return r == PCPU_DONE;
 }

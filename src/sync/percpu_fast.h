@@ -8,14 +8,18 @@
  * which is one store. Leaving a sequence early needs nothing: the kernel drops the
  * announcement when it finds the thread outside.
  *
- *	announce; cpu = rseq->cpu_id; cpu < pcpu_count, else out (a thread without rseq has -1)
- *	area = base + (cpu << shift); area->stopped == 0, else out
- *	check the word, compute; store	<- commit
+ *	announce; area = table[rseq->cpu_id]; change the word, check; store	<- commit
  *
- * take and give store only the low half: the tag was compared in the same sequence.
+ * The table (percpu.h) has the area of each CPU, or, for a CPU that is stopped, for those there are
+ * not, and for a thread without rseq, which has -1 or -2: pcpu_nowhere, whose words are nobody's
+ * and refuse everything. So one load finds the area and asks three questions.
  *
- * Who may race: sequences of one CPU are never concurrent. pcpu_stop from another CPU sets
- * `stopped` and membarrier restarts what has not committed; the plain load of `stopped` here
+ * Tag and value are checked by one comparison of what the word less its tag would become: with
+ * another tag that is 2^32 and more off, and neither values nor what is asked for reach PCPU_MOST.
+ * The word is stored whole: a load of 64 bits right after a store of 32 waits for it.
+ *
+ * Who may race: sequences of one CPU are never concurrent. pcpu_stop from another CPU changes the
+ * table's entry and membarrier restarts what has not committed; the plain load of the entry here
  * is the other half. Readers of a report load the word whole: it is aligned.
  *
  * ThreadSanitizer cannot see into the sequences; its builds have the portable back end only.
@@ -23,6 +27,7 @@
 #ifndef MEMCG_SYNC_PERCPU_FAST_H
 #define MEMCG_SYNC_PERCPU_FAST_H
 
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "sync/percpu.h"
 
@@ -45,18 +50,20 @@ static inline struct pcpu_area *pcpu_area_at(void *base, unsigned stride_shift, 
 	return (struct pcpu_area *)((char *)base + ((size_t)cpu << stride_shift));
 }
 
+enum pcpu_result { PCPU_DONE, PCPU_REFUSED, PCPU_ABORTED };
+
 /* ---- rseq ---------------------------------------------------------------- */
 #if PCPU_HAVE_RSEQ
 
-extern __hidden_ ptrdiff_t pcpu_rseq_offset; /* of glibc's area from the thread pointer */
-
-/* So many aborts in a row mean a debugger stepping, or signals without end: not our turn. */
-#define PCPU_TRIES 8
+/* Of glibc's area from the thread pointer, where it is never; 0: the back end is the portable one.
+ */
+extern __hidden_ ptrdiff_t pcpu_rseq_offset;
 
 /*
  * Parts of every sequence, as text. struct rseq: cpu_id_start at 0, cpu_id at 4, rseq_cs at 8.
- * rax becomes the area. The descriptor is: version and flags, start, length, abort handler;
- * the handler is preceded by the signature glibc registered, as bytes of an undefined instruction.
+ * rax becomes the CPU, then its area. The descriptor is: version and flags, start, length, abort
+ * handler; the handler is preceded by the signature glibc registered, as bytes of an undefined
+ * instruction.
  */
 #define PCPU_SEQ_ENTER                       \
 	".pushsection __rseq_cs, \"aw\"\n\t" \
@@ -68,14 +75,8 @@ extern __hidden_ ptrdiff_t pcpu_rseq_offset; /* of glibc's area from the thread 
 	"leaq 77b(%%rip), %%rax\n\t"         \
 	"movq %%rax, %%fs:8(%[rseq])\n"      \
 	"71:\n\t"                            \
-	"movl %%fs:4(%[rseq]), %%eax\n\t"    \
-	"cmpl %[count], %%eax\n\t"           \
-	"jae %l[fail]\n\t"
-#define PCPU_SEQ_AREA               \
-	"shlq %b[shift], %%rax\n\t" \
-	"addq %[base], %%rax\n\t"   \
-	"cmpl $0, (%%rax)\n\t"      \
-	"jne %l[fail]\n\t"
+	"movslq %%fs:4(%[rseq]), %%rax\n\t"
+#define PCPU_SEQ_AREA "movq %c[table](%[base],%%rax,8), %%rax\n\t"
 #define PCPU_SEQ_END                              \
 	"\n72:\n\t"                               \
 	".pushsection __rseq_failure, \"ax\"\n\t" \
@@ -84,81 +85,76 @@ extern __hidden_ ptrdiff_t pcpu_rseq_offset; /* of glibc's area from the thread 
 	"74:\n\t"                                 \
 	"jmp %l[aborted]\n\t"                     \
 	".popsection\n\t"
-#define PCPU_SEQ_INPUTS                                                          \
-	[rseq] "r"(pcpu_rseq_offset), [count] "m"(pcpu_count), [base] "r"(base), \
-		[shift] "ci"(stride_shift), [off] "r"(word_off)
+#define PCPU_SEQ_INPUTS \
+	[rseq] "r"(offset), [table] "i"(-PCPU_TABLE), [base] "r"(base), [off] "r"(word_off)
 
-static inline bool pcpu_take_rseq(void *base, unsigned stride_shift, size_t word_off, u32 tag,
-				  u32 n)
+static inline enum pcpu_result pcpu_take_rseq(ptrdiff_t offset, void *base, size_t word_off,
+					      u32 tag, u32 n)
 {
-	unsigned tries = 0;
-
-again:
-	__asm__ goto(PCPU_SEQ_ENTER PCPU_SEQ_AREA "cmpl %[tag], 4(%%rax,%[off])\n\t"
-						  "jne %l[fail]\n\t"
-						  "movl (%%rax,%[off]), %%edx\n\t"
-						  "subl %[n], %%edx\n\t"
-						  "jb %l[fail]\n\t"
-						  "movl %%edx, (%%rax,%[off])" PCPU_SEQ_END
-		     :
-		     : PCPU_SEQ_INPUTS, [tag] "r"(tag), [n] "ri"(n)
-		     : "rax", "rdx", "memory", "cc"
-		     : fail, aborted);
-	return true;
-aborted:
-	if (++tries < PCPU_TRIES)
-		goto again;
-fail:
-	return false;
-}
-
-static inline bool pcpu_give_rseq(void *base, unsigned stride_shift, size_t word_off, u32 tag,
-				  u32 n, u32 max)
-{
-	unsigned tries = 0;
-
-again:
-	__asm__ goto(PCPU_SEQ_ENTER PCPU_SEQ_AREA "cmpl %[tag], 4(%%rax,%[off])\n\t"
-						  "jne %l[fail]\n\t"
-						  "movl (%%rax,%[off]), %%edx\n\t"
-						  "addl %[n], %%edx\n\t"
-						  "jc %l[fail]\n\t"
-						  "cmpl %[max], %%edx\n\t"
+	__asm__ goto(PCPU_SEQ_ENTER PCPU_SEQ_AREA "movq (%%rax,%[off]), %%rdx\n\t"
+						  "subq %[n], %%rdx\n\t"
+						  "movq %%rdx, %%rcx\n\t"
+						  "subq %[tag], %%rcx\n\t"
+						  "cmpq %[most], %%rcx\n\t"
 						  "ja %l[fail]\n\t"
-						  "movl %%edx, (%%rax,%[off])" PCPU_SEQ_END
+						  "movq %%rdx, (%%rax,%[off])" PCPU_SEQ_END
 		     :
-		     : PCPU_SEQ_INPUTS, [tag] "r"(tag), [n] "ri"(n), [max] "ri"(max)
-		     : "rax", "rdx", "memory", "cc"
+		     : PCPU_SEQ_INPUTS, [tag] "r"(PCPU_WORD(tag, 0)), [n] "er"((u64)n),
+		       [most] "i"(PCPU_MOST)
+		     : "rax", "rcx", "rdx", "memory", "cc"
 		     : fail, aborted);
-	return true;
-aborted:
-	if (++tries < PCPU_TRIES)
-		goto again;
+	return PCPU_DONE;
 fail:
-	return false;
+	return PCPU_REFUSED;
+aborted:
+	return PCPU_ABORTED;
 }
 
-/* *cpu is written before the commit: an aborted try leaves a number nobody looks at. */
-static inline bool pcpu_cas_rseq(void *base, unsigned stride_shift, size_t word_off, u64 old,
-				 u64 newval, unsigned *cpu)
+static inline enum pcpu_result pcpu_give_rseq(ptrdiff_t offset, void *base, size_t word_off,
+					      u32 tag, u32 n, u32 max)
 {
-	unsigned tries = 0;
+	__asm__ goto(PCPU_SEQ_ENTER PCPU_SEQ_AREA "movq (%%rax,%[off]), %%rdx\n\t"
+						  "addq %[n], %%rdx\n\t"
+						  "movq %%rdx, %%rcx\n\t"
+						  "subq %[tag], %%rcx\n\t"
+						  "cmpq %[max], %%rcx\n\t"
+						  "ja %l[fail]\n\t"
+						  "movq %%rdx, (%%rax,%[off])" PCPU_SEQ_END
+		     :
+		     : PCPU_SEQ_INPUTS, [tag] "r"(PCPU_WORD(tag, 0)), [n] "er"((u64)n),
+		       [max] "er"((u64)max)
+		     : "rax", "rcx", "rdx", "memory", "cc"
+		     : fail, aborted);
+	return PCPU_DONE;
+fail:
+	return PCPU_REFUSED;
+aborted:
+	return PCPU_ABORTED;
+}
 
-again:
-	__asm__ goto(PCPU_SEQ_ENTER "movl %%eax, (%[cpu])\n\t" PCPU_SEQ_AREA
+/*
+ * *cpu is written before the commit: an aborted try leaves a number nobody looks at. One that
+ * fails has told the CPU whose word is another; it is looked at by who goes on with that.
+ */
+static inline enum pcpu_result pcpu_cas_rseq(ptrdiff_t offset, void *base, size_t word_off, u64 old,
+					     u64 newval, unsigned *cpu)
+{
+	__asm__ goto(PCPU_SEQ_ENTER "cmpl %[count], %%eax\n\t"
+				    "jae %l[fail]\n\t"
+				    "movl %%eax, (%[cpu])\n\t" PCPU_SEQ_AREA
 				    "cmpq %[old], (%%rax,%[off])\n\t"
 				    "jne %l[fail]\n\t"
 				    "movq %[newval], (%%rax,%[off])" PCPU_SEQ_END
 		     :
-		     : PCPU_SEQ_INPUTS, [old] "r"(old), [newval] "r"(newval), [cpu] "r"(cpu)
+		     : PCPU_SEQ_INPUTS, [count] "m"(pcpu_count), [old] "r"(old),
+		       [newval] "r"(newval), [cpu] "r"(cpu)
 		     : "rax", "memory", "cc"
 		     : fail, aborted);
-	return true;
-aborted:
-	if (++tries < PCPU_TRIES)
-		goto again;
+	return PCPU_DONE;
 fail:
-	return false;
+	return PCPU_REFUSED;
+aborted:
+	return PCPU_ABORTED;
 }
 
 #undef PCPU_SEQ_ENTER
@@ -166,14 +162,21 @@ fail:
 #undef PCPU_SEQ_END
 #undef PCPU_SEQ_INPUTS
 
-#define PCPU_ON_RSEQ likely(pcpu_backend == PCPU_RSEQ)
+/* One load serves the question and the sequence. */
+static inline ptrdiff_t pcpu_rseq(void)
+{
+	return pcpu_rseq_offset;
+}
 
 #else
 
-#define PCPU_ON_RSEQ					  false
-#define pcpu_take_rseq(base, shift, off, tag, n)	  false
-#define pcpu_give_rseq(base, shift, off, tag, n, max)	  false
-#define pcpu_cas_rseq(base, shift, off, old, newval, cpu) false
+static inline ptrdiff_t pcpu_rseq(void)
+{
+	return 0;
+}
+#define pcpu_take_rseq(offset, base, off, tag, n)	   PCPU_REFUSED
+#define pcpu_give_rseq(offset, base, off, tag, n, max)	   PCPU_REFUSED
+#define pcpu_cas_rseq(offset, base, off, old, newval, cpu) PCPU_REFUSED
 
 #endif
 
@@ -181,10 +184,12 @@ fail:
 static inline unsigned pcpu_here(void)
 {
 #if PCPU_HAVE_RSEQ
-	if (PCPU_ON_RSEQ) {
+	ptrdiff_t offset = pcpu_rseq();
+
+	if (likely(offset)) {
 		unsigned cpu;
 
-		__asm__ volatile("movl %%fs:(%1), %0" : "=r"(cpu) : "r"(pcpu_rseq_offset));
+		__asm__ volatile("movl %%fs:(%1), %0" : "=r"(cpu) : "r"(offset));
 		if (likely(cpu < pcpu_count))
 			return cpu;
 	}
@@ -192,79 +197,40 @@ static inline unsigned pcpu_here(void)
 	return pcpu_this();
 }
 
-/* ---- portable ------------------------------------------------------------ */
-
-/*
- * The word of the slot this thread was last seen on, or NULL when that is stopped. Several
- * threads may be at it at once; a stale slot is as good as any.
- */
-static inline u64 *pcpu_word_portable(void *base, unsigned stride_shift, size_t word_off,
-				      unsigned *cpu)
-{
-	struct pcpu_area *area;
-
-	*cpu = pcpu_this();
-	area = pcpu_area_at(base, stride_shift, *cpu);
-	if (unlikely(atomic_load(&area->stopped)))
-		return NULL;
-	return (u64 *)((char *)area + word_off);
-}
-
-static inline bool pcpu_take_portable(void *base, unsigned stride_shift, size_t word_off, u32 tag,
-				      u32 n)
-{
-	unsigned cpu;
-	u64 *word = pcpu_word_portable(base, stride_shift, word_off, &cpu), old;
-
-	if (!word)
-		return false;
-	old = atomic_load(word);
-	do
-		if (PCPU_TAG(old) != tag || PCPU_VALUE(old) < n)
-			return false;
-	while (!atomic_cas(word, &old, old - n));
-	return true;
-}
-
-static inline bool pcpu_give_portable(void *base, unsigned stride_shift, size_t word_off, u32 tag,
-				      u32 n, u32 max)
-{
-	unsigned cpu;
-	u64 *word = pcpu_word_portable(base, stride_shift, word_off, &cpu), old;
-
-	if (!word)
-		return false;
-	old = atomic_load(word);
-	do
-		if (PCPU_TAG(old) != tag || (u64)PCPU_VALUE(old) + n > max)
-			return false;
-	while (!atomic_cas(word, &old, old + n));
-	return true;
-}
-
-static inline bool pcpu_cas_portable(void *base, unsigned stride_shift, size_t word_off, u64 old,
-				     u64 newval, unsigned *cpu)
-{
-	u64 *word = pcpu_word_portable(base, stride_shift, word_off, cpu);
-
-	return word && atomic_cas(word, &old, newval);
-}
-
 /* ---- what callers use ------------------------------------------------------ */
+
+/* One go, by a sequence: false also where another would do, and on the portable back end. So who
+ * has a slow path of his own spares the fast one a call, and asks again there. */
+static inline bool pcpu_take_once(void *base, size_t word_off, u32 tag, u32 n)
+{
+	ptrdiff_t offset = pcpu_rseq();
+
+	return likely(offset) && pcpu_take_rseq(offset, base, word_off, tag, n) == PCPU_DONE;
+}
+
+static inline bool pcpu_give_once(void *base, size_t word_off, u32 tag, u32 n, u32 max)
+{
+	ptrdiff_t offset = pcpu_rseq();
+
+	return likely(offset) && pcpu_give_rseq(offset, base, word_off, tag, n, max) == PCPU_DONE;
+}
+
+/* Whatever it takes: percpu.c. */
+__hidden_ bool pcpu_take_slow(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n);
+__hidden_ bool pcpu_give_slow(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n,
+			      u32 max);
 
 static inline bool pcpu_take(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n)
 {
-	if (PCPU_ON_RSEQ)
-		return pcpu_take_rseq(base, stride_shift, word_off, tag, n);
-	return pcpu_take_portable(base, stride_shift, word_off, tag, n);
+	return likely(pcpu_take_once(base, word_off, tag, n)) ||
+	       pcpu_take_slow(base, stride_shift, word_off, tag, n);
 }
 
 static inline bool pcpu_give(void *base, unsigned stride_shift, size_t word_off, u32 tag, u32 n,
 			     u32 max)
 {
-	if (PCPU_ON_RSEQ)
-		return pcpu_give_rseq(base, stride_shift, word_off, tag, n, max);
-	return pcpu_give_portable(base, stride_shift, word_off, tag, n, max);
+	return likely(pcpu_give_once(base, word_off, tag, n, max)) ||
+	       pcpu_give_slow(base, stride_shift, word_off, tag, n, max);
 }
 
 /*
@@ -272,12 +238,7 @@ static inline bool pcpu_give(void *base, unsigned stride_shift, size_t word_off,
  * CPU it was. `old` may have been read from another CPU's word before the thread moved:
  * when the values are the same, so is the effect.
  */
-static inline bool pcpu_cas(void *base, unsigned stride_shift, size_t word_off, u64 old, u64 newval,
-			    unsigned *cpu)
-{
-	if (PCPU_ON_RSEQ)
-		return pcpu_cas_rseq(base, stride_shift, word_off, old, newval, cpu);
-	return pcpu_cas_portable(base, stride_shift, word_off, old, newval, cpu);
-}
+__hidden_ bool pcpu_cas(void *base, unsigned stride_shift, size_t word_off, u64 old, u64 newval,
+			unsigned *cpu);
 
 #endif

@@ -156,7 +156,7 @@ static void test_parent(void **state)
 	(void)state;
 	assert_null(memcg_parent(memcg_root()));
 	assert_ptr_equal(memcg_parent(b), a);
-	assert_int_equal(atomic_load(&a->refs), 4); /* tree, b, ours, the new one */
+	assert_int_equal(group_refs(a), 4); /* tree, b, ours, the new one */
 	destroy(b);
 	memcg_put(a);
 	destroy(a);
@@ -189,10 +189,10 @@ static void test_enter_and_leave_nest(void **state)
 	first = memcg_enter(a);
 	assert_ptr_equal(first, memcg_root());
 	assert_ptr_equal(memcg_active(), a);
-	assert_int_equal(atomic_load(&a->refs), 4); /* tree, b, ours, the thread's */
+	assert_int_equal(group_refs(a), 4); /* tree, b, ours, the thread's */
 	second = memcg_enter(b);
 	assert_ptr_equal(second, a);
-	assert_int_equal(atomic_load(&a->refs), 4); /* handed to us */
+	assert_int_equal(group_refs(a), 4); /* handed to us */
 	{
 		MEMCG_SCOPE(NULL);
 		assert_ptr_equal(memcg_active(), memcg_root());
@@ -200,10 +200,10 @@ static void test_enter_and_leave_nest(void **state)
 	assert_ptr_equal(memcg_active(), b);
 	memcg_leave(second);
 	assert_ptr_equal(memcg_active(), a);
-	assert_int_equal(atomic_load(&b->refs), 2);
+	assert_int_equal(group_refs(b), 2);
 	memcg_leave(first);
 	assert_ptr_equal(memcg_active(), memcg_root());
-	assert_int_equal(atomic_load(&a->refs), 3);
+	assert_int_equal(group_refs(a), 3);
 	memcg_enter(a);
 	memcg_leave(NULL);
 	assert_ptr_equal(memcg_active(), memcg_root());
@@ -269,7 +269,7 @@ static void test_leave_on_another_thread(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, leave_there, &h), 0);
 	assert_int_equal(pthread_join(thread, &active), 0);
 	assert_ptr_equal(active, cg);
-	assert_int_equal(atomic_load(&cg->refs), 2); /* the thread's went with it */
+	assert_int_equal(group_refs(cg), 2); /* the thread's went with it */
 	destroy(cg);
 	settle();
 }

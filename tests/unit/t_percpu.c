@@ -122,8 +122,8 @@ static void give_needs_tag_and_room(void **state)
 	set_all(PCPU_WORD(TAG, 100));
 	assert_false(give(TAG + 1, 1, 1000));
 	assert_false(give(TAG, 901, 1000));
-	assert_false(give(TAG, UINT32_MAX, UINT32_MAX)); /* never carries into the tag */
-	assert_false(give(TAG, UINT32_MAX - 99, UINT32_MAX));
+	assert_false(give(TAG, PCPU_MOST, PCPU_MOST));
+	assert_false(give(TAG, PCPU_MOST - 99, PCPU_MOST));
 	assert_int_equal(sum_values(), 100 * pcpu_count);
 	assert_true(give(TAG, 900, 1000));
 	assert_int_equal(sum_values(), 100 * pcpu_count + 900);
@@ -131,17 +131,76 @@ static void give_needs_tag_and_room(void **state)
 
 static void whole_range_of_values(void **state)
 {
-	volatile u32 n = 0xfffffff0u; /* the upper half is not negative */
+	volatile u32 n = PCPU_MOST - 15;
 
 	(void)state;
 	set_all(PCPU_WORD(TAG, 15));
 	assert_false(take(TAG, n));
-	assert_true(give(TAG, n, UINT32_MAX));
-	set_all(PCPU_WORD(TAG, UINT32_MAX));
+	assert_true(give(TAG, n, PCPU_MOST));
+	set_all(PCPU_WORD(TAG, PCPU_MOST));
 	assert_true(take(TAG, n));
-	set_all(PCPU_WORD(UINT32_MAX, 3));
-	assert_true(take(UINT32_MAX, 3));
+	set_all(PCPU_WORD(TAG, PCPU_MOST));
+	assert_true(take(TAG, PCPU_MOST));
+	set_all(PCPU_WORD(UINT32_MAX - 1, 3));
+	assert_true(take(UINT32_MAX - 1, 3));
 }
+
+/* What is borrowed from the tag, or carried into it, makes it no other's: tags are neighbours. */
+static void words_of_neighbours(void **state)
+{
+	volatile u32 most = PCPU_MOST;
+
+	(void)state;
+	for (u32 value = 0; value < 3; value++) {
+		set_all(PCPU_WORD(TAG + 1, value));
+		assert_false(take(TAG, value + 1));
+		assert_false(take(TAG, most));
+		assert_false(give(TAG, value, most));
+		assert_false(take(TAG + 2, 0));
+		set_all(PCPU_WORD(TAG - 1, PCPU_MOST - value));
+		assert_false(give(TAG, most, most));
+		assert_false(give(TAG, value + 1, most));
+		assert_false(take(TAG, value));
+		assert_int_equal(sum_values(), (u64)(PCPU_MOST - value) * pcpu_count);
+	}
+}
+
+#if PCPU_HAVE_RSEQ
+#include <sys/rseq.h>
+
+static volatile u32 *this_cpu_id(void)
+{
+	return (volatile u32 *)((char *)__builtin_thread_pointer() + __rseq_offset +
+				offsetof(struct rseq, cpu_id));
+}
+
+/* As a thread that glibc could not register shows itself; the system puts that right in a moment,
+ * so it is tried until it did not come in between. */
+static void threads_without_rseq(void **state)
+{
+	bool unseen[2] = {false, false}, ok;
+	u32 was;
+
+	(void)state;
+	if (pcpu_backend != PCPU_RSEQ)
+		return;
+	for (unsigned i = 0; !unseen[0] || !unseen[1]; i++) {
+		set_all(PCPU_WORD(TAG, 10));
+		was = *this_cpu_id();
+		*this_cpu_id() = (u32)-1 - i % 2;
+		ok = pcpu_take_once(base, WORD, TAG, 1) || pcpu_give_once(base, WORD, TAG, 1, 100);
+		unseen[i % 2] |= *this_cpu_id() == (u32)-1 - i % 2;
+		assert_false(ok && *this_cpu_id() == (u32)-1 - i % 2);
+		*this_cpu_id() = was;
+		sched_yield(); /* and the number is the system's again, wherever this is */
+	}
+}
+#else
+static void threads_without_rseq(void **state)
+{
+	(void)state;
+}
+#endif
 
 static void cas_installs_whole_words(void **state)
 {
@@ -196,7 +255,7 @@ static void stopped_cpus_refuse(void **state)
 	(void)state;
 	set_all(PCPU_WORD(TAG, 10));
 	for (unsigned c = 0; c < pcpu_count; c++)
-		assert_true(pcpu_stop(pcpu_area_of(base, STRIDE, c), c));
+		assert_true(pcpu_stop(base, SHIFT, c));
 	assert_false(take(TAG, 1));
 	assert_false(give(TAG, 1, 100));
 	assert_false(pcpu_cas(base, SHIFT, WORD, PCPU_WORD(TAG, 10), 0, &cpu));
@@ -205,7 +264,7 @@ static void stopped_cpus_refuse(void **state)
 
 		assert_int_equal(pcpu_swap(area, word_of(c), PCPU_WORD(TAG, 20 + c)),
 				 PCPU_WORD(TAG, 10));
-		pcpu_start(area);
+		pcpu_start(base, SHIFT, c);
 		assert_int_equal(*word_of(c), PCPU_WORD(TAG, 20 + c));
 	}
 	assert_true(take(TAG, 20));
@@ -216,8 +275,8 @@ static void stop_outlives_passing_failures(void **state)
 	(void)state;
 	sys_fault_arm(SYS_FAULT_MEMBARRIER, 0, 0, 500000, 7);
 	for (int i = 0; i < 100; i++) {
-		assert_true(pcpu_stop(pcpu_area_of(base, STRIDE, 0), 0));
-		pcpu_start(pcpu_area_of(base, STRIDE, 0));
+		assert_true(pcpu_stop(base, SHIFT, 0));
+		pcpu_start(base, SHIFT, 0);
 	}
 }
 
@@ -227,9 +286,9 @@ static void stop_without_membarrier_is_refused(void **state)
 
 	(void)state;
 	sys_fault_arm(SYS_FAULT_MEMBARRIER, 1, 1, 0, 0);
-	assert_int_equal(pcpu_stop(area, 0), pcpu_backend == PCPU_PORTABLE);
+	assert_int_equal(pcpu_stop(base, SHIFT, 0), pcpu_backend == PCPU_PORTABLE);
 	assert_int_equal(area->stopped, pcpu_backend == PCPU_PORTABLE);
-	pcpu_start(area);
+	pcpu_start(base, SHIFT, 0);
 	sys_fault_disarm_all();
 	set_all(PCPU_WORD(TAG, 1));
 	assert_true(take(TAG, 1));
@@ -265,7 +324,7 @@ static int child_works(bool lose_membarrier)
 		return 1;
 	if (!take(TAG, 5) || !give(TAG, 2, 100))
 		return 2;
-	if (!pcpu_stop(pcpu_area_of(base, STRIDE, 0), 0) || sum_values() != 50 * pcpu_count - 3)
+	if (!pcpu_stop(base, SHIFT, 0) || sum_values() != 50 * pcpu_count - 3)
 		return 3;
 	return 0;
 }
@@ -360,9 +419,9 @@ static void drain(unsigned cpu)
 {
 	struct pcpu_area *area = pcpu_area_of(base, STRIDE, cpu);
 
-	assert_true(pcpu_stop(area, cpu));
+	assert_true(pcpu_stop(base, SHIFT, cpu));
 	atomic_add(&pool, (u64)PCPU_VALUE(pcpu_swap(area, word_of(cpu), 0)));
-	pcpu_start(area);
+	pcpu_start(base, SHIFT, cpu);
 	atomic_add_relaxed(&done[3], 1ul);
 }
 
@@ -471,6 +530,7 @@ static void interrupted_sequences_start_again(void **state)
 #define TESTS(start)                                                                         \
 	T(areas_are_zero_and_apart, start), T(take_needs_tag_and_enough, start),             \
 		T(give_needs_tag_and_room, start), T(whole_range_of_values, start),          \
+		T(words_of_neighbours, start), T(threads_without_rseq, start),               \
 		T(cas_installs_whole_words, start), T(operations_are_on_this_cpu, start),    \
 		T(stopped_cpus_refuse, start), T(stop_outlives_passing_failures, start),     \
 		T(stop_without_membarrier_is_refused, start), T(map_refused_is_null, start), \

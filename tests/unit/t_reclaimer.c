@@ -80,7 +80,7 @@ static void test_nobody_to_do_it(void **state)
 
 	(void)state;
 	reclaimer_owe(cg, 1);
-	assert_int_equal(cg->refs, 2);
+	assert_int_equal(group_refs(cg), 2);
 	assert_int_equal(cg->owed, 0);
 	destroy(cg);
 }
@@ -102,7 +102,7 @@ static void test_serves(void **state)
 	reclaimer_owe(a, 4);
 	reclaimer_owe(a, 4);
 	reclaimer_owe(b, 0);
-	assert_int_equal(a->refs, 4); /* the tree's, ours, this thread's, the queue's */
+	assert_int_equal(group_refs(a), 4); /* the tree's, ours, this thread's, the queue's */
 	atomic_store_release(&seen.hold, 0u);
 	wait_for(&seen.calls, 3);
 	assert_int_equal(memcg_reclaimer_stop(), 0);
@@ -118,8 +118,8 @@ static void test_serves(void **state)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			assert_int_equal(sigismember(&seen.blocked, sig), 1);
 	memcg_leave(before);
-	assert_int_equal(first->refs, 2);
-	assert_int_equal(a->refs, 2);
+	assert_int_equal(group_refs(first), 2);
+	assert_int_equal(group_refs(a), 2);
 	destroy(first);
 	destroy(a);
 	destroy(b);
@@ -191,8 +191,8 @@ static void test_stop_serves_first(void **state)
 	pthread_join(thread, &result);
 	assert_null(result);
 	assert_int_equal(seen.calls, 2);
-	assert_int_equal(a->refs, 2);
-	assert_int_equal(b->refs, 2);
+	assert_int_equal(group_refs(a), 2);
+	assert_int_equal(group_refs(b), 2);
 	destroy(a);
 	destroy(b);
 }
@@ -317,7 +317,7 @@ static void test_many_owers(void **state)
 	for (i = 0; i < OWERS; i++)
 		pthread_join(thread[i], NULL);
 	for (i = 0; i < GROUPS; i++) {
-		assert_int_equal(many[i]->refs, 2);
+		assert_int_equal(group_refs(many[i]), 2);
 		assert_int_equal(many[i]->owed & 0xff, 0);
 	}
 	/* And once more, with every group owed: each is served. */
@@ -339,7 +339,7 @@ static struct memcg *forked;
 static int child_of_queued(void)
 {
 	CHILD_CHECK(!reclaimer_running());
-	CHILD_CHECK(forked->refs == 2);
+	CHILD_CHECK(group_refs(forked) == 2);
 	CHILD_CHECK(memcg_reclaimer_stop() == -ESRCH);
 	memset(&seen, 0, sizeof(seen));
 	if (THREADS_AFTER_FORK) {
@@ -366,7 +366,7 @@ static void test_fork(void **state)
 	reclaimer_owe(other, 1);
 	wait_for(&seen.entered, 1);
 	reclaimer_owe(forked, 1);
-	assert_int_equal(forked->refs, 3);
+	assert_int_equal(group_refs(forked), 3);
 	pid = fork();
 	if (!pid) {
 		alarm(150);

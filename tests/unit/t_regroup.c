@@ -33,26 +33,26 @@ static void in_a_thread(void *(*body)(void *), void *arg)
 static void who_lends_keeps_the_reference(void **state)
 {
 	struct memcg *a = new_group("a"), *b = new_group("b"), *before;
-	u64 refs_a = a->refs, refs_b = b->refs;
+	u64 refs_a = group_refs(a), refs_b = group_refs(b);
 
 	(void)state;
 	memcg__thread_pay(a);
 	assert_ptr_equal(memcg_active(), a);
 	memcg__thread_pay(b);
 	memcg__thread_pay(a);
-	assert_int_equal(a->refs, refs_a);
-	assert_int_equal(b->refs, refs_b);
+	assert_int_equal(group_refs(a), refs_a);
+	assert_int_equal(group_refs(b), refs_b);
 	/* Who enters from there has the lent group's reference, as from any other. */
 	before = memcg_enter(b);
 	assert_ptr_equal(before, a);
-	assert_int_equal(a->refs, refs_a + 1);
-	assert_int_equal(b->refs, refs_b + 1);
+	assert_int_equal(group_refs(a), refs_a + 1);
+	assert_int_equal(group_refs(b), refs_b + 1);
 	memcg__thread_pay(a); /* gives b's back */
-	assert_int_equal(b->refs, refs_b);
+	assert_int_equal(group_refs(b), refs_b);
 	memcg_leave(before); /* the lent one has none to give */
-	assert_int_equal(a->refs, refs_a + 1);
+	assert_int_equal(group_refs(a), refs_a + 1);
 	memcg_leave(NULL);
-	assert_int_equal(a->refs, refs_a);
+	assert_int_equal(group_refs(a), refs_a);
 	memcg_put(a);
 	memcg_put(b);
 	assert_int_equal(memcg_destroy(memcg_lookup("/a")), 0);
@@ -69,11 +69,11 @@ static void *pays_and_ends(void *arg)
 static void a_thread_that_ends_gives_nothing_back(void **state)
 {
 	struct memcg *cg = new_group("ended");
-	u64 refs = cg->refs;
+	u64 refs = group_refs(cg);
 
 	(void)state;
 	in_a_thread(pays_and_ends, cg);
-	assert_int_equal(cg->refs, refs);
+	assert_int_equal(group_refs(cg), refs);
 	assert_int_equal(memcg_destroy(cg), 0);
 }
 

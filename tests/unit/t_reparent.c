@@ -489,7 +489,7 @@ static void moved_with_stock(void)
 	CHECK(charge_bytes(h->index, 12000, 0));
 	at = &hook_stock_putting;
 	*at = moves_on;
-	stock_put(h->index, 12000, true);
+	stock_put(STOCK_OBJECTS, h->index, 12000, true);
 	CHECK(!*at && memcg_slack(going) == 12000);
 	CHECK(stock_drain(NULL) >= 12000 && !handle_bytes(h) && !memcg_current(going));
 	closes();
@@ -515,7 +515,7 @@ static void put_in_between(void)
 {
 	start_once();
 	CHECK(charge_bytes(rival->handle->index, 12000, 0));
-	stock_put(rival->handle->index, 12000, true);
+	stock_put(STOCK_OBJECTS, rival->handle->index, 12000, true);
 	stop_again();
 }
 

@@ -255,7 +255,7 @@ static void gone_during_an_answer(void **state)
 	talk_end(&other);
 	assert_int_equal(memcg_serve_stop(), 0);
 	for (unsigned i = 0; i < MANY; i++)
-		assert_int_equal(atomic_load(&many[i]->refs), 2);
+		assert_int_equal(group_refs(many[i]), 2);
 	destroy_many();
 }
 
@@ -275,7 +275,7 @@ static void comes_and_goes(void **state)
 	asks_ok(&other, "read\t/\tmemory.max\n", "max\n");
 	talk_end(&other);
 	assert_int_equal(memcg_serve_stop(), 0);
-	assert_int_equal(atomic_load(&cg->refs), 2);
+	assert_int_equal(group_refs(cg), 2);
 	destroy(cg);
 }
 

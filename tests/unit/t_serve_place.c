@@ -466,7 +466,7 @@ static void forks_meanwhile(void **state)
 	}
 	talk_end(&t);
 	assert_int_equal(memcg_serve_stop(), 0);
-	assert_int_equal(atomic_load(&cg->refs), 2);
+	assert_int_equal(group_refs(cg), 2);
 	destroy(cg);
 }
 

@@ -67,11 +67,11 @@ static void the_end_is_told(void **state)
 	connect_to();
 	asks_ok(&t, "watch\t/a group\n", "");
 	asks_ok(&t, "watch\t/a group\n", ""); /* once is enough */
-	assert_int_equal(atomic_load(&cg->refs), 3);
+	assert_int_equal(group_refs(cg), 3);
 	memcg_get(cg);
 	destroy(cg);
 	hear_event("/a group\tcgroup.events\toffline\t1\n");
-	assert_int_equal(atomic_load(&cg->refs), 1);
+	assert_int_equal(group_refs(cg), 1);
 	memcg_put(cg);
 	asks_err(&t, "unwatch\t/a group\n", "ENOENT");
 	asks_err(&t, "watch\t/a group\n", "ENOENT");
@@ -158,7 +158,7 @@ static void who_does_not_listen(void **state)
 	talk_end(&t);
 	assert_int_equal(memcg_serve_stop(), 0);
 	for (unsigned i = ARRAY_SIZE(all); i--;) {
-		assert_int_equal(atomic_load(&all[i]->refs), i + 1 == ARRAY_SIZE(all) ? 2 : 3);
+		assert_int_equal(group_refs(all[i]), i + 1 == ARRAY_SIZE(all) ? 2 : 3);
 		destroy(all[i]);
 	}
 }
@@ -215,7 +215,7 @@ static void too_many_watches(void **state)
 	talk_end(&t);
 	assert_int_equal(memcg_serve_stop(), 0);
 	for (unsigned i = 0; i <= SERVE_WATCHES; i++) {
-		assert_int_equal(atomic_load(&all[i]->refs), 2);
+		assert_int_equal(group_refs(all[i]), 2);
 		destroy(all[i]);
 	}
 }
@@ -238,10 +238,10 @@ static void a_watch_that_cannot_be(void **state)
 			ask(&t, "watch\t/cg\n");
 			sys_fault_disarm_all();
 			ok = !strcmp(t.word, "ok");
-			assert_int_equal(atomic_load(&cg->refs), ok ? 3 : 2);
+			assert_int_equal(group_refs(cg), ok ? 3 : 2);
 			if (ok)
 				asks_ok(&t, "unwatch\t/cg\n", "");
-			assert_int_equal(atomic_load(&cg->refs), 2);
+			assert_int_equal(group_refs(cg), 2);
 			talk_end(&t);
 			if (ok)
 				break;

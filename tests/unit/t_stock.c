@@ -16,7 +16,8 @@
 
 static u64 word_of(u32 handle)
 {
-	return ((struct stock_area *)memcg__stock + pcpu_this())->word[handle % STOCK_SLOTS];
+	return ((struct stock_area *)pcpu_area_at(memcg__stock, STOCK_SHIFT, pcpu_this()))
+		->word[handle % STOCK_SLOTS];
 }
 
 /* ---- take and give ---- */
@@ -203,7 +204,8 @@ static void test_slack_is_bounded(void **state)
 			stock_each(note_largest, NULL);
 	}
 	assert_true(largest > 0 && largest <= STOCK_CAP_MAX);
-	assert_true(memcg_slack(memcg_root()) <= (u64)pcpu_count * STOCK_SLOTS * STOCK_CAP_MAX);
+	assert_true(memcg_slack(memcg_root()) <=
+		    (u64)pcpu_count * STOCK_BYTE_WORDS * STOCK_CAP_MAX);
 	settle();
 	for (i = 0; i < MANY; i++) {
 		assert_int_equal(memcg_current(cg[i]), charged[i]);
@@ -485,7 +487,7 @@ static void test_cap_follows_the_roots_max(void **state)
 	(void)state;
 	assert_int_equal(memcg__stock_cap, STOCK_CAP_MAX);
 	memcg_set_limit(memcg_root(), MEMCG_MAX, 128 * MIB);
-	assert_int_equal(memcg__stock_cap, 128 * MIB / 64 / STOCK_SLOTS);
+	assert_int_equal(memcg__stock_cap, 128 * MIB / 64 / STOCK_BYTE_WORDS);
 	for (i = 0; i < 100; i++)
 		assert_true(charge(index, 1000));
 	assert_true(memcg_slack(cg) <= memcg__stock_cap);
@@ -495,7 +497,7 @@ static void test_cap_follows_the_roots_max(void **state)
 	memcg_set_limit(memcg_root(), MEMCG_MAX, 0);
 	assert_int_equal(memcg__stock_cap, STOCK_CAP_MIN);
 	memcg_set_limit(memcg_root(), MEMCG_MAX, 512 * MIB);
-	assert_int_equal(memcg__stock_cap, 512 * MIB / 64 / STOCK_SLOTS);
+	assert_int_equal(memcg__stock_cap, 512 * MIB / 64 / STOCK_BYTE_WORDS);
 	memcg_set_limit(memcg_root(), MEMCG_MAX, MEMCG_UNLIMITED);
 	assert_int_equal(memcg__stock_cap, STOCK_CAP_MAX);
 	settle();

@@ -172,11 +172,11 @@ static void test_destroy_refused(void **state)
 	assert_true(memcg_online(memcg_root()));
 	assert_int_equal(memcg_destroy(cg), -EBUSY);
 	assert_true(memcg_online(cg));
-	assert_int_equal(atomic_load(&cg->refs), 3); /* tree, child, ours: kept */
+	assert_int_equal(group_refs(cg), 3); /* tree, child, ours: kept */
 	assert_ptr_equal(payer(cg->handle), cg);
 	destroy(child);
 	rcu_poll(true);
-	assert_int_equal(atomic_load(&cg->refs), 2);
+	assert_int_equal(group_refs(cg), 2);
 	destroy(cg);
 }
 
@@ -188,12 +188,12 @@ static void test_destroy_drops_one_reference(void **state)
 	(void)state;
 	memcg_get(cg);
 	memcg_get(cg);
-	assert_int_equal(atomic_load(&cg->refs), 4);
+	assert_int_equal(group_refs(cg), 4);
 	destroy(cg);
 	assert_false(memcg_online(cg));
-	assert_int_equal(atomic_load(&cg->refs), 2);
+	assert_int_equal(group_refs(cg), 2);
 	destroy(cg); /* offline already: only the reference */
-	assert_int_equal(atomic_load(&cg->refs), 1);
+	assert_int_equal(group_refs(cg), 1);
 	assert_int_equal(group_descendants(root_group), before - 1);
 	memcg_put(cg);
 }
@@ -277,7 +277,7 @@ static void test_protection_goes_with_the_group(void **state)
 static void test_lookup(void **state)
 {
 	struct memcg *web = group(NULL, "web"), *t7 = group(web, "tenant-7");
-	u64 refs = atomic_load(&t7->refs);
+	u64 refs = group_refs(t7);
 	char longest[300] = "/";
 
 	(void)state;
@@ -288,7 +288,7 @@ static void test_lookup(void **state)
 	found("//web///tenant-7//", t7);
 	found("/web/tenant-7", t7);
 	assert_ptr_equal(memcg_lookup("/web/tenant-7"), t7);
-	assert_int_equal(atomic_load(&t7->refs), refs + 1);
+	assert_int_equal(group_refs(t7), refs + 1);
 	memcg_put(t7);
 	not_found(NULL, EINVAL);
 	not_found("", EINVAL);
