@@ -43,7 +43,7 @@ static s64 delta_of(u64 word)
 
 static bool fits(s64 delta)
 {
-	return delta <= (s64)TALLY_ZERO && delta >= -(s64)TALLY_ZERO;
+	return delta < (s64)TALLY_ZERO && delta >= -(s64)TALLY_ZERO;
 }
 
 static void deliver(enum tally_line line, u32 handle, s64 n)

@@ -30,7 +30,7 @@ struct handle;
 #define TALLY_SLOTS 256u
 #define TALLY_SHIFT 13 /* area of one CPU: head, words, bits */
 #define TALLY_ZERO  (1u << 30)
-#define TALLY_MOST  (2 * TALLY_ZERO)
+#define TALLY_MOST  (2 * TALLY_ZERO - 1) /* what a word may hold: PCPU_MOST */
 
 enum tally_line { TALLY_EXTERNAL = 0, TALLY_SOCK = 1, TALLY_LARGE = 2, TALLY_NR = 3 };
 
