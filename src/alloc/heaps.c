@@ -4,6 +4,11 @@
 
 #include "alloc/thread.h"
 
+/* Of the least max above a heap, and at most: what a class that needs it may keep parked. */
+#define PARKED_SHARE  256u
+#define PARKED_MOST   (2 * MIB)
+#define PARKED_SHARED (32 * KIB) /* of shared slabs; see heap_follow_max */
+
 /* Own slabs. The word may go from handle to vector between two loads, never back. */
 u32 slab_payer(const struct page *pg)
 {
@@ -106,14 +111,53 @@ void thread_dissolve(struct thread *t)
 	heap_dissolve(&t->shared, let_go_slab, slab_drop);
 }
 
+/* --- how much a class may park ---------------------------------------------------- */
+
+/* The least max from cg up. */
+static u64 least_max(const struct memcg *cg)
+{
+	u64 least = MEMCG_UNLIMITED;
+
+	for (; cg; cg = cg->parent)
+		least = MIN(least, atomic_load(&cg->counter.max));
+	return least;
+}
+
+/*
+ * Slots of shared slabs are charged one by one while accounting is on, which costs more than a
+ * refill spares, and a group that lives on parked ones never uses a slab up: it would not earn its
+ * own.
+ */
+static u64 parked_most(const struct heap *h)
+{
+	return h->handle || atomic_load(&accounting_off) ? PARKED_MOST : PARKED_SHARED;
+}
+
+void heap_follow_max(struct heap *h)
+{
+	struct rcu_reader *self = self_rcu();
+	u64 max;
+
+	rcu_read_lock(self);
+	max = least_max(h->handle ? handle_group(handle_of(h->handle)) : root_group);
+	rcu_read_unlock(self);
+	heap_allow(h, MIN(max / PARKED_SHARE, parked_most(h)));
+}
+
+static u64 trim(struct heap *h, bool all)
+{
+	heap_follow_max(h);
+	return heap_trim(h, all, slab_drop);
+}
+
 u64 thread_trim(struct thread *t, bool all)
 {
-	u64 bytes = heap_trim(&t->shared, all, slab_drop);
+	u64 bytes = trim(&t->shared, all);
 	unsigned i;
 
 	for (i = 0; i < OWN_HEAPS; i++)
 		if (t->own[i])
-			bytes += heap_trim(t->own[i], all, slab_drop);
+			bytes += trim(t->own[i], all);
 	return bytes;
 }
 
@@ -141,36 +185,24 @@ static struct heap *own_make(struct thread *t, u32 handle)
 	if (!h)
 		return NULL;
 	heap_init(h, t->task.tid, handle, (u8)slot);
+	heap_follow_max(h);
 	t->own[slot] = t->own_now = h;
 	if (!t->mode)
 		t->bins = h->bin;
 	return h;
 }
 
-/* Slots of the slab that are the handle's: three quarters make the group hot on this thread. */
-static bool dense(const struct page *pg, u32 handle)
-{
-	struct objcgs *v = page_objcgs_check(pg);
-	u32 i, n = 0;
-
-	if (!v)
-		return false;
-	for (i = 0; i < v->nr; i++)
-		n += atomic_load(&v->entry[i]) == handle; /* a hint: others free meanwhile */
-	return n * 4 >= v->nr * 3u;
-}
-
 /*
- * The current shared slab of the class is used up. When the active group
- * filled most of it, the group gets slabs of its own for this class on this thread: the heap, else
- * NULL.
+ * The current shared slab of the class is used up. When the active group has earned them (crowd.h),
+ * it gets slabs of its own for this class on this thread: the heap, else NULL.
  */
 struct heap *heap_promote(struct thread *t, unsigned class)
 {
 	struct page *pg = t->shared.bin[class].slab;
 	struct heap *own = t->own_now;
 
-	if (promote_off || !t->task.handle || !pg || !dense(pg, t->task.handle))
+	if (promote_off || !t->task.handle || !pg ||
+	    !crowd_look(&t->crowd, pg, t->shared.bin[class].slabs, t->task.handle))
 		return NULL;
 	if (!own)
 		own = own_make(t, t->task.handle);

@@ -40,7 +40,7 @@ static void *shared_take(struct thread *t, unsigned class, unsigned *slot)
 		BUG_ON(!p);
 	}
 	if (b->top == b->bottom && (!t->mode || !page_objcgs(b->slab)))
-		heap_park(b);
+		heap_park(&t->shared, b);
 	return p;
 }
 
@@ -76,12 +76,29 @@ void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags)
 
 /* --- the second path -------------------------------------------------------------- */
 
-/* Nothing else is due on this thread: it is in no slow path, nobody asked it to give back,
- * accounting is on. */
-__always_inline_ bool plain(const struct thread *t)
+/*
+ * Both functions are compiled once for each per-CPU back end: the one with restartable sequences
+ * calls nothing, so it saves no register.
+ */
+
+/* Nothing else is due on this thread: it is in no slow path, and nobody asked it to give back. */
+__always_inline_ bool undisturbed(const struct thread *t)
 {
-	return likely(
-		!(t->task.busy | t->mode | atomic_load(&t->trim) | atomic_load(&accounting_off)));
+	return likely(!(t->task.busy | atomic_load(&t->trim)));
+}
+
+/* The class has no slabs of the group's own on this thread. */
+__always_inline_ bool served_shared(const struct thread *t, unsigned class)
+{
+	return !t->own_now || !(t->own_now->promoted >> class & 1);
+}
+
+/* Of a slot in a slab, which has at most SLAB_PAGES_MAX pages: the byte is a distance. */
+__always_inline_ struct page *slab_head_of(const void *p)
+{
+	u32 index = page_index(p);
+
+	return page_at(index - atomic_load_acquire(&regn.back[index]));
 }
 
 /* Entry of a parked slot: its index follows from where its idle bit is. */
@@ -92,57 +109,107 @@ __always_inline_ u32 *parked_entry(struct objcgs *v, const struct page *pg, u64 
 	return &v->entry[word * 64 + (idle >> PARKED_BIT_SHIFT)];
 }
 
-static inline void *shared_alloc_parked(struct thread *t, unsigned class)
+__always_inline_ bool stock_take(u32 handle, u32 n, bool rseq)
 {
-	struct bin *b = &t->shared.bin[class];
+	size_t off = stock_offset(handle);
+
+	return rseq ? pcpu_take_rseq(memcg__stock, STOCK_SHIFT, off, handle, n)
+		    : pcpu_take_portable(memcg__stock, STOCK_SHIFT, off, handle, n);
+}
+
+__always_inline_ bool stock_give(u32 handle, u32 n, bool rseq)
+{
+	size_t off = stock_offset(handle);
+	u32 cap = memcg__stock_cap;
+
+	return rseq ? pcpu_give_rseq(memcg__stock, STOCK_SHIFT, off, handle, n, cap)
+		    : pcpu_give_portable(memcg__stock, STOCK_SHIFT, off, handle, n, cap);
+}
+
+__always_inline_ void *pop_charged(struct thread *t, struct bin *b, bool rseq)
+{
+	struct parked *top = b->top - 1;
 	u32 handle = t->task.handle;
-	const struct parked *top = b->top - 1;
+	u64 idle = top->idle;
+	void *p = top->p;
 	struct objcgs *v;
 	struct page *pg;
-	u32 *entry;
 
-	if (unlikely(b->top == b->bottom))
-		return NULL;
-	pg = page_head(page_index(top->p));
+	pg = slab_head_of(p);
 	v = page_objcgs(pg);
-	if (unlikely(!v || !pcpu_take(memcg__stock, STOCK_SHIFT, stock_offset(handle), handle,
-				      slab_cost(pg->slab.size))))
+	if (unlikely(!v || !stock_take(handle, slab_cost(pg->slab.size), rseq)))
 		return NULL;
-	entry = parked_entry(v, pg, top->idle);
-	atomic_store(entry, handle);
-	return bin_pop(b);
+	atomic_store(parked_entry(v, pg, idle), handle);
+	parked_clear_idle(idle);
+	b->top = top;
+	return p;
+}
+
+__always_inline_ void *alloc_second(size_t size, bool rseq)
+{
+	struct thread *t = thread_or_nobody();
+	void *p = NULL;
+	struct bin *b;
+	unsigned class;
+
+	if (unlikely(size > CLASS_MAX_SIZE || atomic_load(&accounting_off) || !undisturbed(t)))
+		return alloc_slower(size);
+	class = class_of(size);
+	b = &t->shared.bin[class];
+	if (likely(served_shared(t, class) && !bin_empty(b)))
+		p = pop_charged(t, b, rseq);
+	return likely(p) ? p : alloc_slower(size);
+}
+
+static __noinline_ void *alloc_portable(size_t size)
+{
+	return alloc_second(size, false);
 }
 
 void *memcg__alloc_slow(size_t size)
 {
-	struct thread *t = thread_self();
-	void *p = NULL;
-	unsigned class;
+	return PCPU_ON_RSEQ ? alloc_second(size, true) : alloc_portable(size);
+}
 
-	if (likely(t && size <= CLASS_MAX_SIZE && plain(t))) {
-		class = class_of(size);
-		if (!t->own_now || !(t->own_now->promoted >> class & 1))
-			p = shared_alloc_parked(t, class);
+__always_inline_ void free_second(struct page *pg, void *p, u64 off, bool rseq)
+{
+	const struct thread *t = thread_or_nobody();
+	struct objcgs *v = page_objcgs_check(pg);
+	u32 owner, cost = slab_cost(pg->slab.size);
+	enum free_verdict verdict;
+	unsigned i;
+
+	if (unlikely(!v || v->fallback || t->mode || !undisturbed(t) ||
+		     !slab_offset_start(pg, off, &i)))
+		goto slower;
+	owner = atomic_load(&v->entry[i]);
+	if (unlikely(!owner)) /* another freed it before */
+		goto slower;
+	verdict = slab_park_slot(pg, p, i);
+	if (unlikely(verdict != FREE_DONE))
+		goto parked_not;
+	atomic_store(&v->entry[i], 0u);
+	if (likely(owner > OWNER_NOBODY) && unlikely(!stock_give(owner, cost, rseq)))
+		memcg__uncharge_slow(owner, cost);
+	return;
+parked_not:
+	if (verdict == FREE_FULL) {
+		memcg__free_full(pg, p); /* and comes here again */
+		return;
 	}
-	return likely(p) ? p : alloc_slower(size);
+slower:
+	memcg__free_slow(p);
+}
+
+static __noinline_ void free_portable(struct page *pg, void *p, u64 off)
+{
+	free_second(pg, p, off, false);
 }
 
 void memcg__free_entry(struct page *pg, void *p, u64 off)
 {
-	struct thread *t = thread_self();
-	struct objcgs *v = page_objcgs_check(pg);
-	u32 owner, cost = slab_cost(pg->slab.size);
-	unsigned i;
-
-	if (unlikely(!v || v->fallback || !plain(t) || !slab_offset_start(pg, off, &i)))
-		goto slower;
-	owner = atomic_load(&v->entry[i]);
-	if (unlikely(!owner || slab_park_slot(pg, p, i) != FREE_DONE))
-		goto slower; /* without an owner: another freed it before */
-	atomic_store(&v->entry[i], 0u);
-	if (likely(owner > OWNER_NOBODY))
-		uncharge(owner, cost);
-	return;
-slower:
-	memcg__free_slow(p);
+	if (PCPU_ON_RSEQ)
+		free_second(pg, p, off, true);
+	else
+		free_portable(pg, p, off);
 }

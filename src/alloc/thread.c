@@ -122,6 +122,7 @@ void thread_follow_mode(struct thread *t)
 		return;
 	t->mode = off;
 	heap_unpark(&t->shared, slab_drop); /* only slots of bare slabs may be parked while off */
+	heap_follow_max(&t->shared);
 	t->bins = t->shared.bin;
 	use_handle(t, t->task.active ? t->task.active->handle->index : HANDLE_ROOT);
 }

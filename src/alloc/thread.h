@@ -12,11 +12,12 @@
 #ifndef MEMCG_ALLOC_THREAD_H
 #define MEMCG_ALLOC_THREAD_H
 
+#include "alloc/crowd.h"
 #include "alloc/external.h"
 #include "reclaim/charge.h"
 #include "slab/slab_fast.h"
 
-#define OWN_HEAPS 16u /* own heaps a thread keeps, direct-mapped by handle */
+#define OWN_HEAPS CROWD_PLACES /* own heaps a thread keeps, direct-mapped by handle */
 
 /* What others ask of a thread; bits. */
 enum trim {
@@ -39,6 +40,7 @@ struct thread {
 	struct charge_stack charges; /* external.c: free records, and who was charged */
 	struct charge_heat heat[CHARGE_HEATS];
 	struct heap shared;
+	struct crowd crowd; /* who fills it */
 };
 _Static_assert(__builtin_offsetof(struct thread, task) == 0, "memcg__self is the thread");
 
@@ -89,6 +91,8 @@ static inline void thread_need(void)
 
 /* heaps.c */
 __hidden_ struct heap *heap_of_slab(struct thread *t, const struct page *pg);
+/* Sets how far its stacks may grow: by the limits, and by whether accounting is off. */
+__hidden_ void heap_follow_max(struct heap *h);
 __hidden_ struct heap *heap_promote(struct thread *t, unsigned class);
 __hidden_ void slab_drop(struct page *pg, bool hollow);
 __hidden_ void thread_dissolve(struct thread *t);

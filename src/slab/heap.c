@@ -3,8 +3,16 @@
 
 #include "slab/slab_fast.h"
 
-/* Entries of a class: 8 KiB worth of slots, at least 2, at most 64. Their sum is HEAP_ENTRIES or
- * less. */
+#define STACK_MOST 2048u /* entries: 32 KiB of them */
+#define PARK_MOST  64u	 /* slots at a refill */
+
+u64 heap_grown;
+
+/* --- the stacks ------------------------------------------------------------ */
+
+/* Entries of a small stack: 8 KiB worth of slots, at least 2, at most 64. Their sum is
+ * HEAP_ENTRIES.
+ */
 static u32 stack_room(unsigned class)
 {
 	u32 n = 8 * KIB / class_size[class];
@@ -12,22 +20,83 @@ static u32 stack_room(unsigned class)
 	return MIN(MAX(n, 2u), 64u);
 }
 
+static void stack_at(struct bin *b, struct parked *entry, u32 room)
+{
+	b->top = b->bottom = entry;
+	b->limit = entry + room;
+	b->room = room;
+}
+
 void heap_init(struct heap *h, u32 tid, u32 handle, u8 slot)
 {
-	struct parked *entry = h->entry;
-	unsigned c;
+	unsigned c, home = 0;
 
 	memset(h, 0, sizeof(*h));
 	h->tid = tid;
 	h->handle = handle;
 	h->slot = slot;
 	for (c = 0; c < CLASS_NR; c++) {
-		h->bin[c].room = stack_room(c);
-		h->bin[c].top = h->bin[c].bottom = entry;
-		entry += h->bin[c].room;
-		h->bin[c].limit = entry;
+		h->bin[c].home = (u16)home;
+		h->bin[c].most = stack_room(c);
+		stack_at(&h->bin[c], h->entry + home, stack_room(c));
+		home += stack_room(c);
 	}
-	BUG_ON(entry > h->entry + HEAP_ENTRIES);
+	BUG_ON(home > HEAP_ENTRIES);
+}
+
+static bool stack_small(const struct heap *h, const struct bin *b)
+{
+	return b->bottom == h->entry + b->home;
+}
+
+static u64 stack_bytes(const struct heap *h, const struct bin *b, u32 room)
+{
+	return (u64)room * class_size[b - h->bin];
+}
+
+/* Empty. */
+static void stack_shrink(struct heap *h, struct bin *b)
+{
+	if (stack_small(h, b))
+		return;
+	atomic_sub(&heap_grown, stack_bytes(h, b, b->room));
+	meta_free(b->bottom, b->room * sizeof(*b->bottom));
+	stack_at(b, h->entry + b->home, stack_room((unsigned)(b - h->bin)));
+}
+
+void heap_allow(struct heap *h, u64 bytes)
+{
+	for (unsigned c = 0; c < CLASS_NR; c++) {
+		struct bin *b = &h->bin[c];
+
+		b->most = (u32)MIN(MAX(bytes / class_size[c], (u64)stack_room(c)), (u64)STACK_MOST);
+		if (b->room > b->most && b->top == b->bottom)
+			stack_shrink(h, b);
+	}
+}
+
+/* Threads that ask at once may pass the sum by a stack each: tolerated. */
+static bool stack_may_grow(const struct heap *h, const struct bin *b, u32 room)
+{
+	return room > b->room &&
+	       atomic_load(&heap_grown) + stack_bytes(h, b, room) <= HEAP_GROWN_MOST;
+}
+
+/* Empty. Without memory it stays as it is. */
+static void stack_grow(struct heap *h, struct bin *b)
+{
+	u32 room = MIN(2 * b->room, b->most);
+	struct parked *entry;
+
+	b->spilled = false;
+	if (!stack_may_grow(h, b, room))
+		return;
+	entry = meta_alloc(room * sizeof(*entry));
+	if (!entry)
+		return;
+	stack_shrink(h, b);
+	atomic_add_relaxed(&heap_grown, stack_bytes(h, b, room));
+	stack_at(b, entry, room);
 }
 
 /* --- lists: oldest at the head ------------------------------------------ */
@@ -216,12 +285,15 @@ static unsigned park_word(struct page *pg, unsigned w, struct parked *e, unsigne
 }
 
 /* Half a stack at most, so that frees that follow have room. */
-void heap_park(struct bin *b)
+void heap_park(struct heap *h, struct bin *b)
 {
 	struct page *pg = b->slab;
 	struct slab_local *l = slab_local(pg);
-	unsigned want = b->room / 2, left = want, words = slab_words(pg), n;
+	unsigned want, left, words = slab_words(pg), n;
 
+	if (b->spilled)
+		stack_grow(h, b);
+	left = want = MIN(b->room / 2, PARK_MOST);
 	for (n = 0; n < words && left && l->used + (want - left) < pg->slab.capacity; n++) {
 		left -= park_word(pg, l->cursor, b->bottom + left, left);
 		if (left)
@@ -239,7 +311,7 @@ void *heap_take_more(struct heap *h, unsigned class)
 	void *p = heap_take(h, class, &slot);
 
 	if (p && b->top == b->bottom)
-		heap_park(b);
+		heap_park(h, b);
 	return p;
 }
 
@@ -325,6 +397,7 @@ static void spill(struct heap *h, struct bin *b, unsigned n, heap_drop drop)
 
 void heap_spill(struct heap *h, struct bin *b, heap_drop drop)
 {
+	b->spilled = true;
 	spill(h, b, ((unsigned)(b->top - b->bottom) + 1) / 2, drop);
 }
 
@@ -334,6 +407,13 @@ void heap_unpark(struct heap *h, heap_drop drop)
 
 	for (c = 0; c < CLASS_NR; c++)
 		spill(h, &h->bin[c], (unsigned)(h->bin[c].top - h->bin[c].bottom), drop);
+}
+
+static void stacks_end(struct heap *h, heap_drop drop)
+{
+	heap_unpark(h, drop);
+	for (unsigned c = 0; c < CLASS_NR; c++)
+		stack_shrink(h, &h->bin[c]);
 }
 
 /* --- letting go --------------------------------------------------------------- */
@@ -367,7 +447,7 @@ void heap_dissolve(struct heap *h, void (*each)(struct page *), heap_drop drop)
 {
 	unsigned c;
 
-	heap_unpark(h, drop);
+	stacks_end(h, drop);
 	for (c = 0; c < CLASS_NR; c++) {
 		struct page *pg = h->bin[c].slab;
 
@@ -423,7 +503,7 @@ u64 heap_trim(struct heap *h, bool all, heap_drop drop)
 	u64 bytes = 0;
 	unsigned c;
 
-	heap_unpark(h, drop);
+	stacks_end(h, drop);
 	for (c = 0; c < CLASS_NR; c++) {
 		struct page *pg = h->bin[c].slab;
 

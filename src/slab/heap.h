@@ -7,7 +7,12 @@
  * allocates comes from there. To the slab a parked slot is in use: no list or count moves when a
  * program frees and allocates in turn. An entry names the slot's idle bit, so that
  * taking it needs no look at the slab. A full stack gives its older half back.
- * (Slots of the shared heap need owner entries: alloc/shared.c takes them off its stacks.)
+ *
+ * A stack grows. It begins small: most threads use few sizes, and what is parked is charged. When
+ * slots are wanted again that a full stack has given back, it was too small, and its room doubles,
+ * up to what heap_allow says (the layer above knows the limits), and to HEAP_GROWN_MOST bytes of
+ * slots in all stacks of the process that have grown. A trim makes them small again. (Slots of the
+ * shared heap need owner entries: alloc/shared.c takes them off its stacks.)
  *
  * A slab goes current -> full (nothing free and nothing to collect) -> partial
  * (first slot back) -> current again, oldest first, so that slots gather. Slabs
@@ -36,13 +41,19 @@ struct bin {
 	struct page *slab;     /* current; NULL: none */
 	u32 slabs;	       /* held for this class: current, partial and full */
 	u32 room;	       /* entries between bottom and limit */
+	u32 most;	       /* up to which it may grow */
+	u16 home;	       /* where in heap.entry it begins while it is small */
+	bool spilled;	       /* it was full since the last refill */
 } __cacheline_aligned_;
 
 struct slab_list {
 	u32 head, tail;
 };
 
-#define HEAP_ENTRIES 2304u /* of all stacks; see heap_init */
+#define HEAP_GROWN_MOST (64 * MIB)
+extern __hidden_ u64 heap_grown; /* what stacks that have grown have room for, bytes; atomic */
+
+#define HEAP_ENTRIES 844u /* of all stacks while they are small; see heap_init */
 
 struct heap {
 	struct bin bin[CLASS_NR];
@@ -55,6 +66,9 @@ struct heap {
 };
 
 __hidden_ void heap_init(struct heap *h, u32 tid, u32 handle, u8 slot);
+/* A class may park so many bytes when it has shown that it needs to; an empty stack with room for
+ * more becomes small. At first: none may grow. */
+__hidden_ void heap_allow(struct heap *h, u64 bytes);
 
 /* What the layer above does with a slab that is given up. hollow: uncharged already. */
 typedef void (*heap_drop)(struct page *pg, bool hollow);
@@ -70,8 +84,8 @@ __hidden_ void heap_install(struct heap *h, unsigned class, struct page *pg);
 __hidden_ void *heap_take(struct heap *h, unsigned class, unsigned *slot);
 /* As heap_take, and more slots of the same slab onto the bin's stack. */
 __hidden_ void *heap_take_more(struct heap *h, unsigned class);
-/* The stack is empty: slots of the current slab's word go onto it. */
-__hidden_ void heap_park(struct bin *b);
+/* The stack is empty: slots of the current slab's words go onto it. */
+__hidden_ void heap_park(struct heap *h, struct bin *b);
 /* A free by the holder past the stack: idle and free at once. p is in use. */
 __hidden_ void heap_give(struct heap *h, struct page *pg, unsigned slot, heap_drop drop);
 /* The bin's stack is full: its older half goes back to the slabs. */

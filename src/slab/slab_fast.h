@@ -12,14 +12,21 @@ __always_inline_ bool bin_empty(const struct bin *b)
 	return b->top == b->bottom;
 }
 
+/* The program has it from now on. */
+__always_inline_ void parked_clear_idle(u64 idle)
+{
+	u64 *word = PARKED_WORD(idle);
+
+	atomic_store(word, atomic_load(word) & ~(1ul << (idle >> PARKED_BIT_SHIFT)));
+}
+
 /* The bin is not empty. */
 __always_inline_ void *bin_pop(struct bin *b)
 {
 	struct parked *e = b->top - 1;
-	u64 *word = PARKED_WORD(e->idle);
 
 	b->top = e;
-	atomic_store(word, atomic_load(word) & ~(1ul << (e->idle >> PARKED_BIT_SHIFT)));
+	parked_clear_idle(e->idle);
 	return e->p;
 }
 

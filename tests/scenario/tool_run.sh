@@ -58,7 +58,7 @@ gives 0 '^memory.max: 67108864$' get / max memory.high
 gives 0 '^memory.high: max$' get /
 gives 0 '^python3$' get "/$pid" comm
 gives 0 '^[0-9]+$' get "/$pid" memory.current
-gives 0 'cached +[0-9.]+[KM]' stat "/$pid"
+gives 0 'metadata +[0-9.]+[KM]' stat "/$pid"
 "$memcg" get "/$pid" --json --all >get.json || fail "get --json"
 is_json get.json "j['memory.max'] == 67108864 and j['memory.events'] == {'max': 0, 'oom': 0}"
 is_json get.json "j['comm'] == 'python3' and j['memory.high'] == 'max'"

@@ -277,6 +277,55 @@ static void promotion_can_be_switched_off(void)
 	CHECK(held(cg) == 217 * 1028);
 }
 
+/* ---- how much may be parked ---- */
+
+static u32 most_of(struct memcg *g)
+{
+	struct heap *own;
+
+	memcg_leave(memcg_get(g));
+	for (int i = 0; i < 17; i++)
+		CHECK(memcg_malloc(1024));
+	own = thread_self()->own_now;
+	CHECK(own);
+	return own->bin[class_of(1024)].most;
+}
+
+/* Slots that are charged one by one are parked as others are: the stack grows by what it spills. */
+static void stacks_of_shared_slabs_grow(void)
+{
+	const struct bin *b;
+	static void *p[1000];
+
+	setenv("MEMCG_PROMOTE", "0", 1);
+	set_up();
+	b = &thread_self()->shared.bin[class_of(64)];
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < 1000; i++)
+			CHECK((p[i] = memcg_malloc(64)) && !is_own(p[i]));
+		for (int i = 0; i < 1000; i++)
+			memcg_free(p[i]);
+	}
+	CHECK(b->room >= 256 && b->top - b->bottom > 64);
+	CHECK(!held(cg));
+	closes();
+}
+
+static void parking_is_a_share_of_the_least_max(void)
+{
+	struct memcg *below;
+
+	set_up();
+	CHECK(most_of(cg) == 2048);
+	memcg_set_limit(other, MEMCG_MAX, 8 * MIB);
+	below = memcg_create(other, "below");
+	CHECK(most_of(below) == 8 * MIB / 256 / 1024);
+	memcg_set_limit(other, MEMCG_MAX, 16 * MIB);
+	(void)thread_trim(thread_self(), false); /* looks again */
+	CHECK(thread_self()->own_now->bin[class_of(1024)].most == 64);
+	closes();
+}
+
 /* p[0] .. p[31]: two own slabs of 16. */
 static void two_own_slabs(void **p)
 {
@@ -571,6 +620,8 @@ int main(void)
 		PAGE_TEST(a_slot_and_its_entry),
 		PAGE_TEST(three_quarters_earn_own_slabs),
 		PAGE_TEST(less_does_not),
+		PAGE_TEST(stacks_of_shared_slabs_grow),
+		PAGE_TEST(parking_is_a_share_of_the_least_max),
 		PAGE_TEST(promotion_can_be_switched_off),
 		PAGE_TEST(reclaim_on_demand_finds_hollow_slabs),
 		PAGE_TEST(an_own_slab_goes_whole_with_its_last_object),

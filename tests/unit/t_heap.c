@@ -178,6 +178,113 @@ static void parking(void)
 	CHECK(b->top == b->bottom && slab_local(pg)->used == 17 && slab_valid(pg));
 }
 
+/* ---- stacks that grow ---- */
+
+static void *get_as_programs_do(void)
+{
+	struct bin *b = &h.bin[class];
+	void *p = bin_empty(b) ? heap_take_more(&h, class) : bin_pop(b);
+
+	if (p)
+		return p;
+	if (!heap_refill(&h, class, drop))
+		more();
+	p = heap_take_more(&h, class);
+	CHECK(p);
+	return p;
+}
+
+static void give_as_programs_do(void *p)
+{
+	struct page *pg = slab_of(p);
+	u64 off = (uintptr_t)p - (uintptr_t)page_address(pg);
+
+	if (slab_park(pg, p, off) == FREE_DONE)
+		return;
+	heap_spill(&h, pg->slab.bin, drop);
+	CHECK(slab_park(pg, p, off) == FREE_DONE);
+}
+
+static void take_and_give(unsigned n)
+{
+	static void *p[1024];
+
+	for (unsigned i = 0; i < n; i++)
+		p[i] = get_as_programs_do();
+	for (unsigned i = 0; i < n; i++)
+		give_as_programs_do(p[i]);
+}
+
+static void a_stack_grows_when_what_it_gave_back_is_wanted_again(void)
+{
+	struct bin *b;
+
+	set_up(64, OWNER);
+	b = &h.bin[class];
+	heap_allow(&h, 16 * KIB);
+	CHECK(b->most == 256);
+	take_and_give(1000);
+	CHECK(b->room == 64 && b->spilled); /* it has spilled, and nothing was wanted since */
+	take_and_give(1000);
+	CHECK(b->room == 128 && heap_grown == 128 * 64);
+	take_and_give(1000);
+	take_and_give(1000);
+	take_and_give(1000);
+	CHECK(b->room == 256 && heap_grown == 256 * 64); /* no further than allowed */
+	heap_unpark(&h, drop);
+	CHECK(b->room == 256);
+	heap_allow(&h, 16 * KIB);
+	CHECK(b->room == 256);
+	heap_allow(&h, 8 * KIB);
+	CHECK(b->room == 64 && !heap_grown); /* more than is allowed now */
+	take_and_give(1000);
+	take_and_give(1000);
+	CHECK(b->room == 128);
+	heap_trim(&h, true, drop);
+	CHECK(b->room == 64 && b->bottom == h.entry + b->home && !heap_grown);
+}
+
+static void a_stack_that_does_not_spill_stays_small(void)
+{
+	struct bin *b;
+
+	set_up(64, OWNER);
+	b = &h.bin[class];
+	heap_allow(&h, MIB);
+	for (unsigned i = 0; i < 100; i++)
+		take_and_give(30);
+	CHECK(b->room == 64 && !heap_grown);
+	heap_trim(&h, true, drop);
+}
+
+static void stacks_do_not_grow_past_their_sum(void)
+{
+	struct bin *b;
+
+	set_up(64, OWNER);
+	b = &h.bin[class];
+	heap_allow(&h, MIB);
+	heap_grown = HEAP_GROWN_MOST - 128 * 64 + 1;
+	for (unsigned i = 0; i < 4; i++)
+		take_and_give(1000);
+	CHECK(b->room == 64);
+	heap_grown--;
+	take_and_give(1000);
+	CHECK(b->room == 128);
+	heap_grown = 128 * 64;
+	heap_trim(&h, true, drop);
+	CHECK(!heap_grown);
+}
+
+static void nothing_grows_unless_allowed(void)
+{
+	set_up(64, OWNER);
+	for (unsigned i = 0; i < 4; i++)
+		take_and_give(1000);
+	CHECK(h.bin[class].room == 64 && !heap_grown);
+	heap_trim(&h, true, drop);
+}
+
 /* A slab whose last slots lie in a stack stays until they are spilled. */
 static void parked_slots_keep_their_slab(void)
 {
@@ -421,6 +528,10 @@ int main(void)
 		PAGE_TEST(taking_more_parks_half_a_stack),
 		PAGE_TEST(parking),
 		PAGE_TEST(parked_slots_keep_their_slab),
+		PAGE_TEST(a_stack_grows_when_what_it_gave_back_is_wanted_again),
+		PAGE_TEST(a_stack_that_does_not_spill_stays_small),
+		PAGE_TEST(stacks_do_not_grow_past_their_sum),
+		PAGE_TEST(nothing_grows_unless_allowed),
 		PAGE_TEST(a_slab_goes_full_partial_current),
 		PAGE_TEST(frees_by_others_are_found),
 		PAGE_TEST(one_empty_slab_is_kept),
