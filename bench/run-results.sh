@@ -45,8 +45,8 @@ version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo "not installe
 # head_of COMMAND - when, what and where.
 head_of() {
 	local commit
-	commit=$(git rev-parse --short HEAD)
-	[ -z "$(git status --porcelain -- src preload include 'bench/*/*.[ch]' bench/programs)" ] ||
+	commit=$(git rev-parse --short HEAD 2>/dev/null || echo "of an archive")
+	[ -z "$(git status --porcelain -- src preload include 'bench/*/*.[ch]' bench/programs 2>/dev/null)" ] ||
 		commit="$commit and changes on top"
 	cat <<END
 
