@@ -76,10 +76,7 @@ void *shared_alloc(struct thread *t, unsigned class, u32 handle, unsigned flags)
 
 /* --- the second path -------------------------------------------------------------- */
 
-/*
- * Both functions are compiled once for each per-CPU back end: the one with restartable sequences
- * calls nothing, so it saves no register.
- */
+/* Allocation is compiled once for each per-CPU back end: the one with sequences calls nothing. */
 
 /* Nothing else is due on this thread: it is in no slow path, and nobody asked it to give back. */
 __always_inline_ bool undisturbed(const struct thread *t)
@@ -113,17 +110,8 @@ __always_inline_ bool stock_take(u32 handle, u32 n, bool rseq)
 {
 	size_t off = stock_offset(handle);
 
-	return rseq ? pcpu_take_rseq(memcg__stock, STOCK_SHIFT, off, handle, n)
-		    : pcpu_take_portable(memcg__stock, STOCK_SHIFT, off, handle, n);
-}
-
-__always_inline_ bool stock_give(u32 handle, u32 n, bool rseq)
-{
-	size_t off = stock_offset(handle);
-	u32 cap = memcg__stock_cap;
-
-	return rseq ? pcpu_give_rseq(memcg__stock, STOCK_SHIFT, off, handle, n, cap)
-		    : pcpu_give_portable(memcg__stock, STOCK_SHIFT, off, handle, n, cap);
+	return rseq ? pcpu_take_once(memcg__stock, off, handle, n)
+		    : pcpu_take_slow(memcg__stock, STOCK_SHIFT, off, handle, n);
 }
 
 __always_inline_ void *pop_charged(struct thread *t, struct bin *b, bool rseq)
@@ -168,10 +156,10 @@ static __noinline_ void *alloc_portable(size_t size)
 
 void *memcg__alloc_slow(size_t size)
 {
-	return PCPU_ON_RSEQ ? alloc_second(size, true) : alloc_portable(size);
+	return likely(pcpu_rseq()) ? alloc_second(size, true) : alloc_portable(size);
 }
 
-__always_inline_ void free_second(struct page *pg, void *p, u64 off, bool rseq)
+void memcg__free_entry(struct page *pg, void *p, u64 off)
 {
 	const struct thread *t = thread_or_nobody();
 	struct objcgs *v = page_objcgs_check(pg);
@@ -189,8 +177,8 @@ __always_inline_ void free_second(struct page *pg, void *p, u64 off, bool rseq)
 	if (unlikely(verdict != FREE_DONE))
 		goto parked_not;
 	atomic_store(&v->entry[i], 0u);
-	if (likely(owner > OWNER_NOBODY) && unlikely(!stock_give(owner, cost, rseq)))
-		memcg__uncharge_slow(owner, cost);
+	if (likely(owner > OWNER_NOBODY))
+		uncharge(owner, cost);
 	return;
 parked_not:
 	if (verdict == FREE_FULL) {
@@ -199,17 +187,4 @@ parked_not:
 	}
 slower:
 	memcg__free_slow(p);
-}
-
-static __noinline_ void free_portable(struct page *pg, void *p, u64 off)
-{
-	free_second(pg, p, off, false);
-}
-
-void memcg__free_entry(struct page *pg, void *p, u64 off)
-{
-	if (PCPU_ON_RSEQ)
-		free_second(pg, p, off, true);
-	else
-		free_portable(pg, p, off);
 }
