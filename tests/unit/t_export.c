@@ -193,6 +193,29 @@ static void both_formats(void **state)
 	fleet_put(f);
 }
 
+/* A sum over processes is not to be divided by the limit of each. */
+static void a_run_has_the_limits_of_its_processes(void **state)
+{
+	struct fleet *f = make_fleet(1);
+	struct member *m = &f->member[0];
+	char *text;
+
+	(void)state;
+	make_member(m, 11, two_paths, 2, 4096);
+	m->rows.row[0].each = 2;
+	m->rows.row[1].each = 1;
+	member_settle(m);
+	text = all_of(f, PAGE_PROMETHEUS, 65536);
+	assert_int_equal(count(text, "\ncontainer_memory_usage_bytes{"), 2);
+	assert_int_equal(count(text, "\ncontainer_spec_memory_limit_bytes{"), 1);
+	assert_has(text,
+		   "\ncontainer_spec_memory_limit_bytes{pid=\"11\",comm=\"pro\\\"gram\",group="
+		   "\"/a \\\"b\\\"\"} 4096\n");
+	assert_int_equal(count(text, "limit=\"high\""), 1);
+	free(text);
+	fleet_put(f);
+}
+
 static void what_is_not_known_or_unlimited_has_no_sample(void **state)
 {
 	struct fleet *f = make_fleet(1);
@@ -409,6 +432,7 @@ int main(void)
 		cmocka_unit_test(names_become_values_of_labels),
 		cmocka_unit_test(numbers_are_exact),
 		cmocka_unit_test(both_formats),
+		cmocka_unit_test(a_run_has_the_limits_of_its_processes),
 		cmocka_unit_test(what_is_not_known_or_unlimited_has_no_sample),
 		cmocka_unit_test(counters_keep_rising),
 		cmocka_unit_test(a_path_is_there_once),

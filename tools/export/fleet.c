@@ -69,6 +69,13 @@ static bool mark_same(struct rows *rows)
 	return true;
 }
 
+/* Beside a sum over several processes they would be divided by; each process has its own. */
+static void drop_limits_of_each(struct row *row)
+{
+	if (row->each > 1)
+		row->max = row->high = SOURCE_UNKNOWN;
+}
+
 void member_settle(struct member *m)
 {
 	struct rows *rows = &m->rows;
@@ -88,6 +95,8 @@ void member_settle(struct member *m)
 		if (rows->row[i].path)
 			rows->row[kept++] = rows->row[i];
 	rows->n = kept;
+	for (size_t i = 0; i < rows->n; i++)
+		drop_limits_of_each(&rows->row[i]);
 }
 
 static void note_who(struct member *m, const struct source_info *info)

@@ -54,7 +54,10 @@ void fleet_put(struct fleet *f);
 unsigned fleets_alive(void);
 uint64_t fleet_now_ms(void);
 
-/* For tests: names become ones that can stand in a label; of rows of one path the first stays. */
+/*
+ * For tests: names become ones that can stand in a label; of rows of one path the first stays; the
+ * sum of several processes has no limits.
+ */
 void member_settle(struct member *m);
 
 #endif
