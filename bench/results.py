@@ -133,7 +133,7 @@ def family(row):
     name = row["bench"].split("/")[0]
     if name in ("managed", "move", "zswap"):
         return "managed"
-    return name if name in ("handle", "limits", "net") else None
+    return name if name in ("groups", "handle", "limits", "net") else None
 
 
 def calls(rows, title):

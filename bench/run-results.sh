@@ -5,7 +5,7 @@
 #   objects            malloc and free, against the peers; charging, groups, statistics; instructions
 #   real               whole programs under every allocator
 #   growth             curves: threads, groups, depth, live objects
-#   handle limits managed net   the library's own calls
+#   groups handle limits managed net   the library's own calls
 #
 # --from DIR: nothing is measured, rows come from what bench/suite.sh left there (`make bench RESULTS=1`).
 # Nothing in it is typed by hand: a figure that cannot be made again by a command has no place there. Other
@@ -19,9 +19,10 @@ from=
 	from=$2
 	shift 2
 }
-families="real growth handle limits managed net"
+families="real growth groups handle limits managed net"
 kept="free tenantd grouping programs recording start top mount" # measured by others
 declare -A title=([real]="Real programs" [growth]="Growth"
+	[groups]="Groups and statistics"
 	[handle]="The handle" [limits]="Limits" [managed]="Managed memory" [net]="Network pages"
 	[free]='Instructions of a free that is nobody'"'"'s (`tests/scenario/free_unaccounted.sh`)'
 	[tenantd]="A cache for many tenants" [grouping]="Grouping" # by tenantd.sh and grouping.sh
@@ -92,7 +93,7 @@ measure() {
 	objects)
 		# Each but those of a family.
 		mapfile -t names < <("$build/memcg-bench" --list | sed 's,/.*,,' | sort -u |
-			grep -vx 'limits\|handle\|managed\|move\|zswap\|net')
+			grep -vx 'groups\|limits\|handle\|managed\|move\|zswap\|net')
 		run "$build/memcg-bench" --json "${names[@]}"
 		;;
 	real) run /usr/bin/python3 -B bench/programs/main.py --json --build "$build" ;;

@@ -28,9 +28,9 @@ done
 mkdir -p "$dir"
 runs=${BENCH_RUNS:-15}
 without=(--without shared)
-calls=(charge enter-leave current stat handle create-destroy idle-group stack
+calls=(charge enter-leave current stat handle create-destroy idle-group stack groups
 	limits/current limits/stat limits/fold limits/readers)
-families=(objects real growth handle)
+families=(objects real growth groups handle)
 curves=()
 # Bash 5.2's empty arrays are no error under set -u.
 if [ -n "$full" ]; then

@@ -1,6 +1,6 @@
 -- Tables, strings and closures by the hundred thousand.
 local by, names = {}, {}
-for i = 1, 150000 do
+for i = 1, 110000 do
 	local k = "dir" .. (i * 7919 % 2003)
 	by[k] = by[k] or {}
 	table.insert(by[k], "file-" .. (i * 31 % 50021))
@@ -16,7 +16,7 @@ local function tree(depth)
 	return { tree(depth - 1), tree(depth - 1), function() return depth end }
 end
 local n = 0
-for _ = 1, 8 do
+for _ = 1, 6 do
 	local function count(node) return node[1] and node[3]() + count(node[1]) + count(node[2]) or 1 end
 	n = n + count(tree(12))
 end

@@ -84,8 +84,8 @@ def requests(path, n):
                 f.write(command("ECHO", "the end"))
 
 
-MAKE = {"input.c": lambda path: source(path, 60),
-        "repository": lambda path: repository(path, 100, 60),
+MAKE = {"input.c": lambda path: source(path, 45),
+        "repository": lambda path: repository(path, 80, 50),
         "requests": lambda path: requests(path, 150000)}
 
 

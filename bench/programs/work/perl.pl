@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 my (%by, @names);
-for my $i (1 .. 170000) {
+for my $i (1 .. 130000) {
 	my $k = 'dir' . ($i * 7919 % 2003);
 	push @{$by{$k}}, 'file-' . ($i * 31 % 50021);
 	push @names, "$k/$i";

@@ -4,7 +4,7 @@ import json
 import re
 
 by = collections.defaultdict(list)
-for i in range(60000):
+for i in range(45000):
     by["dir%d" % (i * 7919 % 2003)].append((i, "file-%d" % (i * 31 % 50021), float(i)))
 texts = [json.dumps(v) for k, v in sorted(by.items())]
 back = [json.loads(t) for t in texts]
@@ -25,7 +25,7 @@ def insert(root, key):
 
 
 root = Node(0)
-for i in range(1, 12000):
+for i in range(1, 9000):
     insert(root, i * 7919 % 12007)
 words = collections.Counter(w for t in texts for w in re.findall(r"[a-z]+-\d+", t))
 print(len(by), sum(map(len, texts)), len(back), words.most_common(3),

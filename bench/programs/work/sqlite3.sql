@@ -3,7 +3,7 @@ create table item(id integer primary key, name text, price integer);
 create table sale(id integer primary key, item integer, amount integer, day text);
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 8000)
 insert into item select i, 'item ' || (i * 7919 % 20011), i * 31 % 997 from n;
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 120000)
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
 insert into sale select i, i * 7907 % 8000 + 1, i % 13, date('2020-01-01', (i % 700) || ' days') from n;
 create index sale_item on sale(item);
 create index sale_day on sale(day, amount);
