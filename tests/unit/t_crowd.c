@@ -14,9 +14,9 @@
 
 static struct crowd crowd;
 static struct page page;
-static struct {
+static union {
 	struct objcgs v;
-	u32 entry[1024];
+	char room[sizeof(struct objcgs) + 1024 * sizeof(u32)]; /* its entries */
 } vector;
 
 static void slab_of(u32 nr)
