@@ -51,24 +51,33 @@ __always_inline_ unsigned class_of(size_t size)
 __hidden_ unsigned class_aligned(size_t size, size_t align);
 
 /*
- * Slab orders. Shared: 16 KiB to 1 KiB objects, else 64 KiB. Own: grows with what the heap has; of
- * large objects by a quarter of it at most. 64 KiB hold two of 24 or 32 KiB, one of them with a
- * quarter to spare, and making a slab costs as much as fifty slots.
+ * Slab orders. Shared: 16 KiB to 1 KiB objects, else 64 KiB. Own: grows with what the heap has, by
+ * a quarter of it at most once that is 512 KiB, up to 64 KiB, or as many as make a slab of large
+ * objects worth its while, ten slots or so: 64 KiB hold two of 24 or 32 KiB. No further: when nine
+ * of ten objects have gone, and nine of ten of those left, a small slab is empty and a large one is
+ * not.
  */
 static inline unsigned class_order_shared(unsigned class)
 {
 	return class_size[class] <= 1024 ? 2 : 4;
 }
 
+static inline unsigned class_order_most(unsigned class)
+{
+	if (class_size[class] <= 4096)
+		return 4;
+	return class_size[class] <= 16384 ? 5 : 6;
+}
+
 static inline unsigned class_order_own(unsigned class, u32 slabs)
 {
-	if (class_size[class] > 1024)
-		return slabs < 8 ? 4 : slabs < 12 ? 5 : 6;
-	if (slabs >= 8 && slabs < 16)
-		return 4;
-	if (slabs >= 16)
-		return slabs >= 24 ? 6 : 5;
-	return slabs >= 2 ? 3 : 2;
+	unsigned first = class_order_shared(class), order;
+
+	if (first == 2)
+		order = slabs < 2 ? 2 : slabs < 8 ? 3 : 4;
+	else
+		order = slabs < 8 ? 4 : slabs < 12 ? 5 : 6;
+	return order < class_order_most(class) ? order : class_order_most(class);
 }
 
 #endif

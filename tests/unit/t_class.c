@@ -156,7 +156,9 @@ static void orders(void)
 			CHECK(first == 2 || slabs < 4 || PAGE_SIZE << last <= bytes / 4);
 			bytes += PAGE_SIZE << last;
 		}
-		CHECK(1u << last == SLAB_PAGES_MAX);
+		bytes = PAGE_SIZE << last; /* eight of them, and no more than are worth it */
+		CHECK(bytes >= 8 * class_size[c] && last <= bit_last(SLAB_PAGES_MAX));
+		CHECK(bytes <= MAX(64 * KIB, 26ul * class_size[c]));
 	}
 }
 
