@@ -174,8 +174,10 @@ static inline ptrdiff_t pcpu_rseq(void)
 {
 	return 0;
 }
-#define pcpu_take_rseq(offset, base, off, tag, n)	   PCPU_REFUSED
-#define pcpu_give_rseq(offset, base, off, tag, n, max)	   PCPU_REFUSED
+#define pcpu_take_rseq(offset, base, off, tag, n) \
+	((void)(base), (void)(off), (void)(tag), (void)(n), PCPU_REFUSED)
+#define pcpu_give_rseq(offset, base, off, tag, n, max) \
+	((void)(base), (void)(off), (void)(tag), (void)(n), (void)(max), PCPU_REFUSED)
 #define pcpu_cas_rseq(offset, base, off, old, newval, cpu) PCPU_REFUSED
 
 #endif
