@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl/files.h"
+#include "group/record.h"
 #include "ctl/parse.h"
 
 int show_cgroup_type(struct memcg *cg, struct text *t)
@@ -69,32 +70,37 @@ static int show_count(struct text *t, const u32 *count)
 }
 
 /* The largest that can be written is no limit, as it is the kernel's way to say "max". */
-static int store_count(u32 *where, const char *buf, size_t len)
+static int store_count(struct memcg *cg, size_t where, const char *buf, size_t len)
 {
+	struct group_record *r;
 	u32 n;
 	int err = parse_count(buf, len, &n);
 
-	if (!err)
-		atomic_store(where, n == INT32_MAX ? GROUP_NO_MAX : n);
-	return err;
+	if (err)
+		return err;
+	r = group_record_make(cg);
+	if (!r)
+		return -ENOMEM;
+	atomic_store((u32 *)((char *)r + where), n == INT32_MAX ? GROUP_NO_MAX : n);
+	return 0;
 }
 
 int show_max_descendants(struct memcg *cg, struct text *t)
 {
-	return show_count(t, &cg->max_descendants);
+	return show_count(t, &group_record(cg)->max_descendants);
 }
 
 int store_max_descendants(struct memcg *cg, const char *buf, size_t len)
 {
-	return store_count(&cg->max_descendants, buf, len);
+	return store_count(cg, offsetof(struct group_record, max_descendants), buf, len);
 }
 
 int show_max_depth(struct memcg *cg, struct text *t)
 {
-	return show_count(t, &cg->max_depth);
+	return show_count(t, &group_record(cg)->max_depth);
 }
 
 int store_max_depth(struct memcg *cg, const char *buf, size_t len)
 {
-	return store_count(&cg->max_depth, buf, len);
+	return store_count(cg, offsetof(struct group_record, max_depth), buf, len);
 }

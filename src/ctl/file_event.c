@@ -3,6 +3,7 @@
 
 #include "ctl/files.h"
 #include "ctl/parse.h"
+#include "group/record.h"
 #include "group/vm.h"
 #include "reclaim/psi.h"
 
@@ -19,12 +20,12 @@ static int say_events(const u64 *events, struct text *t)
 
 int show_events(struct memcg *cg, struct text *t)
 {
-	return say_events(cg->events, t);
+	return say_events(group_record(cg)->events, t);
 }
 
 int show_events_local(struct memcg *cg, struct text *t)
 {
-	return say_events(cg->events_local, t);
+	return say_events(group_record(cg)->events_local, t);
 }
 
 int show_swap_events(struct memcg *cg, struct text *t)

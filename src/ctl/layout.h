@@ -13,6 +13,7 @@
 #define MEMCG_CTL_LAYOUT_H
 
 #include "group/group.h"
+#include "group/record.h"
 #include "group/stock.h"
 #include "group/vm.h"
 #include "slab/slab.h"
@@ -58,8 +59,10 @@
 	X(offsetof(struct memcg, counter.max))   \
 	X(offsetof(struct memcg, parent))        \
 	X(offsetof(struct memcg, handle))        \
-	X(offsetof(struct memcg, events))        \
-	X(offsetof(struct memcg, stat))          \
+	X(offsetof(struct memcg, record))        \
+	X(sizeof(struct group_record))           \
+	X(offsetof(struct group_record, events)) \
+	X(offsetof(struct group_record, stat))   \
 	X(offsetof(struct memcg, children))      \
 	X(offsetof(struct memcg, sibling))       \
 	X(offsetof(struct memcg, name_len))      \

@@ -9,6 +9,7 @@
 #include "alloc/thread.h"
 #include "ctl/recount.h"
 #include "group/handle.h"
+#include "group/record.h"
 #include "page/page.h"
 #include "reclaim/owed.h"
 #include "sys/clock.h"
@@ -41,7 +42,7 @@ static void fill_row(struct slot_row *row, struct memcg *cg)
 	*row = (struct slot_row){.current = group_current(cg),
 				 .peak = counter_peak(&cg->counter),
 				 .max = atomic_load(&cg->counter.max),
-				 .refusals = atomic_load(&cg->events[EV_REFUSED])};
+				 .refusals = atomic_load(&group_record(cg)->events[EV_REFUSED])};
 	strncpy(row->name, cg->name, sizeof(row->name) - 1);
 }
 
@@ -115,10 +116,10 @@ void publish_view(struct slot_view *v)
 	v->peak = counter_peak(c);
 	v->max = atomic_load(&c->max);
 	v->high = atomic_load(&c->high);
-	v->refusals = atomic_load(&root_group->events[EV_REFUSED]);
+	v->refusals = atomic_load(&group_record(root_group)->events[EV_REFUSED]);
 	v->cached = page_cached_now();
 	v->metadata = atomic_load(&meta_bytes);
-	v->maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
+	v->maps = at_least_zero(atomic_load(&group_record(root_group)->stat[STAT_MAPS]));
 	v->allocated = at_least_zero((s64)(usage - v->metadata - v->maps - stock_sum(root_group)));
 	v->foreign = atomic_load(&memcg__foreign);
 	fill_rows(v);
@@ -159,13 +160,13 @@ static void watch_root(struct slot_view *v)
 	u64 before = page_cached_now(), usage = atomic_load(&c->usage),
 	    cached = cached_beside(before);
 	u64 metadata = atomic_load(&meta_bytes), peak = counter_peak(c);
-	u64 maps = at_least_zero(atomic_load(&root_group->stat[STAT_MAPS]));
+	u64 maps = at_least_zero(atomic_load(&group_record(root_group)->stat[STAT_MAPS]));
 
 	/* Not below current: a reader that meets a new current should find its peak. */
 	atomic_store(&v->peak, MAX(peak, usage + cached));
 	atomic_store(&v->current, usage + cached);
 	atomic_store(&v->max, atomic_load(&c->max));
-	atomic_store(&v->refusals, atomic_load(&root_group->events[EV_REFUSED]));
+	atomic_store(&v->refusals, atomic_load(&group_record(root_group)->events[EV_REFUSED]));
 	atomic_store(&v->cached, cached);
 	atomic_store(&v->metadata, metadata);
 	atomic_store(&v->maps, maps);
@@ -335,7 +336,8 @@ u64 memcg__publish_too_small(void)
 	struct counter *c = &root_group->counter;
 	u64 usage = counter_read(c), max = atomic_load(&c->max);
 
-	if (max >= usage + START_ROOM && !atomic_load(&root_group->events[EV_REFUSED]))
+	if (max >= usage + START_ROOM &&
+	    !atomic_load(&group_record(root_group)->events[EV_REFUSED]))
 		return 0;
 	slot_mark(SLOT_TOO_SMALL);
 	return usage;

@@ -6,6 +6,7 @@
 #include "ctl/file.h"
 #include "ctl/parse.h"
 #include "group/event.h"
+#include "group/record.h"
 #include "group/vm.h"
 #include "page/page.h"
 #include "reclaim/psi.h"
@@ -86,7 +87,7 @@ static bool own_peak(struct memcg_ctl *ctl, u64 *peak)
 
 static void list_peak_locked(struct memcg_ctl *ctl)
 {
-	struct memcg_ctl **first = &ctl->cg->peak_readers;
+	struct memcg_ctl **first = &ctl->cg->record->peak_readers; /* memcg_ctl_write has made it */
 
 	ctl->next = *first;
 	if (ctl->next)
@@ -115,7 +116,7 @@ static void reset_peak(struct memcg_ctl *ctl)
 	c = peak_counter(ctl);
 	if (c)
 		counter_reset_local_peak(c, &before);
-	for (other = ctl->cg->peak_readers; other; other = other->next)
+	for (other = group_record(ctl->cg)->peak_readers; other; other = other->next)
 		if (other->file == ctl->file)
 			other->peak = MAX(other->peak, before);
 	ctl->peak = 0;
@@ -266,9 +267,13 @@ ssize_t memcg_ctl_read(struct memcg_ctl *ctl, char *buf, size_t size)
 
 int memcg_ctl_write(struct memcg_ctl *ctl, const void *buf, size_t len)
 {
-	int err = file_write(ctl->file, ctl->cg, buf, len);
+	bool peak = ctl->file->flags & FILE_ANY_PEAK;
+	int err;
 
-	if (!err && ctl->file->flags & FILE_ANY_PEAK)
+	if (peak && !group_record_make(ctl->cg))
+		return -ENOMEM;
+	err = file_write(ctl->file, ctl->cg, buf, len);
+	if (!err && peak)
 		reset_peak(ctl);
 	if (!err && ctl->file->flags & FILE_PRESSURE)
 		err = set_trigger(ctl, buf, len);

@@ -11,6 +11,7 @@
 #include "ctl/files.h"
 #include "ctl/parse.h"
 #include "ctl/serve.h"
+#include "group/record.h"
 #include "group/vm.h"
 #include "page/page.h"
 #include "reclaim/psi.h"
@@ -133,9 +134,9 @@ static void fill_limits(struct row *r, struct memcg *cg)
 	r->high = atomic_load(&cg->counter.high);
 	r->max = atomic_load(&cg->counter.max);
 	r->swap_current = vm ? counter_read(&vm->swap) : 0;
-	r->swap_high = atomic_load(&cg->swap_high);
-	r->swap_max = atomic_load(&cg->swap_max);
-	r->zswap_max = atomic_load(&cg->zswap_max);
+	r->swap_high = atomic_load(&group_record(cg)->swap_high);
+	r->swap_max = atomic_load(&group_record(cg)->swap_max);
+	r->zswap_max = atomic_load(&group_record(cg)->zswap_max);
 }
 
 static void fill_events(struct row *r, const struct memcg *cg)

@@ -1,5 +1,6 @@
 /* walk.c - reading the tables of handles and groups, and the comparison. Theory in walk.h. */
 #include "ctl/walk.h"
+#include "group/record.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -146,19 +147,27 @@ u32 walk_handle_at(const struct walk *w, u64 address)
 	return (u32)(off / sizeof(struct handle));
 }
 
-static void group_fill(struct walk_group *g, const struct memcg *cg, u64 address, u32 parent)
+/* Of a group that has none, nothing was counted. */
+static bool read_record(struct walk *w, const struct memcg *cg, struct group_record *out)
+{
+	*out = (struct group_record){0};
+	return !cg->record || walk_read_region(w, (u64)cg->record, out, sizeof(*out));
+}
+
+static void group_fill(struct walk_group *g, const struct memcg *cg,
+		       const struct group_record *record, u64 address, u32 parent)
 {
 	*g = (struct walk_group){
 		.address = address,
 		.first_child = (u64)cg->children.next,
 		.next = (u64)cg->sibling.next,
 		.parent = parent,
-		.name_len = MIN(cg->name_len, 255u),
+		.name_len = cg->name_len,
 		.usage = cg->counter.usage,
 		.peak = cg->counter.peak,
 		.max = cg->counter.max,
-		.refusals = cg->events[EV_REFUSED],
-		.max_hits = cg->events[EV_MAX],
+		.refusals = record->events[EV_REFUSED],
+		.max_hits = record->events[EV_MAX],
 	};
 }
 
@@ -166,12 +175,15 @@ static void group_fill(struct walk_group *g, const struct memcg *cg, u64 address
 static s64 group_add(struct walk *w, u64 address, u32 parent)
 {
 	struct walk_group *g = &w->group[w->groups];
+	struct group_record record;
 	struct memcg cg;
 	u32 i = w->groups;
 
 	if (i >= w->groups_max || !walk_read_region(w, address, &cg, sizeof(cg)))
 		return -1;
-	group_fill(g, &cg, address, parent);
+	if (!read_record(w, &cg, &record))
+		return -1;
+	group_fill(g, &cg, &record, address, parent);
 	g->handle = walk_handle_at(w, (u64)cg.handle);
 	if (!g->handle || w->handle[g->handle].group ||
 	    (i && (u64)cg.parent != w->group[parent].address))
@@ -479,14 +491,16 @@ static void compare_items(struct walk *w, unsigned from, unsigned to, const s64 
 static void compare_stat(struct walk *w)
 {
 	struct group_vm vm = {0};
+	struct group_record record;
 	struct memcg root;
 
-	if (!w->env->folded || !walk_read_region(w, w->group[0].address, &root, sizeof(root)))
+	if (!w->env->folded || !walk_read_region(w, w->group[0].address, &root, sizeof(root)) ||
+	    !read_record(w, &root, &record))
 		return;
-	root.stat[STAT_EXTERNAL] += w->env->external;
-	root.stat[STAT_SOCK] += w->env->sock;
-	root.stat[STAT_LARGE] += w->env->large;
-	compare_items(w, 0, STAT_BASIC_NR, root.stat);
+	record.stat[STAT_EXTERNAL] += w->env->external;
+	record.stat[STAT_SOCK] += w->env->sock;
+	record.stat[STAT_LARGE] += w->env->large;
+	compare_items(w, 0, STAT_BASIC_NR, record.stat);
 	if (!root.vm || walk_read_region(w, (u64)root.vm, &vm, sizeof(vm)))
 		compare_items(w, STAT_BASIC_NR, STAT_NR, vm.stat);
 	compare_line(w, "swap of /", vm.swap.usage, w->sum.swapped);

@@ -15,6 +15,7 @@
  */
 #include "group/charge.h"
 
+#include "group/record.h"
 #include "group/tally.h"
 
 void (*charge_watch)(void);
@@ -65,6 +66,10 @@ bool charge_try_below(u32 handle, const struct memcg *top, u64 n, struct memcg *
 	rcu_read_lock(self);
 	cg = handle_group(h);
 	HOOK(charge_found);
+	if (unlikely(!group_records_make(cg))) {
+		rcu_read_unlock(self);
+		return false; /* no memory for what is to be counted of it */
+	}
 	done = counter_try_charge_below(&cg->counter, stop_at(cg, top), n, &fail);
 	if (done) {
 		own_follow(h, cg);
@@ -90,6 +95,7 @@ void charge_force(u32 handle, u64 n)
 	rcu_read_lock(self);
 	cg = handle_group(h);
 	HOOK(charge_found);
+	(void)group_records_make(cg); /* without: record.h, 3 */
 	counter_charge(&cg->counter, n);
 	own_follow(h, cg);
 	rcu_read_unlock(self);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "group/group.h"
+#include "group/record.h"
 #include "page/page.h"
 #include "sync/lock.h"
 #include "sys/file.h"
@@ -78,14 +78,17 @@ void group_event(struct memcg *cg, enum group_event ev)
 {
 	u32 bit = ev < EV_KERNEL_NR ? (u32)BIT(ev) : 0, bits = bit | EVENT_LOCAL(bit);
 
-	if (bit)
-		(void)atomic_add(&cg->events_local[ev], 1ul);
 	for (; cg; cg = cg->parent, bits = bit) {
+		struct group_record *r = group_record_make(cg);
 		struct event_set *set;
 
+		if (unlikely(!r))
+			continue;
+		if (bits != bit)
+			(void)atomic_add(&r->events_local[ev], 1ul);
 		/* Counted, then looked: pairs with arm_locked and event_count. */
-		(void)atomic_add(&cg->events[ev], 1ul);
-		set = atomic_load_seq(&cg->watches);
+		(void)atomic_add(&r->events[ev], 1ul);
+		set = atomic_load_seq(&r->watches);
 		if (unlikely(set) && atomic_load_seq(&set->armed) & bits)
 			notify(set, bits);
 	}
@@ -112,15 +115,16 @@ static struct event_watch **bucket_of(int fd)
 static bool attach_locked(struct memcg *cg, struct event_watch *w, struct event_set **made)
 {
 	struct event_watch **bucket = bucket_of(w->user_fd);
+	struct group_record *r = cg->record; /* watch_new's */
 
-	if (!cg->watches) {
+	if (!r->watches) {
 		list_add(&all_sets, &(*made)->link);
-		(void)atomic_xchg(&cg->watches, *made); /* pairs with group_event, event_offline */
+		(void)atomic_xchg(&r->watches, *made); /* pairs with group_event, event_offline */
 		*made = NULL;
 	}
 	if (!atomic_load_seq(&cg->online))
 		return false;
-	w->set = cg->watches;
+	w->set = r->watches;
 	w->next = w->set->first;
 	w->set->first = w;
 	if (w->user_fd != NO_FD) {
@@ -154,7 +158,7 @@ static int watch_new(struct memcg *cg, struct event_watch **out, struct event_wa
 	struct event_set *set = meta_alloc(sizeof(*set));
 	int err = -ENOMEM;
 
-	if (w && set) {
+	if (w && set && group_record_make(cg)) {
 		*w = is;
 		events_lock();
 		err = attach_locked(cg, w, &set) ? 0 : -ENODEV;
@@ -222,7 +226,7 @@ void event_watch_arm(struct event_watch *w)
 /* Those of memcg_eventfd: other watches are armed by who reads for them. */
 static void arm_eventfds(struct memcg *cg)
 {
-	struct event_set *set = atomic_load_seq(&cg->watches);
+	struct event_set *set = atomic_load_seq(&group_record(cg)->watches);
 	struct event_watch *w;
 
 	if (!set)
@@ -238,12 +242,13 @@ static void arm_eventfds(struct memcg *cg)
 
 void event_offline(struct memcg *cg)
 {
+	const struct group_record *r = group_record(cg);
 	struct event_watch *w;
 
-	if (!atomic_load_seq(&cg->watches))
+	if (!atomic_load_seq(&r->watches))
 		return; /* pairs with attach_locked: who attaches one now finds it offline */
 	events_lock();
-	for (w = cg->watches->first; w; w = w->next)
+	for (w = r->watches->first; w; w = w->next)
 		sys_eventfd_signal(w->fd);
 	events_unlock();
 }
@@ -251,7 +256,7 @@ void event_offline(struct memcg *cg)
 /* memcg_eventfd's are left only: others hold a reference of the group. */
 void event_free(struct memcg *cg)
 {
-	struct event_set *set = cg->watches;
+	struct event_set *set = group_record(cg)->watches;
 	struct event_watch *w;
 
 	if (!set)
@@ -349,7 +354,7 @@ int memcg_eventfd_close(int fd)
 
 u64 event_count(const struct memcg *cg, enum group_event ev)
 {
-	return atomic_load_seq(&cg->events[ev]);
+	return atomic_load_seq(&group_record(cg)->events[ev]);
 }
 
 int memcg_event_read(struct memcg *cg, struct memcg_events *ev, size_t size)

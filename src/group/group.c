@@ -1,6 +1,7 @@
 /* group.c - a group by itself: references, sums. The tree is in tree.c, events in event.c. */
 #include "group/fail.h"
 #include "group/group.h"
+#include "group/record.h"
 #include "group/stock.h"
 #include "group/vm.h"
 #include "page/page.h"
@@ -75,6 +76,7 @@ static void group_free(struct rcu_head *rcu)
 	group_vm_free(cg);
 	counter_unprotect(&cg->counter); /* whoever was charging when it went offline is done now */
 	event_free(cg);
+	group_record_free(cg);
 	meta_free(cg, group_bytes(cg->name_len));
 	group_put(parent);
 }
@@ -244,9 +246,11 @@ void group_stat_sink(u32 tag, const s64 delta[STAT_NR])
 
 	rcu_read_lock(self);
 	for (cg = handle_group(handle_of(tag)); cg; cg = cg->parent) {
-		for (i = 0; i < STAT_BASIC_NR; i++)
+		struct group_record *r = group_record_make(cg);
+
+		for (i = 0; r && i < STAT_BASIC_NR; i++)
 			if (delta[i])
-				atomic_add_relaxed(&cg->stat[i], delta[i]);
+				atomic_add_relaxed(&r->stat[i], delta[i]);
 		group_vm_sink(cg, delta);
 	}
 	rcu_read_unlock(self);

@@ -31,6 +31,9 @@
 #include "group/handle.h"
 #include "group/task.h"
 
+struct group_record;
+
+/* What every group has, in six lines with a name of up to 30 bytes; the rest is in record.h. */
 struct memcg {
 	struct counter counter;
 	/* Read by chargers, constant. */
@@ -38,42 +41,35 @@ struct memcg {
 	struct handle *handle;
 	u64 id;
 	u32 index; /* of its handle */
+	u32 depth;
+	struct group_record *record;	 /* NULL until something happened to it; then constant */
+	struct group_vm *vm;		 /* managed memory: group/vm.h; NULL until there is some */
+	struct fail *fail;		 /* group/fail.c, published by RCU; NULL: no rule */
+	struct shrinker_node *shrinkers; /* reclaim/shrinker.h; NULL: none at or below */
 	/* Atomics. */
-	u64 refs;			/* with those that CPUs have ahead: stock.h */
-	u64 events[EV_NR];		/* of the subtree */
-	u64 events_local[EV_KERNEL_NR]; /* of this group's limits */
-	s64 stat[STAT_BASIC_NR];	/* of the subtree, less what CPUs hold back */
-	struct group_vm *vm;		/* managed memory: group/vm.h; NULL until there is some */
-	struct psi_group *psi;		/* reclaim/psi.c; NULL until memory was short here */
-	struct event_set *watches;	/* NULL until there is one; see event.h */
-	/* Kept and shown; bytes, and a switch. */
-	u64 swap_high, swap_max, zswap_max;
+	u64 refs;		 /* with those that CPUs have ahead: stock.h */
+	u32 dying;		 /* handles redirected to it or below and still referenced */
+	u32 owed;		 /* reclaim/reclaimer.c */
+	struct memcg *owed_next; /* its queue */
+	u8 oom_group;		 /* memory.oom.group */
 	u8 no_zswap_writeback;
-	u8 move_charge;	 /* memory.move_charge_at_immigrate, 0 to 3 */
-	u32 nr_children; /* tree lock; read without it */
+	u8 move_charge; /* memory.move_charge_at_immigrate, 0 to 3 */
 	/* Tree lock. */
-	struct list children, sibling;
+	bool online;	 /* read without the lock: a hint */
+	u32 nr_children; /* read without it */
 	struct memcg *hash_next;
 	u32 hash;
-	u32 depth;
 	u32 descendants;
-	u32 max_descendants, max_depth;
-	u64 rests_until;      /* reclaim/owed.c: not worth a look before, ns; atomic */
-	u32 dying;	      /* handles redirected to it or below and still referenced; atomic */
-	u32 owed;	      /* reclaim/reclaimer.c; atomic */
-	bool online;	      /* read without the lock: a hint */
-	u8 oom_group;	      /* memory.oom.group; atomic */
-	struct oom_hook *oom; /* reclaim/oom.c; NULL: no handler was ever set */
-	struct fail *fail;    /* group/fail.c, published by RCU; NULL: no rule */
-	/* ctl/reader.c, under its lock: readers with a peak of their own. */
-	struct memcg_ctl *peak_readers;
-	struct memcg *owed_next;	 /* reclaim/reclaimer.c: its queue */
-	struct shrinker_node *shrinkers; /* reclaim/shrinker.h; NULL: none at or below */
+	union {
+		struct {
+			struct list children, sibling;
+		};
+		struct rcu_head rcu; /* when nobody references it: it is on no list then */
+	};
 	/* The program's; tree lock. */
 	void *data; /* read without it */
 	void (*drop)(void *);
-	struct rcu_head rcu;
-	u32 name_len;
+	u8 name_len;
 	char name[];
 };
 
@@ -82,8 +78,6 @@ static inline size_t group_bytes(size_t name_len)
 {
 	return offsetof(struct memcg, name) + name_len + 1;
 }
-
-#define GROUP_NO_MAX UINT32_MAX /* of descendants and depth */
 
 extern __hidden_ struct memcg *root_group;
 

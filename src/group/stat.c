@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "group/group.h"
+#include "group/record.h"
 #include "group/stat_lines.h"
 #include "group/stock.h"
 #include "group/tally.h"
@@ -40,13 +41,13 @@ static u64 positive(s64 n)
 
 static u64 item(struct memcg *cg, enum stat_item i)
 {
-	return positive(atomic_load(&cg->stat[i]));
+	return positive(atomic_load(&group_record(cg)->stat[i]));
 }
 
 /* What was handed on, and what CPUs still hold. */
 static u64 tallied(struct memcg *cg, enum stat_item i, enum tally_line line)
 {
-	return positive(atomic_load(&cg->stat[i]) + tally_sum(line, cg->handle));
+	return positive(atomic_load(&group_record(cg)->stat[i]) + tally_sum(line, cg->handle));
 }
 
 /* What is charged ahead by hand is counted, and nobody's yet. */
@@ -136,11 +137,11 @@ void group_stat(struct memcg *cg, struct memcg_stat *s)
 		.stock = stock_sum(cg),
 		.cached = cg == root_group ? page_cached_now() : 0,
 		.metadata = cg == root_group ? atomic_load(&meta_bytes) : 0,
-		.charge_refused = atomic_load(&cg->events[EV_REFUSED]),
-		.charge_nowait = atomic_load(&cg->events[EV_NOWAIT]),
-		.charge_nofail = atomic_load(&cg->events[EV_NOFAIL]),
-		.charge_reserve = atomic_load(&cg->events[EV_RESERVE]),
-		.move_charge = atomic_load(&cg->events[EV_MOVE_CHARGE]),
+		.charge_refused = atomic_load(&group_record(cg)->events[EV_REFUSED]),
+		.charge_nowait = atomic_load(&group_record(cg)->events[EV_NOWAIT]),
+		.charge_nofail = atomic_load(&group_record(cg)->events[EV_NOFAIL]),
+		.charge_reserve = atomic_load(&group_record(cg)->events[EV_RESERVE]),
+		.move_charge = atomic_load(&group_record(cg)->events[EV_MOVE_CHARGE]),
 	};
 	fill_managed(cg, s);
 	others = s->anon + s->file + s->large + s->buffer + s->pagetables + s->kernel_stack +

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "group/group.h"
+#include "group/record.h"
 #include "group/stock.h"
 #include "group/vm.h"
 #include "page/page.h"
@@ -125,12 +126,10 @@ static struct memcg *group_new(struct memcg *parent, const char *name, size_t le
 		return NULL;
 	counter_init(&cg->counter, parent ? &parent->counter : NULL);
 	cg->parent = parent;
-	cg->name_len = (u32)len;
+	cg->name_len = (u8)len;
 	memcpy(cg->name, name, len);
 	list_init(&cg->children);
 	list_init(&cg->sibling);
-	cg->max_descendants = cg->max_depth = GROUP_NO_MAX;
-	cg->swap_high = cg->swap_max = cg->zswap_max = MEMCG_UNLIMITED;
 	cg->refs = 2; /* the tree's and the creator's */
 	cg->online = true;
 	cg->handle = handle_new(cg, parent ? parent->handle : NULL);
@@ -198,9 +197,13 @@ static int may_create_locked(struct memcg *parent, const char *name, size_t len)
 		return -ENODEV;
 	if (find_locked(parent, name, len))
 		return -EEXIST;
-	for (up = parent; up; up = up->parent, below++)
-		if (up->descendants >= up->max_descendants || below > up->max_depth)
+	for (up = parent; up; up = up->parent, below++) {
+		const struct group_record *r = group_record(up);
+
+		if (up->descendants >= atomic_load(&r->max_descendants) ||
+		    below > atomic_load(&r->max_depth))
 			return -EAGAIN;
+	}
 	return 0;
 }
 

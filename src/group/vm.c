@@ -1,4 +1,5 @@
 /* vm.c - a group's managed memory. Theory in vm.h. */
+#include "group/record.h"
 #include "group/vm.h"
 
 #include <errno.h>
@@ -63,8 +64,8 @@ void group_swap_limits(struct memcg *cg)
 
 	if (!vm)
 		return;
-	counter_set_max(&vm->swap, atomic_load_seq(&cg->swap_max));
-	counter_set_high(&vm->swap, atomic_load_seq(&cg->swap_high));
+	counter_set_max(&vm->swap, atomic_load_seq(&group_record(cg)->swap_max));
+	counter_set_high(&vm->swap, atomic_load_seq(&group_record(cg)->swap_high));
 	stuck_over();
 }
 

@@ -5,6 +5,7 @@
 
 #include "reclaim/oom.h"
 #include "reclaim/scan.h"
+#include "group/record.h"
 #include "group/stock.h"
 #include "group/stuck.h"
 #include "group/vm.h"
@@ -68,6 +69,22 @@ static void set_protection(struct memcg *cg, void (*set)(struct counter *c, u64 
 		counter_unprotect(&cg->counter);
 }
 
+static int set_swap(struct memcg *cg, unsigned which, u64 bytes)
+{
+	struct group_record *r = group_record_make(cg);
+
+	if (!r)
+		return -ENOMEM;
+	if (which == MEMCG_ZSWAP_MAX) {
+		atomic_store(&r->zswap_max, bytes);
+		stuck_over();
+		return 0;
+	}
+	(void)atomic_xchg(which == MEMCG_SWAP_HIGH ? &r->swap_high : &r->swap_max, bytes);
+	group_swap_limits(cg);
+	return 0;
+}
+
 int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 {
 	cg = cg ? cg : group_active();
@@ -87,17 +104,9 @@ int memcg_set_limit(struct memcg *cg, unsigned which, uint64_t bytes)
 		set_max(cg, bytes);
 		return 0;
 	case MEMCG_SWAP_HIGH:
-		(void)atomic_xchg(&cg->swap_high, bytes);
-		group_swap_limits(cg);
-		return 0;
 	case MEMCG_SWAP_MAX:
-		(void)atomic_xchg(&cg->swap_max, bytes);
-		group_swap_limits(cg);
-		return 0;
 	case MEMCG_ZSWAP_MAX:
-		atomic_store(&cg->zswap_max, bytes);
-		stuck_over();
-		return 0;
+		return set_swap(cg, which, bytes);
 	default:
 		return -EINVAL;
 	}
@@ -125,13 +134,13 @@ int memcg_get_limit(struct memcg *cg, unsigned which, uint64_t *bytes)
 		*bytes = atomic_load(&c->max);
 		return 0;
 	case MEMCG_SWAP_HIGH:
-		*bytes = atomic_load(&cg->swap_high);
+		*bytes = atomic_load(&group_record(cg)->swap_high);
 		return 0;
 	case MEMCG_SWAP_MAX:
-		*bytes = atomic_load(&cg->swap_max);
+		*bytes = atomic_load(&group_record(cg)->swap_max);
 		return 0;
 	case MEMCG_ZSWAP_MAX:
-		*bytes = atomic_load(&cg->zswap_max);
+		*bytes = atomic_load(&group_record(cg)->zswap_max);
 		return 0;
 	default:
 		return -EINVAL;

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "reclaim/oom.h"
+#include "group/record.h"
 
 #include <memcg/event.h>
 
@@ -60,12 +61,13 @@ static u32 runner_of(const struct oom_hook *hook)
 /* The group's hook, made if need be. NULL: no memory. */
 static struct oom_hook *hook_of(struct memcg *cg)
 {
-	struct oom_hook *hook = atomic_load_acquire(&cg->oom), *none = NULL;
+	struct group_record *r = group_record_make(cg);
+	struct oom_hook *hook = r ? atomic_load_acquire(&r->oom) : NULL, *none = NULL;
 
-	if (hook)
+	if (!r || hook)
 		return hook;
 	hook = meta_alloc(sizeof(*hook));
-	if (!hook || atomic_cas(&cg->oom, &none, hook))
+	if (!hook || atomic_cas(&r->oom, &none, hook))
 		return hook;
 	meta_free(hook, sizeof(*hook));
 	return none;
@@ -73,8 +75,10 @@ static struct oom_hook *hook_of(struct memcg *cg)
 
 void oom_group_free(struct memcg *cg)
 {
-	if (cg->oom)
-		meta_free(cg->oom, sizeof(*cg->oom));
+	struct oom_hook *hook = group_record(cg)->oom;
+
+	if (hook)
+		meta_free(hook, sizeof(*hook));
 }
 
 /* --- setting --------------------------------------------------------------------- */
@@ -130,7 +134,7 @@ static struct oom_hook *hook_above(const struct memcg *cg)
 	struct oom_hook *hook;
 
 	for (; cg; cg = cg->parent) {
-		hook = atomic_load_acquire(&cg->oom); /* pairs with hook_of */
+		hook = atomic_load_acquire(&group_record(cg)->oom); /* pairs with hook_of */
 		if (hook && atomic_load(&hook->set))
 			return hook;
 	}

@@ -1,6 +1,7 @@
 /* owed.c - noting and serving what an allocation must not do itself. */
 #include "reclaim/owed.h"
 
+#include "group/record.h"
 #include "group/vm.h"
 #include "reclaim/oom.h"
 #include "reclaim/psi.h"
@@ -38,7 +39,7 @@ static void tell_reclaimer(struct memcg *cg, bool over_high)
 
 	if (over_high)
 		reclaimer_owe(cg, OWED_HIGH);
-	if (near && sys_clock_coarse_ns() >= atomic_load(&near->rests_until))
+	if (near && sys_clock_coarse_ns() >= atomic_load(&group_record(near)->rests_until))
 		reclaimer_owe(near, OWED_NEAR);
 }
 
@@ -82,6 +83,14 @@ void owed_reclaim(struct memcg *limited, u64 n, bool asked)
 	self->owed = (self->owed & ~(u32)OWED_ASK) | what;
 }
 
+static void rest(struct memcg *cg)
+{
+	struct group_record *r = group_record_make(cg);
+
+	if (r)
+		atomic_store(&r->rests_until, sys_clock_coarse_ns() + REST);
+}
+
 /* Down to twice the margin. Only after a refusal are handlers asked. */
 static void make_room(struct memcg *cg, unsigned what)
 {
@@ -93,7 +102,7 @@ static void make_room(struct memcg *cg, unsigned what)
 	if (what & OWED_SHORT)
 		oom_ask_owed(cg, usage - goal, !(what & OWED_ASK));
 	else /* a tenant may live just below its max: each of its charges would ask again */
-		atomic_store(&cg->rests_until, sys_clock_coarse_ns() + REST);
+		rest(cg);
 }
 
 void owed_work(struct memcg *cg, unsigned what)

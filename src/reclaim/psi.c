@@ -1,5 +1,6 @@
 /* psi.c - stalls of threads and groups. Theory in psi.h, the arithmetic in psi_time.c. */
 #include "reclaim/psi.h"
+#include "group/record.h"
 
 #include <errno.h>
 
@@ -56,11 +57,14 @@ static void stalls_unlock(void)
 
 static bool make_one(struct memcg *cg)
 {
+	struct group_record *r = group_record_make(cg);
 	struct psi_group *g;
 	bool mine;
 	u64 now;
 
-	if (atomic_load_acquire(&cg->psi))
+	if (!r)
+		return false;
+	if (atomic_load_acquire(&r->psi))
 		return true;
 	g = meta_alloc(sizeof(*g));
 	if (!g)
@@ -70,10 +74,10 @@ static bool make_one(struct memcg *cg)
 	psi_time_init(&g->time[PSI_SOME], now);
 	psi_time_init(&g->time[PSI_FULL], now);
 	stalls_lock();
-	mine = !cg->psi;
+	mine = !r->psi;
 	if (mine) {
 		list_add(&all_groups, &g->link);
-		atomic_store_release(&cg->psi, g); /* pairs with the look above */
+		atomic_store_release(&r->psi, g); /* pairs with the look above */
 	}
 	stalls_unlock();
 	if (!mine)
@@ -92,7 +96,7 @@ static bool make_all(struct memcg *cg)
 
 void psi_group_free(struct memcg *cg)
 {
-	struct psi_group *g = cg->psi;
+	struct psi_group *g = group_record(cg)->psi;
 
 	if (!g)
 		return;
@@ -144,7 +148,7 @@ static s32 busy_depth(const struct memcg *cg, u64 now)
 {
 	struct busy b = {.cg = cg, .depth = NOBODY};
 	struct rcu_reader *self = self_rcu();
-	struct psi_group *g = cg->psi;
+	struct psi_group *g = group_record(cg)->psi;
 
 	if (now < g->look_again)
 		return g->busy;
@@ -188,13 +192,14 @@ static void update_locked(struct memcg *cg, u64 now)
 {
 	s32 busy;
 
-	while (cg && !cg->psi) /* state is made upwards: below there is nothing to update */
+	while (cg &&
+	       !group_record(cg)->psi) /* state is made upwards: below there is nothing to update */
 		cg = cg->parent;
 	if (!cg)
 		return;
 	busy = busy_depth(cg, now);
 	for (; cg; cg = cg->parent) {
-		struct psi_group *g = cg->psi;
+		struct psi_group *g = group_record(cg)->psi;
 
 		if (!g)
 			continue; /* a trigger's group alone */
@@ -213,7 +218,7 @@ static void change(struct memcg *cg, s32 by)
 	stalls_lock();
 	now = sys_clock_ns();
 	for (up = cg; by && up; up = up->parent)
-		up->psi->stalls += (u32)by;
+		group_record(up)->psi->stalls += (u32)by;
 	update_locked(cg, now);
 	if (active != cg)
 		update_locked(active, now);
@@ -271,12 +276,12 @@ void psi_show(struct memcg *cg, struct psi_pressure *out)
 {
 	cg = cg ? cg : group_active();
 	*out = (struct psi_pressure){.some.total_us = 0};
-	if (!atomic_load_acquire(&cg->psi))
+	if (!atomic_load_acquire(&group_record(cg)->psi))
 		return;
 	stalls_lock();
 	update_locked(cg, sys_clock_ns());
-	out->some = numbers_of(&cg->psi->time[PSI_SOME]);
-	out->full = numbers_of(&cg->psi->time[PSI_FULL]);
+	out->some = numbers_of(&group_record(cg)->psi->time[PSI_SOME]);
+	out->full = numbers_of(&group_record(cg)->psi->time[PSI_FULL]);
 	stalls_unlock();
 }
 
@@ -308,7 +313,7 @@ static struct psi_trigger *trigger_add(struct memcg *cg, bool full, u64 stall_us
 	t->fd = fd;
 	t->lent = lent;
 	stalls_lock();
-	t->group = cg->psi;
+	t->group = group_record(cg)->psi;
 	psi_window_init(&t->window, window_us * 1000, stall_us * 1000, sys_clock_ns());
 	list_add(&t->group->triggers, &t->link);
 	stalls_unlock();

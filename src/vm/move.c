@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc/thread.h"
+#include "group/record.h"
 #include "sys/clock.h"
 
 #define MOVE_FLAGS (MEMCG_MOVE_ANON | MEMCG_MOVE_FILE | MEMCG_MOVE_DRY_RUN)
@@ -109,7 +110,7 @@ static u64 swap_room(const struct memcg *cg)
 {
 	const struct group_vm *vm = atomic_load_acquire(&cg->vm);
 
-	return vm ? room_in(&vm->swap) : atomic_load(&cg->swap_max);
+	return vm ? room_in(&vm->swap) : atomic_load(&group_record(cg)->swap_max);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "group/owner.h"
+#include "group/record.h"
 #include "group/vm.h"
 #include "vm/lists.h"
 #include "vm/swapfile.h"
@@ -23,7 +24,7 @@
 
 static bool has_room(const struct memcg *cg)
 {
-	u64 max = atomic_load(&cg->zswap_max);
+	u64 max = atomic_load(&group_record(cg)->zswap_max);
 
 	return max == MEMCG_UNLIMITED || group_vm_stat(cg, STAT_ZSWAP) + PAGE_SIZE <= max;
 }
@@ -117,7 +118,7 @@ static u64 write_back_for(const struct page *pg)
 
 static bool is_unlimited(const struct memcg *cg)
 {
-	return atomic_load(&cg->zswap_max) == MEMCG_UNLIMITED;
+	return atomic_load(&group_record(cg)->zswap_max) == MEMCG_UNLIMITED;
 }
 
 /* As the counters stand once CPUs have told what they hold back of the page's group. */

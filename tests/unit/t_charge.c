@@ -8,6 +8,7 @@
 
 #include "reclaim/charge.h"
 #include "reclaim/source.h"
+#include "group/record.h"
 
 /* ---- the layer above, in miniature ---- */
 
@@ -62,7 +63,7 @@ static void test_gives_back_before_refusing(void **state)
 	assert_true(charge_bytes(index, PAGE_SIZE, 0));
 	assert_ptr_equal(asked_for, top); /* whose max it was */
 	assert_int_equal(memcg_current(cg), 2 * PAGE_SIZE);
-	assert_int_equal(top->events[EV_OOM], 0);
+	assert_int_equal(group_record(top)->events[EV_OOM], 0);
 	asked = 0;
 	assert_false(charge_bytes(index, PAGE_SIZE, 0));
 	assert_true(asked > 0);
@@ -142,8 +143,8 @@ static void test_nowait(void **state)
 	assert_int_equal(memcg_slack(cg), ahead);
 	stock_drain(cg);
 	memcg_set_limit(cg, MEMCG_MAX, PAGE_SIZE);
-	assert_int_equal(cg->events[EV_OOM], 0); /* nothing was tried */
-	assert_int_equal(cg->events[EV_NOWAIT], 1);
+	assert_int_equal(group_record(cg)->events[EV_OOM], 0); /* nothing was tried */
+	assert_int_equal(group_record(cg)->events[EV_NOWAIT], 1);
 	uncharge_bytes(index, PAGE_SIZE);
 	assert_true(charge_bytes(index, PAGE_SIZE, MEMCG_NOWAIT));
 	uncharge_bytes(index, PAGE_SIZE);
@@ -167,8 +168,9 @@ static void test_nofail(void **state)
 	assert_int_equal(memcg_current(cg), 3 * PAGE_SIZE);
 	assert_int_equal(memcg_current(top), 3 * PAGE_SIZE);
 	assert_int_equal(handle_bytes(cg->handle), 3 * PAGE_SIZE);
-	assert_int_equal(top->events[EV_OOM], 2); /* the one before, and this: it was as short */
-	assert_int_equal(top->events[EV_NOFAIL], 1);
+	assert_int_equal(group_record(top)->events[EV_OOM],
+			 2); /* the one before, and this: it was as short */
+	assert_int_equal(group_record(top)->events[EV_NOFAIL], 1);
 	assert_int_equal(memcg_last_failure(&after, sizeof(after)), 0);
 	assert_memory_equal(&before, &after, sizeof(after));
 	asked = 0;
@@ -184,23 +186,28 @@ static void test_nofail(void **state)
 static void test_events(void **state)
 {
 	struct memcg *top = group(NULL, "top"), *mid = group(top, "mid"), *low = group(mid, "low");
-	u64 root_oom = root_group->events[EV_OOM], root_max = root_group->events[EV_MAX];
+	u64 root_oom = group_record(root_group)->events[EV_OOM],
+	    root_max = group_record(root_group)->events[EV_MAX];
 
 	(void)state;
 	memcg_set_limit(mid, MEMCG_MAX, PAGE_SIZE);
 	assert_false(charge_bytes(low->handle->index, 2 * PAGE_SIZE, 0));
-	assert_int_equal(mid->events_local[EV_OOM], 1);
-	assert_int_equal(mid->events[EV_OOM], 1);
-	assert_int_equal(top->events[EV_OOM], 1);
-	assert_int_equal(root_group->events[EV_OOM], root_oom + 1);
-	assert_int_equal(top->events_local[EV_OOM], 0);
-	assert_int_equal(low->events[EV_OOM] | low->events_local[EV_OOM], 0);
-	assert_true(mid->events_local[EV_MAX] > 0);
-	assert_int_equal(top->events[EV_MAX], mid->events[EV_MAX]);
-	assert_int_equal(root_group->events[EV_MAX], root_max + mid->events[EV_MAX]);
-	assert_int_equal(top->events_local[EV_MAX], 0);
-	assert_int_equal(low->events[EV_MAX], 0);
-	assert_int_equal(mid->events[EV_LOW] | mid->events[EV_HIGH] | mid->events[EV_OOM_KILL], 0);
+	assert_int_equal(group_record(mid)->events_local[EV_OOM], 1);
+	assert_int_equal(group_record(mid)->events[EV_OOM], 1);
+	assert_int_equal(group_record(top)->events[EV_OOM], 1);
+	assert_int_equal(group_record(root_group)->events[EV_OOM], root_oom + 1);
+	assert_int_equal(group_record(top)->events_local[EV_OOM], 0);
+	assert_int_equal(
+		group_record(low)->events[EV_OOM] | group_record(low)->events_local[EV_OOM], 0);
+	assert_true(group_record(mid)->events_local[EV_MAX] > 0);
+	assert_int_equal(group_record(top)->events[EV_MAX], group_record(mid)->events[EV_MAX]);
+	assert_int_equal(group_record(root_group)->events[EV_MAX],
+			 root_max + group_record(mid)->events[EV_MAX]);
+	assert_int_equal(group_record(top)->events_local[EV_MAX], 0);
+	assert_int_equal(group_record(low)->events[EV_MAX], 0);
+	assert_int_equal(group_record(mid)->events[EV_LOW] | group_record(mid)->events[EV_HIGH] |
+				 group_record(mid)->events[EV_OOM_KILL],
+			 0);
 	destroy(low);
 	destroy(mid);
 	destroy(top);

@@ -10,6 +10,7 @@
 
 #include "group/event.h"
 #include "sys/file.h"
+#include "group/record.h"
 
 #define ALL	0x7fu
 #define RACE_NS 1500000000ul /* how long a race is looked for */
@@ -68,8 +69,8 @@ static void events_count_upwards(void)
 		CHECK(event_count(root_group, i) == root[i] + i + 1 && !event_count(other, i));
 		if (i >= EV_KERNEL_NR)
 			continue;
-		CHECK(atomic_load(&low->events_local[i]) == i + 1 &&
-		      !atomic_load(&cg->events_local[i]));
+		CHECK(atomic_load(&group_record(low)->events_local[i]) == i + 1 &&
+		      !atomic_load(&group_record(cg)->events_local[i]));
 	}
 }
 
@@ -124,7 +125,8 @@ static void check_sums(int top)
 			if (node_below(i, top))
 				sum += nodes[i].mine[ev];
 		CHECK(event_count(nodes[top].g, ev) == sum);
-		CHECK(atomic_load(&nodes[top].g->events_local[ev]) == nodes[top].mine[ev]);
+		CHECK(atomic_load(&group_record(nodes[top].g)->events_local[ev]) ==
+		      nodes[top].mine[ev]);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "alloc/external.h"
 #include "group/tally.h"
+#include "group/record.h"
 
 static void charged_and_returned(void)
 {
@@ -361,7 +362,7 @@ static void the_line_goes_to_the_heir(void)
 	set_up();
 	CHECK((next = memcg_create(cg, "before")) && (c = memcg_charge(next, 70000)));
 	index = next->handle->index;
-	word = atomic_load(&cg->stat[STAT_EXTERNAL]);
+	word = atomic_load(&group_record(cg)->stat[STAT_EXTERNAL]);
 	CHECK(!word && line(cg) == 70000);
 	memcg_uncharge(memcg_charge(next, 300));
 	tally_add(TALLY_EXTERNAL, index, 4096); /* as if another CPU's word had the rest */

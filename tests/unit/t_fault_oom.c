@@ -15,6 +15,7 @@
 #include "reclaim/owed.h"
 #include "reclaim/reclaimer.h"
 #include "sys/clock.h"
+#include "group/record.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define N  64u
@@ -79,15 +80,15 @@ static void asked_by_the_next_call(unsigned flags)
 {
 	fault_set_up(flags);
 	be_refused();
-	CHECK(calls == 0 && atomic_load(&cg->events[EV_OOM]) == 1);
+	CHECK(calls == 0 && atomic_load(&group_record(cg)->events[EV_OOM]) == 1);
 	memcg_throttle();
-	CHECK(calls == 1 && atomic_load(&cg->events[EV_OOM]) == 1);
+	CHECK(calls == 1 && atomic_load(&group_record(cg)->events[EV_OOM]) == 1);
 	memcg_throttle();
 	memcg_leave(memcg_enter(cg));
 	CHECK(calls == 1);
 	be_refused();
 	memcg_leave(memcg_enter(cg));
-	CHECK(calls == 2 && atomic_load(&cg->events[EV_OOM]) == 2);
+	CHECK(calls == 2 && atomic_load(&group_record(cg)->events[EV_OOM]) == 2);
 	fault_tests_end();
 }
 

@@ -11,6 +11,7 @@
 
 #include "reclaim/charge.h"
 #include "sys/fault.h"
+#include "group/record.h"
 
 #define DEPTH 16u
 
@@ -407,7 +408,7 @@ static void test_index_is_clean_when_reused(void **state)
 	(void)state;
 	settle();
 	stat_fold_all();
-	root = (u64)root_group->stat[STAT_EXTERNAL];
+	root = (u64)group_record(root_group)->stat[STAT_EXTERNAL];
 	assert_true(charge_bytes(index, 10, 0));
 	assert_int_equal(memcg_destroy(cg), 0);
 	stat_add(index, STAT_EXTERNAL, 4096); /* late, as the free of what is left is */
@@ -417,7 +418,7 @@ static void test_index_is_clean_when_reused(void **state)
 	assert_int_equal(next->handle->index, index);
 	assert_int_equal(memcg_stat(next, &stat, sizeof(stat)), 0);
 	assert_int_equal(stat.external, 0);
-	assert_int_equal(root_group->stat[STAT_EXTERNAL], root + 4096);
+	assert_int_equal(group_record(root_group)->stat[STAT_EXTERNAL], root + 4096);
 	stat_add(root_group->handle->index, STAT_EXTERNAL, -4096);
 	stat_fold_all();
 	assert_int_equal(memcg_destroy(next), 0);

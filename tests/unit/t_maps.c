@@ -1,5 +1,6 @@
 /* t_maps.c - charged maps, one rule each; the model is in maps_fixture.h. */
 #include "maps_fixture.h"
+#include "group/record.h"
 
 /* ---- one rule each ---------------------------------------------------------------------- */
 
@@ -94,7 +95,7 @@ static unsigned give_the_first(struct memcg *limited, uint64_t wanted, void *arg
 static void test_refused_in_a_hook(void **state)
 {
 	struct memcg_oom_config c = MEMCG_OOM_CONFIG_INIT;
-	u64 refusals = atomic_load(&group[0]->events[EV_REFUSED]);
+	u64 refusals = atomic_load(&group_record(group[0])->events[EV_REFUSED]);
 
 	(void)state;
 	use(0);
@@ -107,12 +108,12 @@ static void test_refused_in_a_hook(void **state)
 	memcg__self->busy++;
 	assert_int_equal(map(10, 2), 0);
 	assert_int_equal(asked, 1);
-	assert_int_equal(atomic_load(&group[0]->events[EV_REFUSED]), refusals);
+	assert_int_equal(atomic_load(&group_record(group[0])->events[EV_REFUSED]), refusals);
 	assert_int_equal(map(20, 2), -ENOMEM);
 	assert_int_equal(memcg__self->busy, 1);
 	memcg__self->busy--;
 	assert_int_equal(asked, 2);
-	assert_int_equal(atomic_load(&group[0]->events[EV_REFUSED]), refusals + 1);
+	assert_int_equal(atomic_load(&group_record(group[0])->events[EV_REFUSED]), refusals + 1);
 	expect_pages(8, 0);
 }
 

@@ -18,6 +18,7 @@
 #include "reclaim/oom.h"
 #include "reclaim/owed.h"
 #include "sys/fault.h"
+#include "group/record.h"
 
 static struct memcg *top, *mid, *low;
 
@@ -80,8 +81,8 @@ static void test_asked_before_a_refusal(void **state)
 	assert_int_equal(calls, 1);
 	assert_ptr_equal(told, mid); /* whose max it is */
 	assert_int_equal(told_bytes, 10000);
-	assert_int_equal(mid->events[EV_OOM], 1);
-	assert_int_equal(mid->events[EV_OOM_KILL], 0);
+	assert_int_equal(group_record(mid)->events[EV_OOM], 1);
+	assert_int_equal(group_record(mid)->events[EV_OOM_KILL], 0);
 	memcg_uncharge(c);
 }
 
@@ -126,7 +127,8 @@ static void test_owed_to_memcg_leave(void **state)
 	assert_int_equal(memcg__self->owed, OWED_SHORT);
 	memcg_leave(was);
 	assert_int_equal(calls, 1);
-	assert_int_equal(mid->events[EV_OOM], 1); /* one refusal, whoever is asked when */
+	assert_int_equal(group_record(mid)->events[EV_OOM],
+			 1); /* one refusal, whoever is asked when */
 	assert_int_equal(memcg__self->owed, 0);
 	assert_int_equal(memcg_current(mid), 0);
 	memcg_leave(memcg_enter(low)); /* served */
@@ -171,9 +173,9 @@ static void test_kills_are_counted(void **state)
 	memcg_set_limit(mid, MEMCG_MAX, MIB);
 	to_give = memcg_charge(low, MIB);
 	memcg_uncharge(memcg_charge(low, 4096));
-	assert_int_equal(mid->events[EV_OOM_KILL], 1);
-	assert_int_equal(top->events[EV_OOM_KILL], 1);
-	assert_int_equal(mid->events[EV_OOM_GROUP_KILL], 0);
+	assert_int_equal(group_record(mid)->events[EV_OOM_KILL], 1);
+	assert_int_equal(group_record(top)->events[EV_OOM_KILL], 1);
+	assert_int_equal(group_record(mid)->events[EV_OOM_GROUP_KILL], 0);
 }
 
 /* memory.oom.group: once, for the topmost that has it, between the charger and the limit. */
@@ -190,9 +192,9 @@ static void test_groups_go_whole(void **state)
 	memcg_uncharge(memcg_charge(leaf, 4096));
 	assert_int_equal(calls, 1);
 	assert_ptr_equal(told, low);
-	assert_int_equal(low->events[EV_OOM_KILL], 1);
-	assert_int_equal(low->events_local[EV_OOM_GROUP_KILL], 1);
-	assert_int_equal(leaf->events[EV_OOM_KILL], 0);
+	assert_int_equal(group_record(low)->events[EV_OOM_KILL], 1);
+	assert_int_equal(group_record(low)->events_local[EV_OOM_GROUP_KILL], 1);
+	assert_int_equal(group_record(leaf)->events[EV_OOM_KILL], 0);
 	assert_int_equal(memcg_destroy(leaf), 0);
 }
 
@@ -263,7 +265,7 @@ static void test_the_reserve(void **state)
 	assert_non_null(from_reserve[0]);
 	assert_non_null(from_reserve[1]);
 	assert_null(from_reserve[2]);
-	assert_true(mid->events[EV_RESERVE] >= 2);
+	assert_true(group_record(mid)->events[EV_RESERVE] >= 2);
 	assert_true(memcg_current(mid) > 16 * MIB);
 	memcg_free(from_reserve[0]);
 	memcg_free(from_reserve[1]);

@@ -18,6 +18,7 @@
 #include "reclaim/owed.h"
 #include "reclaim/psi.h"
 #include "sys/clock.h"
+#include "group/record.h"
 
 #define MS 1000000ul
 
@@ -155,7 +156,7 @@ static void test_room_is_made_before_max(void **state)
 		assert_true(put());
 	assert_true(comes_true(room_again));
 	assert_int_equal(memcg_reclaimer_stop(), 0);
-	assert_int_equal(cg->events[EV_OOM], 0);
+	assert_int_equal(group_record(cg)->events[EV_OOM], 0);
 	assert_true(memcg_current(cg) > 12 * MIB); /* no more than the margin */
 }
 
@@ -171,7 +172,7 @@ static size_t count_nothing(struct memcg *of, void *arg)
 
 static bool was_looked_at(void)
 {
-	return atomic_load(&cg->rests_until);
+	return atomic_load(&group_record(cg)->rests_until);
 }
 
 /* Near its max and with nothing to give: it is looked at now and then, not at each charge. The
@@ -271,8 +272,8 @@ static void test_the_nth_fails(void **state)
 	assert_int_equal(memcg_last_failure(&f, sizeof(f)), 0);
 	assert_int_equal(f.group, memcg_id(cg));
 	assert_int_equal(scans, 0); /* no max refused it: nothing is reclaimed for it */
-	assert_int_equal(cg->events[EV_OOM], 0);
-	assert_int_equal(cg->events[EV_REFUSED], 1);
+	assert_int_equal(group_record(cg)->events[EV_OOM], 0);
+	assert_int_equal(group_record(cg)->events[EV_REFUSED], 1);
 	write_file("memory.fail", "every=1");
 	assert_null(memcg_malloc(100));
 	assert_null(memcg_calloc(10, 10));

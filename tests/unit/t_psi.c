@@ -9,6 +9,7 @@
 #include "reclaim/psi.h"
 #include "reclaim/psi_time.h"
 #include "sys/file.h"
+#include "group/record.h"
 
 #define SECOND 1000000000ul
 #define MS     1000000ul
@@ -78,7 +79,8 @@ static void a_stall_is_counted_upwards(void)
 	u64 last;
 
 	CHECK(low && beside);
-	CHECK(!some(low) && !some(cg) && !some(root_group) && !low->psi); /* costs nothing */
+	CHECK(!some(low) && !some(cg) && !some(root_group) &&
+	      !group_record(low)->psi); /* costs nothing */
 	memcg_leave(memcg_get(low));
 	psi_begin(&s, NULL);
 	CHECK(s.cg == low);
@@ -90,7 +92,7 @@ static void a_stall_is_counted_upwards(void)
 	psi_end(&s);
 	last = some(low);
 	CHECK(last >= 40000 && some(cg) >= last && some(root_group) >= some(cg));
-	CHECK(!some(beside) && !some(other) && !beside->psi);
+	CHECK(!some(beside) && !some(other) && !group_record(beside)->psi);
 	pass_at_least(5 * MS);
 	CHECK(some(low) == last && full(low) == last); /* this thread alone is in there */
 	psi_begin(&s, other);
@@ -328,7 +330,7 @@ static void without_memory_nothing_is_counted(void)
 		while (meta_alloc(size))
 			n++;
 	psi_begin(&s, cg);
-	CHECK(!s.cg && !cg->psi && !memcg__self->stalls);
+	CHECK(!s.cg && !group_record(cg)->psi && !memcg__self->stalls);
 	psi_tick(&s);
 	psi_end(&s);
 	CHECK(!psi_trigger_add(cg, false, 100000, SECOND / 1000, 0) && errno == ENOMEM);

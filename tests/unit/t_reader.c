@@ -28,6 +28,7 @@
 #include "sys/fault.h"
 
 #include "effort.h"
+#include "group/record.h"
 
 static struct memcg *cg;
 
@@ -485,7 +486,7 @@ static void test_come_and_go(void **state)
 		assert_int_equal(pthread_join(thread[i], &wrong), 0);
 		assert_null(wrong);
 	}
-	assert_null(cg->peak_readers);
+	assert_null(group_record(cg)->peak_readers);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_group, drop_group)

@@ -16,6 +16,7 @@
 #include "ctl/recount.h"
 #include "page/page.h"
 #include "sys/fault.h"
+#include "group/record.h"
 
 static char lines[1 << 20];
 static size_t lines_len;
@@ -451,10 +452,10 @@ static void test_wrong_sums(void **state)
 	assert_int_equal(look(), 1);
 	assert_named("metadata", "the sum says");
 	atomic_sub(&meta_bytes, 4096ul);
-	atomic_add(&root_group->stat[STAT_TABLE], 8192l);
+	atomic_add(&root_group->record->stat[STAT_TABLE], 8192l);
 	assert_int_equal(look(), 1);
 	assert_named("memory.stat of /", "pagetables");
-	atomic_sub(&root_group->stat[STAT_TABLE], 8192l);
+	atomic_sub(&root_group->record->stat[STAT_TABLE], 8192l);
 	assert_closed();
 }
 

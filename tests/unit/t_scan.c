@@ -14,6 +14,7 @@
 
 #include "reclaim/charge.h"
 #include "reclaim/scan.h"
+#include "group/record.h"
 
 /* ---- a source: piles of charged bytes, one a group ---- */
 
@@ -221,8 +222,8 @@ static void test_in_the_subtree_of_the_limit(void **state)
 	assert_true(left(c) < MIB);
 	assert_int_equal(left(g), MIB);
 	assert_int_equal(pile_of(g)->counted, 0);
-	assert_true(b->events_local[EV_MAX] > 0);
-	assert_int_equal(b->events[EV_OOM], 0);
+	assert_true(group_record(b)->events_local[EV_MAX] > 0);
+	assert_int_equal(group_record(b)->events[EV_OOM], 0);
 	uncharge_bytes(d->handle->index, 64 * KIB);
 }
 
@@ -239,7 +240,7 @@ static void test_min_is_never_broken(void **state)
 	assert_true(left(g) <= MIB);
 	assert_false(charge_bytes(a->handle->index, 2 * MIB, 0));
 	assert_int_equal(left(c), 50 * MIB);
-	assert_int_equal(a->events[EV_LOW], 0);
+	assert_int_equal(group_record(a)->events[EV_LOW], 0);
 	uncharge_bytes(a->handle->index, 13 * MIB);
 	/* Of a target's own min nothing is kept from the target. */
 	assert_int_equal(memcg_reclaim(c, 50 * MIB), 0);
@@ -254,13 +255,13 @@ static void test_low_is_broken_last_and_counted(void **state)
 	heap_up(g, 10 * MIB);
 	assert_true(reclaim_group(a, 10 * MIB, RECLAIM_ANY) >= 10 * MIB);
 	assert_int_equal(left(c), 50 * MIB);
-	assert_int_equal(c->events[EV_LOW], 0);
+	assert_int_equal(group_record(c)->events[EV_LOW], 0);
 	assert_int_equal(left(g), 0);
 	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
 	assert_true(left(c) < 50 * MIB);
-	assert_true(c->events_local[EV_LOW] > 0);
-	assert_true(a->events[EV_LOW] > 0);
-	assert_int_equal(g->events[EV_LOW], 0);
+	assert_true(group_record(c)->events_local[EV_LOW] > 0);
+	assert_true(group_record(a)->events[EV_LOW] > 0);
+	assert_int_equal(group_record(g)->events[EV_LOW], 0);
 }
 
 /* Rather slow than refused; and rather slow than low broken. */
@@ -280,7 +281,7 @@ static void test_the_slow_are_asked_last(void **state)
 	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
 	assert_true(left(g) < 8 * MIB);
 	assert_int_equal(left(c), 8 * MIB);
-	assert_int_equal(c->events[EV_LOW], 0);
+	assert_int_equal(group_record(c)->events[EV_LOW], 0);
 }
 
 /* While another thread is getting what there is, nothing seems to be left: low is not broken for
@@ -294,9 +295,9 @@ static void test_low_is_not_broken_while_others_free(void **state)
 	others_at_it = 1;
 	assert_int_equal(reclaim_group(a, MIB, RECLAIM_ANY), 1); /* try again */
 	assert_int_equal(left(c), 50 * MIB);
-	assert_int_equal(c->events[EV_LOW], 0);
+	assert_int_equal(group_record(c)->events[EV_LOW], 0);
 	assert_true(reclaim_group(a, MIB, RECLAIM_ANY) >= MIB);
-	assert_true(c->events[EV_LOW] > 0);
+	assert_true(group_record(c)->events[EV_LOW] > 0);
 }
 
 /* Above its protection a group gives in proportion to how far above. */
@@ -310,7 +311,7 @@ static void test_only_the_excess_is_exposed(void **state)
 	assert_true(reclaim_group(a, 40 * MIB, RECLAIM_ANY) >= 40 * MIB);
 	assert_true(left(c) >= 60 * MIB);
 	assert_true(80 * MIB - left(g) > 2 * (80 * MIB - left(c)));
-	assert_int_equal(c->events[EV_LOW], 0);
+	assert_int_equal(group_record(c)->events[EV_LOW], 0);
 }
 
 /* Quiet reclaim, slow paths and sources that are at it already never get to a source. */
@@ -360,7 +361,7 @@ static void test_every_allocation_reclaims(void **state)
 		assert_true(pile_of(c)->scanned > 0);
 	}
 	assert_int_equal(depth_seen, 0);
-	assert_int_equal(b->events[EV_OOM], 0);
+	assert_int_equal(group_record(b)->events[EV_OOM], 0);
 	memcg_leave(was);
 	for (unsigned i = 0; i < 4; i++)
 		memcg_free(p[i]);
@@ -379,7 +380,7 @@ static void test_setters_reclaim(void **state)
 	assert_true(memcg_current(b) >= 4 * MIB);
 	assert_int_equal(memcg_set_limit(b, MEMCG_MAX, MIB), 0);
 	assert_true(memcg_current(b) <= MIB);
-	assert_int_equal(b->events[EV_OOM], 0);
+	assert_int_equal(group_record(b)->events[EV_OOM], 0);
 }
 
 static void test_reclaim_says_what_it_did(void **state)

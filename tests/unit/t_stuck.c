@@ -14,6 +14,7 @@
 #include "group/vm.h"
 #include "sys/clock.h"
 #include "vm/reclaim.h"
+#include "group/record.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define N  512u /* pages that fit under the max, more or less */
@@ -81,7 +82,7 @@ static bool is_stuck(void)
 
 static u64 events(enum group_event e)
 {
-	return atomic_load(&cg->events[e]);
+	return atomic_load(&group_record(cg)->events[e]);
 }
 
 /* Neither compressed nor to a file: nothing is tried, and the reserve is used up first. */

@@ -10,6 +10,7 @@
 #include "reclaim/owed.h"
 #include "reclaim/throttle.h"
 #include "sys/clock.h"
+#include "group/record.h"
 
 #define RW   (PROT_READ | PROT_WRITE)
 #define MS   1000000ul
@@ -62,7 +63,7 @@ static void test_by_excess(void)
 	CHECK(memcg__self->owed == OWED_HIGH && memcg__self->high_bytes == UNIT);
 	CHECK(throttled_for() >= 159 * MS);
 	CHECK(total_stall(cg) >= 159 * MS / 1000);
-	CHECK(!atomic_load(&cg->events[EV_HIGH])); /* that is memory.high's */
+	CHECK(!atomic_load(&group_record(cg)->events[EV_HIGH])); /* that is memory.high's */
 	memcg_uncharge(c);
 	memcg_mm_destroy(mm);
 	closes();
@@ -83,7 +84,7 @@ static void test_beside_high(void)
 	memcg__self->high_bytes = UNIT;
 	memcg__self->owed = OWED_HIGH;
 	CHECK(throttled_for() >= 2 * 639 * MS);
-	CHECK(atomic_load(&cg->events[EV_HIGH]) == 1);
+	CHECK(atomic_load(&group_record(cg)->events[EV_HIGH]) == 1);
 	memcg_uncharge(c);
 	memcg_mm_destroy(mm);
 	closes();

@@ -14,6 +14,7 @@
 #include "reclaim/owed.h"
 #include "reclaim/throttle.h"
 #include "sys/clock.h"
+#include "group/record.h"
 
 #define MS   1000000ul
 #define UNIT (64 * PAGE_SIZE)
@@ -112,10 +113,10 @@ static void test_owed_by_charges_and_served_by_throttle(void **state)
 	memcg_throttle();
 	assert_true(sys_clock_ns() - before >= 159 * MS);
 	assert_int_equal(memcg__self->owed, 0);
-	assert_int_equal(cg->events[EV_HIGH], 1);
+	assert_int_equal(group_record(cg)->events[EV_HIGH], 1);
 	before = sys_clock_ns();
 	memcg_throttle(); /* nothing is owed any more */
-	assert_true(!memcg__self->owed && cg->events[EV_HIGH] == 1);
+	assert_true(!memcg__self->owed && group_record(cg)->events[EV_HIGH] == 1);
 	over_no_more(most);
 }
 
@@ -146,7 +147,7 @@ static void test_no_wait_when_it_fits_again(void **state)
 	over_no_more(most);
 	memcg_throttle();
 	assert_int_equal(memcg__self->owed, 0);
-	assert_int_equal(cg->events[EV_HIGH], 0);
+	assert_int_equal(group_record(cg)->events[EV_HIGH], 0);
 }
 
 static void *destroyer(void *arg)
@@ -242,10 +243,10 @@ static void test_a_reclaimer_works_all_of_it_off(void **state)
 	counter_set_high(&cg->counter, 4 * MIB);
 	owed_work(child, OWED_HIGH);
 	assert_in_range(memcg_current(cg), 2 * MIB, 4 * MIB);
-	assert_int_equal(cg->events_local[EV_HIGH], 1);
-	assert_int_equal(child->events[EV_HIGH], 0);
+	assert_int_equal(group_record(cg)->events_local[EV_HIGH], 1);
+	assert_int_equal(group_record(child)->events[EV_HIGH], 0);
 	owed_work(child, OWED_HIGH); /* owed before it was done: over no more */
-	assert_int_equal(cg->events_local[EV_HIGH], 1);
+	assert_int_equal(group_record(cg)->events_local[EV_HIGH], 1);
 	memcg_shrinker_unregister(cache);
 	while (pieces)
 		memcg_uncharge(piece[--pieces]);
@@ -265,8 +266,8 @@ static void test_an_ancestors_high(void **state)
 	before = sys_clock_ns();
 	memcg_throttle();
 	assert_true(sys_clock_ns() - before >= 159 * MS);
-	assert_int_equal(cg->events_local[EV_HIGH], 1);
-	assert_int_equal(low->events[EV_HIGH], 0);
+	assert_int_equal(group_record(cg)->events_local[EV_HIGH], 1);
+	assert_int_equal(group_record(low)->events[EV_HIGH], 0);
 	memcg_uncharge(c);
 	assert_int_equal(memcg_destroy(low), 0);
 }
