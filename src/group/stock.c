@@ -104,40 +104,51 @@ static bool leave_here(unsigned cpu, unsigned slot, u64 word)
 	return at == cpu; /* else this thread has moved, and another CPU's word was the same */
 }
 
-static void leave_there(unsigned cpu, unsigned slot, u32 handle)
+/* All lines by one stop: that is what costs. */
+static void leave_there(unsigned cpu, u32 handle)
 {
 	struct stock_area *a = area(cpu);
-	u64 *at = &a->word[slot], word = 0;
+	u64 word[STOCK_LINES] = {0};
 
 	lock_acquire(&stock_lock);
 	if (pcpu_stop(memcg__stock, STOCK_SHIFT, cpu)) {
-		if (PCPU_TAG(atomic_load(at)) == handle) {
+		for (unsigned line = 0; line < STOCK_LINES; line++) {
+			u64 *at = &a->word[stock_slot((enum stock_line)line, handle)];
+
+			if (PCPU_TAG(atomic_load(at)) != handle)
+				continue;
 			HOOK(stock_leaving);
-			word = pcpu_swap(&a->head, at, 0);
+			word[line] = pcpu_swap(&a->head, at, 0);
 		}
 		pcpu_start(memcg__stock, STOCK_SHIFT, cpu);
 	}
 	lock_release(&stock_lock);
 	/* With the portable back end a put that was under way may have been first: then ours has
 	 * been folded by it, and this is somebody else's. */
-	if (word)
-		fold(slot, PCPU_TAG(word), PCPU_VALUE(word));
+	for (unsigned line = 0; line < STOCK_LINES; line++)
+		if (word[line])
+			fold(stock_slot((enum stock_line)line, handle), PCPU_TAG(word[line]),
+			     PCPU_VALUE(word[line]));
 }
 
-static void leave(unsigned cpu, unsigned slot, u32 handle)
+/* True: that is done. */
+static bool leave_line(unsigned cpu, enum stock_line line, u32 handle)
 {
+	unsigned slot = stock_slot(line, handle);
 	u64 word = atomic_load(&area(cpu)->word[slot]);
 
-	if (PCPU_TAG(word) == handle && !leave_here(cpu, slot, word))
-		leave_there(cpu, slot, handle);
+	return PCPU_TAG(word) != handle || leave_here(cpu, slot, word);
 }
 
 void stock_leave(u32 handle)
 {
 	for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
-		leave(cpu, stock_slot(STOCK_OBJECTS, handle), handle);
-		leave(cpu, stock_slot(STOCK_BY_HAND, handle), handle);
-		leave(cpu, stock_slot(STOCK_REFS, handle), handle);
+		bool left = true;
+
+		for (unsigned line = 0; line < STOCK_LINES; line++)
+			left &= leave_line(cpu, (enum stock_line)line, handle);
+		if (!left)
+			leave_there(cpu, handle);
 	}
 }
 

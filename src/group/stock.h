@@ -36,7 +36,7 @@ struct memcg;
 #define STOCK_REF_CAP	 1024u /* references in a word */
 
 /* In this order in a CPU's words, each from a multiple of 64 on. */
-enum stock_line { STOCK_OBJECTS, STOCK_BY_HAND, STOCK_REFS };
+enum stock_line { STOCK_OBJECTS, STOCK_BY_HAND, STOCK_REFS, STOCK_LINES };
 
 struct stock_area {
 	struct pcpu_area head;
