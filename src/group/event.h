@@ -52,8 +52,9 @@ enum group_event {
 struct event_watch;
 struct event_set;
 
-/* Raises one. From wherever memory is charged: takes no memory, waits for nobody, runs no code of
- * the program. cg is kept by a reference or an RCU section of the caller's. */
+/* Raises one. From wherever memory is charged: takes none (but for a group that was never charged:
+ * record.h), waits for nobody, runs no code of the program. cg is kept by a reference or an RCU
+ * section of the caller's. */
 __hidden_ void group_event(struct memcg *cg, enum group_event ev);
 
 /* The counts, as a reader must read them after event_watch_arm(). */
