@@ -59,22 +59,23 @@ def by_case(rows, metric):
 
 
 def objects(rows, metric, title):
-    lines = []
-    for case, variants in by_case(rows, metric).items():
+    lines, cases = [], by_case(rows, metric)
+    ours = [v for v in OURS if any(v in variants for variants in cases.values())]
+    for case, variants in cases.items():
         own = variants.get("own")
         if own is None:
             continue
         peers = own.get("peers", {})
         off = variants.get("unaccounted")
         ratio = figure(own["ratio"]) + " (" + bracket(own, "ratio_low", "ratio_high") + ")"
-        lines.append([case] + [figure(variants.get(v, {}).get("value")) for v in OURS]
+        lines.append([case] + [figure(variants.get(v, {}).get("value")) for v in ours]
                      + [figure(peers.get(p)) for p in PEERS]
                      + [ratio, own.get("against", "-"), verdict(own),
                         figure((off or {}).get("ratio")), verdict(off)])
     if not lines:
         return
     print(f"\n## {title}\n" if not title.startswith("#") else f"\n{title}\n")
-    table(["case"] + OURS + PEERS + ["own / best", "best", "goal", "off / best", "goal"], lines)
+    table(["case"] + ours + PEERS + ["own / best", "best", "goal", "off / best", "goal"], lines)
 
 
 PICTURES = {
