@@ -58,10 +58,16 @@ static bool slot_used_up(struct thread *t, unsigned class)
 static struct heap *own_for(struct thread *t, unsigned class)
 {
 	struct heap *own = t->own_now;
+	struct bin *shared = &t->shared.bin[class];
 
 	if (own && own->promoted >> class & 1)
 		return own;
-	return unlikely(slot_used_up(t, class)) ? heap_promote(t, class) : NULL;
+	if (unlikely(slot_used_up(t, class)))
+		return heap_promote(t, class);
+	if (likely(shared->turns < CROWD_TURNS))
+		return NULL;
+	shared->turns = 0;
+	return heap_promote_alone(t, class);
 }
 
 /* Where a whole slab does not fit under max any more, a slot may: reclaim is for that one's charge.

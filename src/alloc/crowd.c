@@ -57,3 +57,12 @@ bool crowd_look(struct crowd *c, const struct page *pg, u32 slabs, u32 handle)
 	}
 	return mine * 4 >= n * 3 || c->place[class][handle % CROWD_PLACES].earned == handle;
 }
+
+bool crowd_vote(struct crowd *c, unsigned class, u32 handle)
+{
+	if (c->taker[class].handle != handle) {
+		c->taker[class].handle = handle;
+		c->taker[class].times = 0;
+	}
+	return ++c->taker[class].times >= CROWD_VOTES;
+}

@@ -9,6 +9,12 @@
  * holds are looked at before that is decided: one slab with a few of a group's objects in it says
  * nothing where there are hundreds. One that is full of them is enough.
  *
+ * A group that keeps little, and takes and gives in turn, never uses a slab up. Who alone does so
+ * on a thread gets own slabs as well: each CROWD_TURNS objects taken off a shared class's stack the
+ * taker is noted, and CROWD_VOTES times the same one is enough. So a program of one group pays by
+ * the slab, soon after its start; two groups in turn come to it seldom, and more of them hardly
+ * ever.
+ *
  * Counts stand in the places that own heaps have, by handle. Groups that share a place take
  * from each other, so that a place where nobody prevails promotes nobody.
  *
@@ -21,6 +27,8 @@
 
 #define CROWD_PLACES 16u /* as many as own heaps */
 #define CROWD_SAMPLE 32u
+#define CROWD_TURNS  128u
+#define CROWD_VOTES  8u
 
 struct page;
 
@@ -33,9 +41,16 @@ struct crowd_place {
 struct crowd {
 	struct crowd_place place[CLASS_NR][CROWD_PLACES];
 	u32 looked[CLASS_NR]; /* slabs, since the last decision */
+	struct {
+		u32 handle; /* who was found taking, the last times */
+		u32 times;
+	} taker[CLASS_NR];
 };
 
 /* pg, of so many shared slabs of its class, is used up. True: the handle has earned own ones. */
 __hidden_ bool crowd_look(struct crowd *c, const struct page *pg, u32 slabs, u32 handle);
+
+/* The handle is found taking slots of the class. True: it alone was, often enough. */
+__hidden_ bool crowd_vote(struct crowd *c, unsigned class, u32 handle);
 
 #endif

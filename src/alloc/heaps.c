@@ -133,15 +133,21 @@ static u64 parked_most(const struct heap *h)
 	return h->handle || atomic_load(&accounting_off) ? PARKED_MOST : PARKED_SHARED;
 }
 
-void heap_follow_max(struct heap *h)
+/* Of the least max above the handle, 0: the root's. */
+static u64 parked_share(u32 handle)
 {
 	struct rcu_reader *self = self_rcu();
 	u64 max;
 
 	rcu_read_lock(self);
-	max = least_max(h->handle ? handle_group(handle_of(h->handle)) : root_group);
+	max = least_max(handle ? handle_group(handle_of(handle)) : root_group);
 	rcu_read_unlock(self);
-	heap_allow(h, MIN(max / PARKED_SHARE, parked_most(h)));
+	return max / PARKED_SHARE;
+}
+
+void heap_follow_max(struct heap *h)
+{
+	heap_allow(h, MIN(parked_share(h->handle), parked_most(h)));
 }
 
 static u64 trim(struct heap *h, bool all)
@@ -192,6 +198,17 @@ static struct heap *own_make(struct thread *t, u32 handle)
 	return h;
 }
 
+static struct heap *promote(struct thread *t, unsigned class)
+{
+	struct heap *own = t->own_now ? t->own_now : own_make(t, t->task.handle);
+
+	if (own && !(own->promoted >> class & 1)) {
+		own->promoted |= BIT(class);
+		atomic_add_relaxed(&slab_counts.promoted, 1ul);
+	}
+	return own;
+}
+
 /*
  * The current shared slab of the class is used up. When the active group has earned them (crowd.h),
  * it gets slabs of its own for this class on this thread: the heap, else NULL.
@@ -199,16 +216,23 @@ static struct heap *own_make(struct thread *t, u32 handle)
 struct heap *heap_promote(struct thread *t, unsigned class)
 {
 	struct page *pg = t->shared.bin[class].slab;
-	struct heap *own = t->own_now;
 
 	if (promote_off || !t->task.handle || !pg ||
 	    !crowd_look(&t->crowd, pg, t->shared.bin[class].slabs, t->task.handle))
 		return NULL;
-	if (!own)
-		own = own_make(t, t->task.handle);
-	if (own && !(own->promoted >> class & 1)) {
-		own->promoted |= BIT(class);
-		atomic_add_relaxed(&slab_counts.promoted, 1ul);
-	}
-	return own;
+	return promote(t, class);
+}
+
+/* The slab may hold one object: so it must be little beside the least max. */
+static bool slab_is_little(u32 handle, unsigned class)
+{
+	return parked_share(handle) >= PAGE_SIZE << class_order_own(class, 0);
+}
+
+struct heap *heap_promote_alone(struct thread *t, unsigned class)
+{
+	if (promote_off || !t->task.handle || !crowd_vote(&t->crowd, class, t->task.handle) ||
+	    !slab_is_little(t->task.handle, class))
+		return NULL;
+	return promote(t, class);
 }

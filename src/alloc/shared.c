@@ -144,7 +144,7 @@ __always_inline_ void *alloc_second(size_t size, bool rseq)
 		return alloc_slower(size);
 	class = class_of(size);
 	b = &t->shared.bin[class];
-	if (likely(served_shared(t, class) && !bin_empty(b)))
+	if (likely(served_shared(t, class) && !bin_empty(b) && b->turns++ < CROWD_TURNS))
 		p = pop_charged(t, b, rseq);
 	return likely(p) ? p : alloc_slower(size);
 }

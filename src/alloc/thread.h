@@ -94,6 +94,8 @@ __hidden_ struct heap *heap_of_slab(struct thread *t, const struct page *pg);
 /* Sets how far its stacks may grow: by the limits, and by whether accounting is off. */
 __hidden_ void heap_follow_max(struct heap *h);
 __hidden_ struct heap *heap_promote(struct thread *t, unsigned class);
+/* CROWD_TURNS slots of the class were taken off the shared stack. As heap_promote. */
+__hidden_ struct heap *heap_promote_alone(struct thread *t, unsigned class);
 __hidden_ void slab_drop(struct page *pg, bool hollow);
 __hidden_ void thread_dissolve(struct thread *t);
 /* Gives back what is empty; bytes. all: as heap_trim. */

@@ -44,6 +44,7 @@ struct bin {
 	u32 most;	       /* up to which it may grow */
 	u16 home;	       /* where in heap.entry it begins while it is small */
 	bool spilled;	       /* it was full since the last refill */
+	u32 turns; /* shared: taken off it since who takes was looked at (alloc/crowd.h) */
 } __cacheline_aligned_;
 
 struct slab_list {

@@ -268,6 +268,51 @@ static void less_does_not(void)
 	CHECK(held(cg) == 12 * 1028);
 }
 
+#define ALONE ((CROWD_VOTES + 1) * (CROWD_TURNS + 1))
+
+/* Takes a slot and gives it back so often; true: the last was of an own slab. */
+static bool own_after_turns(unsigned turns)
+{
+	bool own = false;
+
+	for (unsigned i = 0; i < turns; i++) {
+		void *p = memcg_malloc(256);
+
+		CHECK(p);
+		own = is_own(p);
+		memcg_free(p);
+	}
+	return own;
+}
+
+static void who_takes_and_gives_alone_earns_own_slabs(void)
+{
+	set_up();
+	CHECK(!own_after_turns(CROWD_TURNS * (CROWD_VOTES - 1)));
+	CHECK(own_after_turns(ALONE));
+	CHECK(held(cg) == 16 * KIB);
+	closes();
+}
+
+static void two_in_turn_do_not(void)
+{
+	set_up();
+	for (unsigned i = 0; i < 2 * ALONE / CROWD_TURNS; i++) {
+		memcg_leave(memcg_get(i % 2 ? cg : other));
+		CHECK(!own_after_turns(CROWD_TURNS));
+	}
+	CHECK(!held(cg) && !held(other));
+}
+
+static void nor_one_under_a_little_max(void)
+{
+	set_up();
+	memcg_set_limit(cg, MEMCG_MAX, 256 * 16 * KIB - 4096);
+	CHECK(!own_after_turns(ALONE) && !held(cg));
+	memcg_set_limit(cg, MEMCG_MAX, 256 * 16 * KIB);
+	CHECK(own_after_turns(ALONE));
+}
+
 static void promotion_can_be_switched_off(void)
 {
 	setenv("MEMCG_PROMOTE", "0", 1);
@@ -622,6 +667,9 @@ int main(void)
 		PAGE_TEST(less_does_not),
 		PAGE_TEST(stacks_of_shared_slabs_grow),
 		PAGE_TEST(parking_is_a_share_of_the_least_max),
+		PAGE_TEST(who_takes_and_gives_alone_earns_own_slabs),
+		PAGE_TEST(two_in_turn_do_not),
+		PAGE_TEST(nor_one_under_a_little_max),
 		PAGE_TEST(promotion_can_be_switched_off),
 		PAGE_TEST(reclaim_on_demand_finds_hollow_slabs),
 		PAGE_TEST(an_own_slab_goes_whole_with_its_last_object),

@@ -135,6 +135,18 @@ static void test_nobodys_slots_count_for_nobody(void **state)
 	assert_int_equal(crowd.looked[CLASS], 0);
 }
 
+static void test_who_takes_alone(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i < CROWD_VOTES; i++)
+		assert_false(crowd_vote(&crowd, CLASS, 40));
+	assert_false(crowd_vote(&crowd, CLASS, 41)); /* not alone: both begin again */
+	for (unsigned i = 1; i < CROWD_VOTES; i++)
+		assert_false(crowd_vote(&crowd, CLASS, 40));
+	assert_false(crowd_vote(&crowd, CLASS + 1, 40));
+	assert_true(crowd_vote(&crowd, CLASS, 40));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +156,7 @@ int main(void)
 		cmocka_unit_test_setup(test_large_slabs_are_sampled, set_up),
 		cmocka_unit_test_setup(test_who_shares_a_place_does_not_prevail, set_up),
 		cmocka_unit_test_setup(test_nobodys_slots_count_for_nobody, set_up),
+		cmocka_unit_test_setup(test_who_takes_alone, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
