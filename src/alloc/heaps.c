@@ -8,6 +8,7 @@
 #define PARKED_SHARE  256u
 #define PARKED_MOST   (2 * MIB)
 #define PARKED_SHARED (32 * KIB) /* of shared slabs; see heap_follow_max */
+#define LITTLE	      (16 * KIB) /* an own slab for who takes and gives alone */
 
 /* Own slabs. The word may go from handle to vector between two loads, never back. */
 u32 slab_payer(const struct page *pg)
@@ -223,10 +224,12 @@ struct heap *heap_promote(struct thread *t, unsigned class)
 	return promote(t, class);
 }
 
-/* The slab may hold one object: so it must be little beside the least max. */
+/* The slab may hold one object: so it must be little, by itself and beside the least max. */
 static bool slab_is_little(u32 handle, unsigned class)
 {
-	return parked_share(handle) >= PAGE_SIZE << class_order_own(class, 0);
+	u64 bytes = PAGE_SIZE << class_order_own(class, 0);
+
+	return bytes <= LITTLE && bytes <= parked_share(handle);
 }
 
 struct heap *heap_promote_alone(struct thread *t, unsigned class)

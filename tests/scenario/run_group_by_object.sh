@@ -27,9 +27,9 @@ holds /host $M $((M + M / 2))
 gcc -O1 "$src/group_turns.c" -o turns -pthread || fail "no program"
 held --group-by object -- ./turns || fail "turns: status $?"
 recount_closed turns
-held_most /plugin_a.so 100000 199000
-held_most /plugin_b.so 100000 199000
-held_most /turns 5000 90000
+held_most /plugin_a.so 1000000 1990000
+held_most /plugin_b.so 1000000 1990000
+held_most /turns 5000 500000
 
 # Children of fork have the same groups, and charges of their own.
 gcc -O1 -D_GNU_SOURCE -x c - -o forks <<'C' || fail "no program"

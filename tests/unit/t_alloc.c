@@ -271,12 +271,12 @@ static void less_does_not(void)
 #define ALONE ((CROWD_VOTES + 1) * (CROWD_TURNS + 1))
 
 /* Takes a slot and gives it back so often; true: the last was of an own slab. */
-static bool own_after_turns(unsigned turns)
+static bool own_after_turns_of(size_t size, unsigned turns)
 {
 	bool own = false;
 
 	for (unsigned i = 0; i < turns; i++) {
-		void *p = memcg_malloc(256);
+		void *p = memcg_malloc(size);
 
 		CHECK(p);
 		own = is_own(p);
@@ -285,11 +285,18 @@ static bool own_after_turns(unsigned turns)
 	return own;
 }
 
+static bool own_after_turns(unsigned turns)
+{
+	return own_after_turns_of(256, turns);
+}
+
 static void who_takes_and_gives_alone_earns_own_slabs(void)
 {
 	set_up();
 	CHECK(!own_after_turns(CROWD_TURNS * (CROWD_VOTES - 1)));
 	CHECK(own_after_turns(ALONE));
+	CHECK(held(cg) == 16 * KIB);
+	CHECK(!own_after_turns_of(1025, ALONE)); /* its slabs have 64 KiB */
 	CHECK(held(cg) == 16 * KIB);
 	closes();
 }

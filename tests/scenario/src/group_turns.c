@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SHORT_LIVES 300
-#define LARGE	    100000
+#define LARGE	    1000000
 
 typedef void (*take_fn)(void **, size_t);
 
