@@ -1,7 +1,7 @@
 /*
  * purge.c - free memory goes back to the system: by age now and then, or all at once.
  *
- * 1. Nobody runs in the background. Slow paths call page_tick(); one call in
+ * 1. Nobody runs in the background. Slow paths call page_tick(); on each CPU one call in
  *    TICKS_PER_LOOK reads the coarse clock; when page_purge_ms have passed
  *    since the last pass one thread makes the next.
  * 2. A pass takes old blocks off the lists (kind BALLOON), gives their memory back
@@ -14,10 +14,12 @@
 #include "page/free.h"
 
 #include "sync/lock.h"
+#include "sync/percpu_fast.h"
 #include "sys/clock.h"
 #include "sys/map.h"
 
-#define TICKS_PER_LOOK 64u
+#define TICKS_PER_LOOK 64u /* of one line's */
+#define TICK_LINES     64u
 #define BATCH	       64u
 
 u32 page_purge_ms = 1000;
@@ -26,8 +28,12 @@ u64 (*page_purge_more)(bool all);
 u64 page_purge_failed;
 
 static struct lock purge_lock = LOCK_INIT(RANK_PURGE);
-static u32 ticks;	 /* racy: a lost count delays a look */
 static u32 last_pass_ms; /* under purge_lock, read racily */
+
+/* A line for each CPU, or for a few: one for all is what CPUs would wait for in every slow path. */
+static struct {
+	u32 n; /* racy: a lost count delays a look */
+} __cacheline_aligned_ ticks[TICK_LINES];
 
 void purge_lock_acquire(void)
 {
@@ -140,9 +146,9 @@ static __noinline_ void pass_by_age(u32 now)
 
 void page_tick(void)
 {
-	u32 n = atomic_load(&ticks) + 1, now;
+	u32 *mine = &ticks[pcpu_here() % TICK_LINES].n, n = atomic_load(mine) + 1, now;
 
-	atomic_store(&ticks, n);
+	atomic_store(mine, n);
 	if (likely(n % TICKS_PER_LOOK))
 		return;
 	now = sys_clock_coarse_ms();
