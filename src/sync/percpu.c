@@ -21,9 +21,6 @@
 /* Failures that pass, of memory say, are tried again so often. */
 #define STOP_TRIES 16
 
-/* Calls of pcpu_this that one answer of the system serves, where it has to be asked. */
-#define LATE 63u
-
 enum pcpu_backend pcpu_backend = PCPU_PORTABLE;
 unsigned pcpu_count = 1;
 
@@ -146,23 +143,9 @@ void *pcpu_map(size_t stride)
 	return front + PCPU_FRONT;
 }
 
-/* Without an area it is a call of libc: asked now and then only, an old answer is as good. */
-static unsigned cpu_of_late(void)
-{
-	static __thread struct {
-		unsigned cpu, left;
-	} late __attribute__((tls_model("initial-exec")));
-
-	if (!late.left--) {
-		late.cpu = sys_cpu_this();
-		late.left = LATE;
-	}
-	return late.cpu;
-}
-
 unsigned pcpu_this(void)
 {
-	unsigned cpu = likely(has_area) ? area_cpu() : cpu_of_late();
+	unsigned cpu = likely(has_area) ? area_cpu() : sys_cpu_this();
 
 	return likely(cpu < pcpu_count) ? cpu : cpu % pcpu_count;
 }
