@@ -111,7 +111,8 @@ static void bring_up_upper(void)
 	group_on_free = group_gone;
 	reclaimer_work = owed_work;
 	file_accounting_off = &accounting_off;
-	accounting_off = (u32)conf.unaccounted;
+	/* Threads without a record look, too. */
+	atomic_store(&accounting_off, (u32)conf.unaccounted);
 	promote_off = !conf.promote;
 	guards_by_pages = conf.guard_pages;
 	leftovers_init(conf.leftovers);
