@@ -4,7 +4,8 @@
 
 #include "alloc/thread.h"
 
-/* Of the least max above a heap, and at most: what a class that needs it may keep parked. */
+/* Of the least max above a heap, for all threads together, and at most: what a class that needs it
+ * may keep parked. */
 #define PARKED_SHARE  256u
 #define PARKED_MOST   (2 * MIB)
 #define PARKED_SHARED (32 * KIB) /* of shared slabs; see heap_follow_max */
@@ -134,7 +135,10 @@ static u64 parked_most(const struct heap *h)
 	return h->handle || atomic_load(&accounting_off) ? PARKED_MOST : PARKED_SHARED;
 }
 
-/* Of the least max above the handle, 0: the root's. */
+/*
+ * Of the least max above the handle, 0: the root's; divided by the threads, because each of them
+ * may park as much, and one that sleeps gives nothing back.
+ */
 static u64 parked_share(u32 handle)
 {
 	struct rcu_reader *self = self_rcu();
@@ -143,7 +147,7 @@ static u64 parked_share(u32 handle)
 	rcu_read_lock(self);
 	max = least_max(handle ? handle_group(handle_of(handle)) : root_group);
 	rcu_read_unlock(self);
-	return max / PARKED_SHARE;
+	return max / PARKED_SHARE / MAX(task_count(), 1u);
 }
 
 void heap_follow_max(struct heap *h)

@@ -363,9 +363,20 @@ static void stacks_of_shared_slabs_grow(void)
 	closes();
 }
 
+static pthread_barrier_t met;
+
+static void *lives_meanwhile(void *arg)
+{
+	memcg_free(memcg_malloc(16));
+	pthread_barrier_wait(&met);
+	pthread_barrier_wait(&met);
+	return arg;
+}
+
 static void parking_is_a_share_of_the_least_max(void)
 {
 	struct memcg *below;
+	pthread_t thread;
 
 	set_up();
 	CHECK(most_of(cg) == 2048);
@@ -375,6 +386,13 @@ static void parking_is_a_share_of_the_least_max(void)
 	memcg_set_limit(other, MEMCG_MAX, 16 * MIB);
 	(void)thread_trim(thread_self(), false); /* looks again */
 	CHECK(thread_self()->own_now->bin[class_of(1024)].most == 64);
+	pthread_barrier_init(&met, NULL, 2);
+	CHECK(!pthread_create(&thread, NULL, lives_meanwhile, NULL));
+	pthread_barrier_wait(&met);
+	(void)thread_trim(thread_self(), false);
+	CHECK(thread_self()->own_now->bin[class_of(1024)].most == 32); /* each has half */
+	pthread_barrier_wait(&met);
+	CHECK(!pthread_join(thread, NULL));
 	closes();
 }
 
