@@ -55,7 +55,7 @@ void large_blocks(const struct bench_time *t, const char *arg)
 	bench_pin(0);
 	if (groups_present())
 		groups_enter(groups_leaf("one"));
-	replace(&l, 10 * MOST);
+	replace(&l, 160 * MOST); /* before that every allocator still asks the system for more */
 	bench_print("ns", bench_measure(&time, replace, &l));
 	bench_print("rss_mib", (double)(bench_rss() - empty) / MIB);
 }

@@ -11,9 +11,21 @@
 
 /* --- own slabs: charged whole -------------------------------------------------- */
 
-static struct page *own_slab_new(struct heap *own, unsigned class)
+/* Slabs grow with what the heap has, but not past what a class may park: a thread that sleeps keeps
+ * one or two of each. */
+static unsigned own_order(const struct heap *own, unsigned class)
 {
 	unsigned order = class_order_own(class, own->bin[class].slabs);
+	unsigned least = class_order_own(class, 0);
+
+	while (order > least && PAGE_SIZE << order > own->allowed)
+		order--;
+	return order;
+}
+
+static struct page *own_slab_new(struct heap *own, unsigned class)
+{
+	unsigned order = own_order(own, class);
 	u32 bytes = (u32)(PAGE_SIZE << order);
 	struct page *pg;
 
@@ -249,6 +261,18 @@ static void *realloc_grow(void *p, size_t old, size_t size)
 	}
 }
 
+/* The block is large enough as it is: where a smaller one cannot be had it stays. */
+static void *realloc_shrink(void *p, size_t old, size_t size)
+{
+	int saved = errno;
+	void *q = realloc_move(p, old, size);
+
+	if (q)
+		return q;
+	errno = saved;
+	return p;
+}
+
 void *memcg_realloc(void *p, size_t size)
 {
 	size_t old;
@@ -267,8 +291,9 @@ void *memcg_realloc(void *p, size_t size)
 	/* In place when it fits and does not waste half, or is too small to matter. */
 	if (size <= old && (size >= old / 2 || old <= 64))
 		return p;
-	return size > old && old > CLASS_MAX_SIZE ? realloc_grow(p, old, size)
-						  : realloc_move(p, old, size);
+	if (size < old)
+		return realloc_shrink(p, old, size);
+	return old > CLASS_MAX_SIZE ? realloc_grow(p, old, size) : realloc_move(p, old, size);
 }
 
 void *memcg_reallocarray(void *p, size_t n, size_t size)

@@ -3,6 +3,8 @@
 
 #include "page/owner.h"
 
+#define SHARE 2ul
+
 /* Of several that share a place the one with more than all others stays. */
 static void count(struct crowd_place *p, u32 handle)
 {
@@ -31,13 +33,13 @@ static u32 sample(struct crowd_place *place, const struct objcgs *v, u32 handle,
 	return n;
 }
 
-/* Three quarters of a slab's slots, in all the slabs there are. */
+/* SHARE slabs' slots, in all the slabs there are: with less, own slabs are half empty. */
 static void decide(struct crowd_place *place, u32 looked, u32 sampled, u32 slabs)
 {
 	for (unsigned i = 0; i < CROWD_PLACES; i++) {
 		struct crowd_place *p = &place[i];
 
-		p->earned = (u64)p->n * slabs * 4 >= 3ul * looked * sampled ? p->handle : 0;
+		p->earned = (u64)p->n * slabs >= SHARE * looked * sampled ? p->handle : 0;
 		p->n = 0;
 	}
 }

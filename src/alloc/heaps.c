@@ -172,6 +172,14 @@ u64 thread_trim(struct thread *t, bool all)
 	return bytes;
 }
 
+void thread_count_grown(const struct thread *t)
+{
+	heap_count_grown(&t->shared);
+	for (unsigned i = 0; i < OWN_HEAPS; i++)
+		if (t->own[i])
+			heap_count_grown(t->own[i]);
+}
+
 /* The place is free, its group is gone, or it has stood in the way of hot groups often enough. */
 static bool place_free(struct thread *t, unsigned slot)
 {

@@ -240,4 +240,8 @@ void threads_fork_child(void)
 	slab_inherited = true;
 	tasks_fork_child();
 	rcu_after_fork(self ? &self->task.rcu : NULL);
+	heap_grown =
+		0; /* the stacks of threads that are not here any more are lost, with their slabs */
+	if (self)
+		thread_count_grown(self);
 }

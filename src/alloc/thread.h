@@ -98,6 +98,7 @@ __hidden_ struct heap *heap_promote(struct thread *t, unsigned class);
 __hidden_ struct heap *heap_promote_alone(struct thread *t, unsigned class);
 __hidden_ void slab_drop(struct page *pg, bool hollow);
 __hidden_ void thread_dissolve(struct thread *t);
+__hidden_ void thread_count_grown(const struct thread *t); /* heap_count_grown for all its heaps */
 /* Gives back what is empty; bytes. all: as heap_trim. */
 __hidden_ u64 thread_trim(struct thread *t, bool all);
 __hidden_ u32 slab_payer(const struct page *pg); /* handle an own slab is charged to */

@@ -78,7 +78,7 @@ int fail_set(struct memcg *cg, const struct fault_rule *rule)
 		rcu_defer(&old->rcu, free_deferred);
 	}
 	if (f)
-		stock_drain(cg);
+		stock_take_out(cg);
 	rcu_poll(false); /* who only sets rules makes nothing but deferred frees */
 	return 0;
 }

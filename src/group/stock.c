@@ -260,13 +260,13 @@ static u64 drain_used(struct stock_area *a, unsigned i, struct memcg *top)
 	return sum;
 }
 
-/* Stopping a CPU is dear: not for words that hold nothing. */
-static bool holds_used(const struct stock_area *a, unsigned i, struct memcg *top)
+/* Stopping a CPU is dear: not for words that hold nothing, unless those are to go, too. */
+static bool holds_used(const struct stock_area *a, unsigned i, struct memcg *top, bool empty)
 {
 	for (u64 left = atomic_load(&a->used[i]); left; left &= left - 1) {
 		u64 word = atomic_load(&a->word[i * 64 + bit_first(left)]);
 
-		if ((u32)word && wanted((u32)(word >> 32), top))
+		if ((empty ? word : (u32)word) && wanted((u32)(word >> 32), top))
 			return true;
 	}
 	return false;
@@ -282,30 +282,40 @@ static u64 drain_cpu(unsigned cpu, struct memcg *top)
 	return sum;
 }
 
-static bool holds_any(unsigned cpu, struct memcg *top)
+static bool holds_any(unsigned cpu, struct memcg *top, bool empty)
 {
 	const struct stock_area *a = area(cpu);
 
 	for (unsigned i = 0; i < BYTE_GROUPS; i++)
-		if (holds_used(a, i, top))
+		if (holds_used(a, i, top, empty))
 			return true;
 	return false;
 }
 
-u64 stock_drain(struct memcg *top)
+static u64 drain(struct memcg *top, bool empty)
 {
 	u64 sum = 0;
 	unsigned cpu;
 
 	lock_acquire(&stock_lock);
 	for (cpu = 0; cpu < pcpu_count; cpu++) {
-		if (!holds_any(cpu, top) || !pcpu_stop(memcg__stock, STOCK_SHIFT, cpu))
+		if (!holds_any(cpu, top, empty) || !pcpu_stop(memcg__stock, STOCK_SHIFT, cpu))
 			continue;
 		sum += drain_cpu(cpu, top);
 		pcpu_start(memcg__stock, STOCK_SHIFT, cpu);
 	}
 	lock_release(&stock_lock);
 	return sum;
+}
+
+u64 stock_drain(struct memcg *top)
+{
+	return drain(top, false);
+}
+
+void stock_take_out(struct memcg *top)
+{
+	(void)drain(top, true);
 }
 
 static void each_used(struct stock_area *a, unsigned i,

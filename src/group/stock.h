@@ -54,7 +54,9 @@ extern __hidden_ u32 memcg__stock_cap;
 __hidden_ int stock_init(void);
 __hidden_ void stock_set_root_max(u64 max);
 __hidden_ void stock_after_fork(void);
-__hidden_ u64 stock_drain(struct memcg *top);	  /* of the subtree; bytes folded */
+__hidden_ u64 stock_drain(struct memcg *top); /* of the subtree; bytes folded */
+/* As stock_drain, and words that hold nothing are nobody's afterwards: a free would fill them. */
+__hidden_ void stock_take_out(struct memcg *top);
 __hidden_ u64 stock_of(u32 handle);		  /* bytes for it alone: two loads for each CPU */
 __hidden_ u64 stock_refs_of(u32 handle);	  /* references of its group */
 __hidden_ void stock_leave(u32 handle);		  /* all of it: its group is gone */

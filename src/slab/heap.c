@@ -64,8 +64,16 @@ static void stack_shrink(struct heap *h, struct bin *b)
 	stack_at(b, h->entry + b->home, stack_room((unsigned)(b - h->bin)));
 }
 
+void heap_count_grown(const struct heap *h)
+{
+	for (unsigned c = 0; c < CLASS_NR; c++)
+		if (!stack_small(h, &h->bin[c]))
+			atomic_add_relaxed(&heap_grown, stack_bytes(h, &h->bin[c], h->bin[c].room));
+}
+
 void heap_allow(struct heap *h, u64 bytes)
 {
+	h->allowed = bytes;
 	for (unsigned c = 0; c < CLASS_NR; c++) {
 		struct bin *b = &h->bin[c];
 

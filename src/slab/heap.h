@@ -62,6 +62,7 @@ struct heap {
 	u32 tid;
 	u32 handle;   /* own: the handle its slabs are charged to; 0: the shared set */
 	u64 promoted; /* own: classes it serves */
+	u64 allowed;  /* by heap_allow, bytes */
 	u8 slot;      /* which of the thread's heaps; slab_local.heap of its slabs */
 	struct parked entry[HEAP_ENTRIES];
 };
@@ -81,6 +82,9 @@ typedef void (*heap_drop)(struct page *pg, bool hollow);
 __hidden_ bool heap_refill(struct heap *h, unsigned class, heap_drop drop);
 /* Makes pg, held by this thread and not on any list, the current slab. */
 __hidden_ void heap_install(struct heap *h, unsigned class, struct page *pg);
+/* In the child of a fork, which has one thread's heaps: they alone count in heap_grown from now on.
+ */
+__hidden_ void heap_count_grown(const struct heap *h);
 /* A slot from the current slab, in use now; NULL: there is none, heap_refill. */
 __hidden_ void *heap_take(struct heap *h, unsigned class, unsigned *slot);
 /* As heap_take, and more slots of the same slab onto the bin's stack. */

@@ -396,6 +396,38 @@ static void parking_is_a_share_of_the_least_max(void)
 	closes();
 }
 
+/* A thread that sleeps keeps one or two slabs of each class: they are small where the limit is. */
+static void own_slabs_grow_with_the_least_max(void)
+{
+	set_up();
+	memcg_set_limit(cg, MEMCG_MAX, 8 * MIB); /* 32 KiB a class */
+	for (int i = 0; i < 15000; i++) {
+		void *p = memcg_malloc(256);
+
+		CHECK(p && slab_of(p)->npages <= 8);
+	}
+	memcg_set_limit(cg, MEMCG_MAX, 64 * MIB);
+	(void)thread_trim(thread_self(), false);
+	for (int i = 0; i < 1000; i++)
+		CHECK(memcg_malloc(256));
+	CHECK(slab_of(memcg_malloc(256))->npages == 16);
+}
+
+static void what_shrinks_stays_where_a_smaller_one_is_refused(void)
+{
+	char *p;
+
+	set_up();
+	memcg_set_limit(cg, MEMCG_MAX, 24 * MIB);
+	CHECK((p = memcg_malloc(20 * MIB)));
+	strcpy(p, "untouched");
+	errno = 0;
+	CHECK(memcg_realloc(p, 8 * MIB) == p && !errno && !strcmp(p, "untouched"));
+	CHECK(held(cg) == 20 * MIB);
+	memcg_free(p);
+	closes();
+}
+
 /* p[0] .. p[31]: two own slabs of 16. */
 static void two_own_slabs(void **p)
 {
@@ -692,6 +724,8 @@ int main(void)
 		PAGE_TEST(less_does_not),
 		PAGE_TEST(stacks_of_shared_slabs_grow),
 		PAGE_TEST(parking_is_a_share_of_the_least_max),
+		PAGE_TEST(own_slabs_grow_with_the_least_max),
+		PAGE_TEST(what_shrinks_stays_where_a_smaller_one_is_refused),
 		PAGE_TEST(who_takes_and_gives_alone_earns_own_slabs),
 		PAGE_TEST(two_in_turn_do_not),
 		PAGE_TEST(nor_one_under_a_little_max),

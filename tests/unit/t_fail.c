@@ -172,6 +172,29 @@ static void test_no_stock(void **state)
 	uncharge(handle, 100);
 }
 
+/* A word that holds nothing when the rule comes would be filled by the next free, and serve. */
+static void test_empty_words_go(void **state)
+{
+	static struct memcg_charge *held[20000];
+	unsigned n = 0, seen;
+
+	(void)state;
+	do {
+		assert_true(n < 20000);
+		held[n] = memcg_charge(child, 64);
+		assert_non_null(held[n++]);
+	} while (memcg_slack(child) || n < 200); /* batches come when it is busy */
+	assert_int_equal(rule(child, "every=1"), 0);
+	memcg_uncharge(held[--n]);
+	for (seen = 0; seen < 100 && n; seen++) {
+		assert_null(memcg_charge(child, 64));
+		memcg_uncharge(held[--n]);
+	}
+	assert_int_equal(rule(child, "off"), 0);
+	while (n)
+		memcg_uncharge(held[--n]);
+}
+
 /* The group goes, and its rule with it: from then on the parent pays, and its rules apply. */
 static void test_destroyed(void **state)
 {
@@ -330,9 +353,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_text),	TEST(test_which),     TEST(test_subtree),
-		TEST(test_seed),	TEST(test_no_stock),  TEST(test_refused),
-		TEST(test_allocations), TEST(test_destroyed), TEST(test_replaced_while_asked),
+		TEST(test_text),	   TEST(test_which),
+		TEST(test_subtree),	   TEST(test_seed),
+		TEST(test_no_stock),	   TEST(test_refused),
+		TEST(test_empty_words_go), TEST(test_allocations),
+		TEST(test_destroyed),	   TEST(test_replaced_while_asked),
 		TEST(test_no_memory),
 	};
 
