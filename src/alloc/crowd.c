@@ -3,7 +3,7 @@
 
 #include "page/owner.h"
 
-#define SHARE 2ul
+#define SHARE 16ul
 
 /* Of several that share a place the one with more than all others stays. */
 static void count(struct crowd_place *p, u32 handle)

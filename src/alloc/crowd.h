@@ -2,7 +2,7 @@
  * crowd.h - who fills a thread's shared slabs: what a group must show to get slabs of its own.
  *
  * An own slab costs a group 16 KiB or more for each thread and class, and spares it a charge for
- * each object. It pays when the group keeps as much of a class alive as two slabs hold. That is
+ * each object. It pays when the group keeps as much of a class alive as sixteen slabs hold. That is
  * estimated from owner entries, whenever the current shared slab of a class is used up: up to
  * CROWD_SAMPLE of its entries are counted by group, and a group's share of them, times the shared
  * slabs that the thread holds of the class, is what it keeps. A third as many slabs as the thread

@@ -79,14 +79,14 @@ static void test_three_quarters_of_one_of_many(void **state)
 	assert_false(earned(40)); /* not by its share of all */
 }
 
-/* One in sixteen of 36 slabs is more than two slabs; of 27 it is not. */
+/* One in sixteen of 288 slabs is more than sixteen slabs; of 27 it is not. */
 static void test_share_of_all_slabs_counts(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < 16; i++)
 		give(i, 1, 32 + i);
-	assert_false(look(11, 36)); /* not looked at enough of them */
-	assert_true(look(1, 36));
+	assert_false(look(95, 288)); /* not looked at enough of them */
+	assert_true(look(1, 288));
 	for (u32 i = 0; i < 16; i++)
 		assert_true(earned(32 + i));
 	assert_false(look(9, 27)); /* and what was earned is not kept */
