@@ -77,4 +77,13 @@ void measure_walk(const struct bench_time *t, const char *groups);
 void measure_refused(const struct bench_time *t, const char *arg);
 void measure_throttle(const struct bench_time *t, const char *mib);
 
+/* A case of a family; the name is what its argument begins with. */
+struct group_case {
+	const char *name;
+	void (*run)(const struct bench_time *t, const char *arg);
+};
+/* Runs the first whose name arg begins with, with the rest of arg. False: there is none. */
+bool measure_named(const struct group_case *cases, size_t n, const struct bench_time *t,
+		   const char *arg);
+
 #endif

@@ -230,10 +230,7 @@ static void goal_fold(const struct bench_time *t, const char *groups)
 
 /* --- by name ------------------------------------------------------------------------------ */
 
-static const struct {
-	const char *name;
-	void (*run)(const struct bench_time *t, const char *arg);
-} goals[] = {
+static const struct group_case goals[] = {
 	{"inlined/", goal_inlined},    {"by-hand/", goal_by_hand},
 	{"get-put/", goal_references}, {"create-destroy/", goal_create_destroy},
 	{"leaves/", goal_leaves},      {"idle", goal_idle},
@@ -242,13 +239,6 @@ static const struct {
 
 void measure_goals(const struct bench_time *t, const char *arg)
 {
-	for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
-		size_t length = strlen(goals[i].name);
-
-		if (strncmp(arg, goals[i].name, length))
-			continue;
-		goals[i].run(t, arg + length);
-		return;
-	}
-	bench_die("groups/: no such case");
+	if (!measure_named(goals, sizeof(goals) / sizeof(goals[0]), t, arg))
+		bench_die("groups/: no such case");
 }

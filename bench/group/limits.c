@@ -216,10 +216,7 @@ static void measure_groups(const struct bench_time *t, const char *arg)
 
 /* --- by name ---------------------------------------------------------------------------- */
 
-static const struct {
-	const char *name;
-	void (*run)(const struct bench_time *t, const char *arg);
-} limits[] = {
+static const struct group_case limits[] = {
 	{"stat/", measure_stat_of},	 {"current/", measure_current_of},
 	{"fold/", measure_fold},	 {"readers", measure_readers},
 	{"groups", measure_groups},	 {"slabs", measure_slabs},
@@ -230,13 +227,6 @@ static const struct {
 
 void measure_limits(const struct bench_time *t, const char *arg)
 {
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		size_t length = strlen(limits[i].name);
-
-		if (strncmp(arg, limits[i].name, length))
-			continue;
-		limits[i].run(t, arg + length);
-		return;
-	}
-	bench_die("limits/: no such case");
+	if (!measure_named(limits, sizeof(limits) / sizeof(limits[0]), t, arg))
+		bench_die("limits/: no such case");
 }

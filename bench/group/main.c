@@ -30,6 +30,20 @@ static const struct {
 	{"net", measure_net},
 };
 
+bool measure_named(const struct group_case *named, size_t n, const struct bench_time *t,
+		   const char *arg)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t length = strlen(named[i].name);
+
+		if (strncmp(arg, named[i].name, length))
+			continue;
+		named[i].run(t, arg + length);
+		return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench_time t = {.ms = 8, .rounds = 5};

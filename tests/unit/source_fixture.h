@@ -2,7 +2,20 @@
 #ifndef MEMCG_TEST_SOURCE_FIXTURE_H
 #define MEMCG_TEST_SOURCE_FIXTURE_H
 
+#include <sys/socket.h>
+
 #include "source/slots.h"
+
+/* The peer's end of a socket: one line of what a command asks. */
+static inline bool hear_line(int fd)
+{
+	char c;
+
+	while (recv(fd, &c, 1, 0) == 1)
+		if (c == '\n')
+			return true;
+	return false;
+}
 
 /* A file in memory like a run's, with one process: this one. Returns its descriptor. */
 static int make_run(char path[64], int seals, uint32_t version, struct slot_header **mapped)

@@ -62,16 +62,6 @@ static void say(int fd, const char *text)
 	}
 }
 
-static bool hear_line(int fd)
-{
-	char c;
-
-	while (recv(fd, &c, 1, 0) == 1)
-		if (c == '\n')
-			return true;
-	return false;
-}
-
 static void *serve(void *arg)
 {
 	struct peer *p = arg;

@@ -90,16 +90,6 @@ struct peer {
 	pthread_t thread;
 };
 
-static bool hear_line(int fd)
-{
-	char c;
-
-	while (recv(fd, &c, 1, 0) == 1)
-		if (c == '\n')
-			return true;
-	return false;
-}
-
 static void say(int fd, const char *body)
 {
 	size_t n = strlen(body);
